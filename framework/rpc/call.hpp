@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a call carries and what comes back, as the roles see it. Bodies are encoded messages that the framework does not
+// look into; payloads are bytes of files. Whether a payload travels in the message or through lent memory is decided
+// below this interface, by its size and the limits of the transport.
+#pragma once
+
+#include "framework/base/result.hpp"
+#include "rideau/buffer.hpp"
+#include "rideau/transport.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <utility>
+
+namespace rideau::rpc {
+
+// Bytes of a received message, given back to its transport when this goes.
+class Loan {
+ public:
+  Loan() = default;
+  Loan(Link& link, MessageLoan loan) : link_(&link), loan_(loan) {}
+  Loan(Loan&& other) noexcept : link_(std::exchange(other.link_, nullptr)), loan_(other.loan_) {}
+  Loan& operator=(Loan&& other) noexcept {
+    if (this != &other) {
+      give_back();
+      link_ = std::exchange(other.link_, nullptr);
+      loan_ = other.loan_;
+    }
+    return *this;
+  }
+  ~Loan() { give_back(); }
+
+ private:
+  void give_back() noexcept {
+    if (link_ != nullptr) std::exchange(link_, nullptr)->give_back(loan_);
+  }
+  Link* link_ = nullptr;
+  MessageLoan loan_{};
+};
+
+// All views are lent until call() returned.
+struct Request {
+  std::uint16_t method = 0;
+  bool modifies = false;                 // executed exactly once, also when it has to be sent again
+  std::uint64_t trace_id = 0;
+  std::uint32_t deadline_ms = 0;         // 0: limits::kCallMs. kNoDeadline: waits for ever (locks)
+  Bytes body{};
+  const IoVec* payload = nullptr;        // sent with the call
+  std::uint32_t payload_parts = 0;
+  const IoVec* room = nullptr;           // filled with the payload of the reply
+  std::uint32_t room_parts = 0;
+};
+
+constexpr std::uint32_t kNoDeadline = 0xffff'ffff;
+
+// The answer of the server, or why there is none: Code::closed when the session or the target's epoch ended.
+struct Reply {
+  Status status{};
+  Bytes body{};                          // valid while this Reply lives
+  std::uint64_t transaction = 0;
+  std::uint64_t durable = 0;
+  std::uint64_t payload_bytes = 0;       // that arrived in the room
+  Loan loan{};
+
+  bool ok() const noexcept { return status.ok(); }
+};
+
+}  // namespace rideau::rpc

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// ClientSession: a client's side of its session with one target. Keeps a link up (reconnects with back-off), numbers
+// calls by slot, sends what was not answered again over a new link, answers callbacks of the server.
+//
+// A target that comes back with a new boot epoch has forgotten the session: calls in flight end with Code::closed,
+// SessionEvents::on_new_epoch is told, and later calls go to the new epoch.
+#pragma once
+
+#include "framework/base/uuid.hpp"
+#include "framework/rpc/call.hpp"
+#include "framework/runtime/task_group.hpp"
+#include "framework/wire/envelope.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace rideau {
+class Logger;
+}
+
+namespace rideau::rpc {
+
+struct CallbackReply {
+  Status status{};
+  wire::Encoded body{};
+};
+
+// The owner of a session: told of its turns, answers the server's calls. Called on the node's thread.
+class SessionEvents {
+ public:
+  // `body` is valid until the returned task ended.
+  virtual Task<CallbackReply> on_callback(std::uint16_t method, Bytes body, std::uint64_t trace_id) = 0;
+  // The target lost this session (restart, or an eviction): locks, opens and grants under it are gone.
+  virtual void on_new_epoch(std::uint64_t boot_epoch) = 0;
+
+ protected:
+  ~SessionEvents() = default;
+};
+
+struct SessionOptions {
+  std::string address;                   // of the target's node
+  Uuid cluster{};
+  std::uint32_t target = 0;
+  Uuid client{};
+  std::string client_name;
+};
+
+class ClientSession final : LinkEvents {
+ public:
+  ClientSession(Runtime& runtime, Transport& transport, Logger& log, SessionEvents& events, SessionOptions options);
+  ~ClientSession();
+
+  // Makes the session; fails when the target refuses (another cluster, another target) or does not answer in time.
+  // After it succeeded the session looks after itself.
+  Task<Status> connect();
+  // At most limits::kSlotsPerSession run at once; more wait their turn.
+  Task<Reply> call(const Request& request);
+  // Ends the session in order: waits for calls in flight, says goodbye, closes the link.
+  Task<> close();
+
+  bool connected() const noexcept;
+  std::uint64_t id() const noexcept;
+  std::uint64_t boot_epoch() const noexcept;
+  std::uint64_t durable() const noexcept;          // the highest durable transaction the target told
+  std::int64_t time_offset_ns() const noexcept;    // add to the local wall clock to have the target's
+  const std::string& last_refusal() const noexcept;  // for people; why connect() failed
+  // Counts of the hot path.
+  std::uint64_t calls_sent() const noexcept;
+  std::uint64_t messages_sent() const noexcept;
+
+ private:
+  struct Impl;
+  LinkEvents* on_link(Link& link) noexcept override;
+  Sink on_head(Link& link, MessageLoan loan, std::uint64_t eager_bytes) noexcept override;
+  void on_eager(Link& link, Status status) noexcept override;
+  void on_closed(Link& link, Status why) noexcept override;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace rideau::rpc

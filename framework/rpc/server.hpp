@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// Server: accepts links of one node and serves the targets on it. Each target is a Service. The server keeps sessions
+// and slots, answers resends from the kept reply, fetches payloads, and bounds everything a client can make it hold.
+#pragma once
+
+#include "framework/base/uuid.hpp"
+#include "framework/rpc/call.hpp"
+#include "framework/runtime/task_group.hpp"
+#include "framework/wire/envelope.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace rideau {
+class Logger;
+}
+
+namespace rideau::rpc {
+
+class ServerSession;
+
+// One call, from its arrival until its handler returned. Views into it live as long.
+class ServerCall {
+ public:
+  std::uint16_t method() const noexcept;
+  Bytes body() const noexcept;
+  bool modifies() const noexcept;
+  std::uint64_t trace_id() const noexcept;
+  std::uint32_t slot() const noexcept;
+  std::uint64_t sequence() const noexcept;
+  ServerSession& session() noexcept;
+
+  // The payload that came with the call: fetched (pulled, where it did not come with the message), checked against its
+  // checksum, and kept in buffers of the server until the handler returned.
+  std::uint64_t payload_bytes() const noexcept;
+  Task<Status> fetch_payload();
+  const IoVec* payload() const noexcept;
+  std::uint32_t payload_parts() const noexcept;
+
+  // Room for a reply's payload: a buffer of the server, page-aligned, kept until the handler returned. Waits while the
+  // server's buffers are exhausted. `size` is at most room_bytes(), what the caller takes.
+  std::uint64_t room_bytes() const noexcept;
+  Task<MutableBytes> reply_buffer(std::uint64_t size);
+
+  // Answers; once. With a payload: its bytes lie at the start of reply_buffer().
+  Task<> reply(Status status, Bytes body, std::uint64_t transaction = 0, std::uint64_t payload_bytes = 0);
+  bool replied() const noexcept;
+
+  struct State;
+  explicit ServerCall(State& state) noexcept : state_(state) {}
+
+ private:
+  State& state_;
+};
+
+// A client as the target sees it. Lives from its first hello until its end (goodbye, lease, eviction).
+class ServerSession {
+ public:
+  virtual std::uint64_t id() const noexcept = 0;             // unique in this boot epoch and all later ones
+  virtual const Uuid& client() const noexcept = 0;
+  virtual const std::string& client_name() const noexcept = 0;
+  virtual bool connected() const noexcept = 0;
+  // Calls the client and waits for its answer. timed_out after limits::kCallbackMs, closed when the session ends.
+  virtual Task<Reply> call_back(std::uint16_t method, Bytes body, std::uint64_t trace_id) = 0;
+  // Ends the session at once: the client is told with its next message. `reason` is for people.
+  virtual void evict(const std::string& reason) = 0;
+  void* owner_slot = nullptr;                                // the service's own
+
+ protected:
+  ~ServerSession() = default;
+};
+
+// What a role offers on one target.
+class Service {
+ public:
+  // Handles one call; a handler that returns without a reply is answered with io_error.
+  virtual Task<> handle(ServerCall& call) = 0;
+  virtual void on_session(ServerSession& session) = 0;
+  // No call of the session runs any more.
+  virtual void on_session_end(ServerSession& session) = 0;
+  // Every transaction up to this number is durable: rides in each reply.
+  virtual std::uint64_t durable() const noexcept = 0;
+  // Never the same number twice for a target, also after a crash.
+  virtual std::uint64_t next_session_id() = 0;
+
+ protected:
+  ~Service() = default;
+};
+
+struct TargetOptions {
+  Uuid cluster{};
+  std::uint32_t target = 0;
+  std::uint64_t boot_epoch = 0;
+};
+
+class Server {
+ public:
+  Server(Runtime& runtime, Transport& transport, Logger& log);
+  ~Server();
+  // Targets are added before listen().
+  void add_target(Service& service, TargetOptions options);
+  // `bound` receives the address that clients can use.
+  Status listen(const std::string& address, std::string* bound);
+  // Takes no new calls, waits for the handlers that run, ends every session.
+  Task<> stop();
+
+  struct SessionInfo {
+    std::uint32_t target;
+    std::uint64_t id;
+    std::string client_name;
+    bool connected;
+  };
+  std::vector<SessionInfo> sessions() const;
+  std::uint64_t calls_handled() const noexcept;
+
+  struct Impl;
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace rideau::rpc

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+// The calls of a metadata target, as plain structs. meta.capnp has the same on the wire, meta_codec.cpp turns one into the
+// other. Strings and bytes of a decoded request are views into its message; of a decoded reply they are copies or views as
+// stated. Errors travel as the Status of the reply.
+#pragma once
+
+#include "plugins/fs/caller.hpp"
+#include "plugins/fs/ids.hpp"
+#include "plugins/fs/inode.hpp"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace rideau::fs {
+
+// Numbers are wire format: append only.
+enum class MetaMethod : std::uint16_t {
+  lookup = 1,
+  get_attributes = 2,
+  set_attributes = 3,
+  make = 4,               // create, mkdir, symlink, mknod; with `open` also atomic open
+  open = 5,
+  close = 6,              // several at once
+  read_link = 7,
+  link = 8,
+  remove = 9,             // unlink, rmdir
+  rename = 10,
+  read_directory = 11,
+  get_attribute = 12,     // extended attributes
+  set_attribute = 13,
+  list_attributes = 14,
+  remove_attribute = 15,
+  stat_file_system = 16,
+  sync = 17,              // answers when everything up to a transaction is durable
+  lock = 18,              // of framework/lock: take
+  unlock = 19,            // of framework/lock: give back
+  statistics = 20,
+};
+
+enum class MetaCallback : std::uint16_t {
+  revoke = 1,             // give the named lock back
+};
+
+// ".": the directory itself; "..": its parent.
+struct LookupRequest {
+  Caller caller;
+  InodeId parent = kNoInode;
+  std::string_view name;
+};
+struct InodeReply {       // of lookup, get_attributes, set_attributes, link
+  Inode inode;
+};
+
+struct GetAttributesRequest {
+  InodeId inode = kNoInode;
+};
+
+enum SetMask : std::uint32_t {
+  kSetMode = 1, kSetUid = 2, kSetGid = 4, kSetSize = 8, kSetAtime = 16, kSetMtime = 32,
+  kSetAtimeNow = 64, kSetMtimeNow = 128,
+  kSetKillPrivileges = 256,   // drop set-id bits as a write by a non-owner would
+};
+// With kSetSize the client has cut or grown the objects itself, under its lock, before (grow) or after (cut) this call.
+struct SetAttributesRequest {
+  Caller caller;
+  InodeId inode = kNoInode;
+  std::uint32_t mask = 0;
+  std::uint32_t mode = 0;
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  std::uint64_t size = 0;
+  std::int64_t atime_ns = 0;
+  std::int64_t mtime_ns = 0;
+  HandleId handle = 0;        // of the open that ftruncate came through (it needs no permission then); 0: none
+};
+
+enum OpenFlags : std::uint32_t { kOpenRead = 1, kOpenWrite = 2, kOpenTruncate = 4, kOpenExclusive = 8, kOpenExecute = 16,
+                                 kOpenAppend = 32 };
+
+struct MakeRequest {
+  Caller caller;
+  InodeId parent = kNoInode;
+  std::string_view name;
+  std::uint32_t mode = 0;               // type and permissions, umask applied by the caller
+  std::uint64_t device = 0;
+  std::string_view symlink_target;
+  bool open = false;                    // open(O_CREAT): opens the file, an existing one too unless kOpenExclusive
+  std::uint32_t open_flags = 0;
+  HandleId handle = 0;                  // chosen by the client, unique in its session
+};
+struct MakeReply {
+  Inode inode;
+  Inode parent;                         // the directory after the change
+  bool existed = false;                 // open(O_CREAT) of a file that was there
+};
+
+struct OpenRequest {
+  Caller caller;
+  InodeId inode = kNoInode;
+  std::uint32_t flags = 0;              // with kOpenTruncate the record's size becomes 0; the client then cuts the objects
+  HandleId handle = 0;
+};
+struct OpenReply {
+  Inode inode;
+};
+
+// What a writer knows at close or when it gives its lock back. The last writer's values make the record exact.
+struct SizeUpdate {
+  std::uint64_t size = 0;
+  std::uint64_t blocks = 0;
+  std::int64_t mtime_ns = 0;
+  std::uint32_t time_generation = 0;
+  bool present = false;
+};
+struct CloseItem {
+  InodeId inode = kNoInode;
+  HandleId handle = 0;                  // 0: only an update, nothing is closed
+  SizeUpdate update{};
+};
+struct CloseRequest {
+  std::vector<CloseItem> items;
+};
+// The reply of close has no body.
+
+struct ReadLinkRequest {
+  InodeId inode = kNoInode;
+};
+struct ReadLinkReply {
+  std::string target;
+};
+
+struct LinkRequest {
+  Caller caller;
+  InodeId inode = kNoInode;
+  InodeId parent = kNoInode;
+  std::string_view name;
+};
+
+struct RemoveRequest {
+  Caller caller;
+  InodeId parent = kNoInode;
+  std::string_view name;
+  bool directory = false;               // rmdir
+};
+struct RemoveReply {
+  Inode parent;                         // after the change
+  Inode inode;                          // what the name meant, after the change (link_count 0: gone or open-unlinked)
+};
+
+enum RenameFlags : std::uint32_t { kRenameNoReplace = 1, kRenameExchange = 2 };   // as RENAME_* of Linux
+struct RenameRequest {
+  Caller caller;
+  InodeId old_parent = kNoInode;
+  std::string_view old_name;
+  InodeId new_parent = kNoInode;
+  std::string_view new_name;
+  std::uint32_t flags = 0;
+};
+struct RenameReply {
+  Inode old_parent;
+  Inode new_parent;
+  Inode inode;                          // what was moved
+  Inode replaced;                       // what stood at the new name (exchange: what is at the old one now); id 0: nothing
+};
+
+struct ReadDirectoryRequest {
+  InodeId directory = kNoInode;
+  Cookie after = kCookieStart;          // entries with a greater cookie; "." and ".." are the client's to add
+  std::uint32_t entries_max = 0;
+  bool attributes = false;              // with the inodes (readdirplus)
+};
+struct DirectoryEntry {
+  Cookie cookie = 0;
+  InodeId inode = kNoInode;
+  std::uint32_t type = 0;               // S_IFMT bits
+  std::string name;
+  Inode attributes{};                   // when asked for; id 0: not there
+};
+struct ReadDirectoryReply {
+  std::vector<DirectoryEntry> entries;
+  bool end = false;                     // nothing follows the last entry
+  InodeId parent = kNoInode;            // what ".." is
+};
+
+struct GetAttributeRequest {            // reply: GetAttributeReply
+  Caller caller;
+  InodeId inode = kNoInode;
+  std::string_view name;
+};
+struct GetAttributeReply {
+  std::string value;
+};
+struct SetAttributeRequest {
+  Caller caller;
+  InodeId inode = kNoInode;
+  std::string_view name;
+  std::string_view value;
+  std::uint32_t flags = 0;              // XATTR_CREATE, XATTR_REPLACE of Linux
+};
+struct ListAttributesRequest {
+  Caller caller;
+  InodeId inode = kNoInode;
+};
+struct ListAttributesReply {
+  std::vector<std::string> names;
+};
+struct RemoveAttributeRequest {
+  Caller caller;
+  InodeId inode = kNoInode;
+  std::string_view name;
+};
+
+struct StatFileSystemReply {            // of one metadata target
+  std::uint64_t inodes_used = 0;
+  std::uint64_t inodes_free = 0;        // an estimate from the free space of the index
+};
+
+struct SyncRequest {
+  std::uint64_t transaction = 0;        // 0: everything so far
+};
+
+// framework/lock: which resource in which mode. The lock of this version covers the whole file system: resource 0.
+struct LockRequest {
+  std::uint64_t resource = 0;
+  std::uint32_t mode = 0;               // lock::Mode
+};
+struct LockReply {
+  std::uint32_t mode = 0;               // granted
+};
+struct UnlockRequest {
+  std::uint64_t resource = 0;
+};
+struct RevokeRequest {                  // callback; its reply has no body and says only that it was heard
+  std::uint64_t resource = 0;
+  std::uint32_t mode = 0;               // that somebody wants
+};
+
+}  // namespace rideau::fs

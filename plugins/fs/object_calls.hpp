@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// The calls of an object target, as plain structs; object.capnp has the same on the wire. Bytes of files travel as the
+// payload of the call or of its reply.
+#pragma once
+
+#include "plugins/fs/ids.hpp"
+
+#include <cstdint>
+#include <vector>
+
+namespace rideau::fs {
+
+// Numbers are wire format: append only.
+enum class ObjectMethod : std::uint16_t {
+  read = 1,
+  write = 2,
+  truncate = 3,
+  punch = 4,
+  stat = 5,
+  sync = 6,               // everything this target acknowledged of the objects named is durable
+  destroy = 7,            // by the metadata server
+  stat_file_system = 8,
+  statistics = 9,
+};
+
+struct ObjectReadRequest {              // payload of the reply: the bytes; short at the object's end
+  ObjectId object{};
+  std::uint64_t offset = 0;
+  std::uint64_t size = 0;
+};
+struct ObjectReadReply {
+  std::uint64_t object_size = 0;        // 0 when there is no object: it reads as zeros
+};
+
+// A write is idempotent: its offset was chosen under a lock. Grants: bytes of dirty data that the client may hold for this
+// target, on top of what it was granted before; 0 when space runs out. `dirty` tells what it holds.
+struct ObjectWriteRequest {             // payload: the bytes
+  ObjectId object{};
+  std::uint64_t offset = 0;
+  std::uint64_t grant_wanted = 0;
+  std::uint64_t grant_used = 0;         // of the grant given before, consumed by this write
+};
+struct ObjectWriteReply {
+  std::uint64_t grant = 0;              // added to what the client has
+  std::uint64_t bytes_used = 0;         // of the object on the device, after the write
+};
+
+// Truncate and punch carry the version of the object that the client chose (its clock of changes, growing); one that is
+// not newer than what the target has seen was done already.
+struct ObjectTruncateRequest {
+  ObjectId object{};
+  std::uint64_t size = 0;
+  std::uint64_t version = 0;
+};
+struct ObjectPunchRequest {
+  ObjectId object{};
+  std::uint64_t offset = 0;
+  std::uint64_t size = 0;
+  std::uint64_t version = 0;
+};
+
+struct ObjectStatRequest {
+  std::vector<ObjectId> objects;
+};
+struct ObjectStatReply {
+  struct Item {
+    std::uint64_t size = 0;
+    std::uint64_t bytes_used = 0;
+  };
+  std::vector<Item> items;              // one for each object asked for; zeros where there is none
+};
+
+struct ObjectSyncRequest {
+  std::vector<ObjectId> objects;        // empty: all
+};
+
+struct ObjectDestroyRequest {
+  std::vector<ObjectId> objects;        // idempotent; durable when answered
+};
+
+struct ObjectStatFileSystemReply {
+  std::uint64_t bytes_total = 0;
+  std::uint64_t bytes_free = 0;
+  std::uint64_t objects = 0;
+};
+
+}  // namespace rideau::fs
