@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// The bytes of open files, as the client caches them: striping, read-ahead, write-back, grants. Knows objects and targets;
+// knows nothing of names and locks. Its user (FileSystem) holds the lock while it calls, and drops what is cached before it
+// gives the lock back.
+#pragma once
+
+#include "framework/base/result.hpp"
+#include "framework/rpc/client_session.hpp"
+#include "framework/runtime/sync.hpp"
+#include "framework/runtime/task.hpp"
+#include "framework/runtime/task_group.hpp"
+#include "plugins/fs/ids.hpp"
+#include "plugins/fs/inode.hpp"
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <vector>
+
+namespace rideau::client {
+
+struct DataOptions {
+  std::uint64_t cache_bytes = 256ull << 20;
+  std::uint64_t dirty_bytes_max = 64ull << 20;
+  std::uint64_t dirty_age_ms = 5'000;
+  std::uint64_t read_ahead_bytes = 4ull << 20;
+};
+
+class FileData;
+
+// What all files of one client share: the sessions with the object targets, the memory of the cache, grants, and the
+// task that writes dirty data of a certain age.
+class DataPlane {
+ public:
+  DataPlane(Runtime& runtime, TaskGroup& tasks, DataOptions options);
+  ~DataPlane();
+  // The session is lent; targets are added before any file is used.
+  void add_target(fs::TargetId target, rpc::ClientSession& session);
+
+  // The data of one inode; made when asked for first, kept while it is referenced or holds dirty bytes.
+  std::shared_ptr<FileData> file(fs::InodeId inode, const fs::Layout& layout);
+  std::shared_ptr<FileData> find(fs::InodeId inode);      // null when nothing is cached
+
+  Task<Status> flush_all();                               // every dirty byte is at its target (not yet durable)
+  void drop_all();                                        // forgets every clean byte; nothing may be dirty
+  // A target lost our session: its grants are gone; files with dirty bytes there get the error EIO once.
+  void on_new_epoch(fs::TargetId target);
+  std::uint64_t dirty_bytes() const noexcept;
+
+  struct Impl;
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+class FileData {
+ public:
+  FileData(DataPlane::Impl& plane, fs::InodeId inode, fs::Layout layout);
+  ~FileData();
+
+  // Reads below `file_size`; holes are zeros. value = bytes, short at file_size only.
+  Task<Result<std::uint64_t>> read(std::uint64_t offset, const IoVec* room, std::uint32_t parts, std::uint64_t file_size);
+  // Into the cache where a grant allows it, else straight to the targets (then failures such as ENOSPC show here).
+  // value = bytes, all of them or (when a target is full) as many as are safe.
+  Task<Result<std::uint64_t>> write(std::uint64_t offset, const IoVec* data, std::uint32_t parts);
+  // Cuts or grows the objects; what is cached beyond `size` is forgotten, dirty or not.
+  Task<Status> truncate(std::uint64_t old_size, std::uint64_t size);
+  Task<Status> flush();                                   // dirty bytes are at their targets
+  Task<Status> sync();                                    // and durable there
+  // Size, as the objects show it (for a file whose record is not exact), and 512-byte blocks used.
+  struct ObjectsStat {
+    std::uint64_t size = 0;
+    std::uint64_t blocks = 0;
+  };
+  Task<Result<ObjectsStat>> stat_objects();
+  void drop();                                            // forgets clean bytes
+  bool dirty() const noexcept;
+  // The error of a write that was acknowledged early: returned once, then ok.
+  Status take_error() noexcept;
+  // 512-byte blocks the objects use, as far as replies told since the file was opened (0: unknown).
+  std::uint64_t blocks_hint() const noexcept;
+
+  struct Impl;
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace rideau::client

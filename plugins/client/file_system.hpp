@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// FileSystem: the client without FUSE. Everything above it (the FUSE adapter, the library, the simulated kernel) calls
+// this; everything below (caches, stripes, calls to servers) is hidden here. All calls are coroutines on the node's one
+// thread and answer with a Status whose errno (errno_of) is what POSIX wants.
+//
+// Every call takes the file system's lock through the client's LockCache (shared to look, exclusive to change), so
+// several clients see each other's completed calls. While the lock is held, attributes, names and bytes are cached.
+#pragma once
+
+#include "framework/base/result.hpp"
+#include "framework/base/uuid.hpp"
+#include "framework/runtime/runtime.hpp"
+#include "framework/runtime/task.hpp"
+#include "plugins/client/kernel_cache.hpp"
+#include "plugins/fs/caller.hpp"
+#include "plugins/fs/inode.hpp"
+#include "plugins/fs/meta_calls.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace rideau {
+class Logger;
+class Transport;
+}
+
+namespace rideau::client {
+
+struct TargetAddress {
+  fs::TargetId target = 0;
+  std::string address;
+  Transport* transport = nullptr;         // lent for the life of the FileSystem
+};
+
+struct FileSystemOptions {
+  Uuid cluster{};
+  Uuid client{};                          // new for each FileSystem
+  std::string client_name;                // "host:mountpoint", for people
+  TargetAddress meta;                     // the metadata target of the root
+  std::vector<TargetAddress> objects;     // every object target
+  std::uint64_t cache_bytes = 256ull << 20;       // of file data, clean and dirty
+  std::uint64_t dirty_bytes_max = 64ull << 20;    // a writer over it writes itself
+  std::uint64_t dirty_age_ms = 5'000;             // dirty data is written when it is this old
+  std::uint64_t read_ahead_bytes = 4ull << 20;    // 0: none
+};
+
+struct OpenFile {
+  fs::HandleId handle = 0;
+  fs::Inode inode{};
+};
+
+struct StatFileSystem {
+  std::uint64_t bytes_total = 0;
+  std::uint64_t bytes_free = 0;
+  std::uint64_t inodes_used = 0;
+  std::uint64_t inodes_free = 0;
+};
+
+class FileSystem {
+ public:
+  FileSystem(Runtime& runtime, Logger& log, FileSystemOptions options);
+  ~FileSystem();
+  FileSystem(const FileSystem&) = delete;
+  FileSystem& operator=(const FileSystem&) = delete;
+
+  // Null: nobody caches above. Set before start() or while nothing runs.
+  void set_kernel_cache(KernelCache* cache);
+  Task<Status> start();                   // sessions with every target
+  Task<Status> stop();                    // writes everything, gives the lock back, ends the sessions
+
+  // Names. A name may be "." or ".." in lookup only.
+  Task<Result<fs::Inode>> lookup(fs::Caller caller, fs::InodeId parent, std::string name);
+  Task<Result<fs::Inode>> make(fs::Caller caller, fs::InodeId parent, std::string name, std::uint32_t mode,
+                               std::uint64_t device, std::string symlink_target);
+  Task<Result<fs::Inode>> link(fs::Caller caller, fs::InodeId inode, fs::InodeId parent, std::string name);
+  Task<Status> remove(fs::Caller caller, fs::InodeId parent, std::string name, bool directory);
+  Task<Status> rename(fs::Caller caller, fs::InodeId old_parent, std::string old_name, fs::InodeId new_parent,
+                      std::string new_name, std::uint32_t flags);
+  Task<Result<std::string>> read_link(fs::InodeId inode);
+  // Entries after a cookie, "." and ".." included, with attributes when asked. Empty: the end.
+  Task<Result<std::vector<fs::DirectoryEntry>>> read_directory(fs::InodeId directory, fs::Cookie after,
+                                                               std::uint32_t entries_max, bool attributes);
+  // The names of a directory are durable when this ended.
+  Task<Status> sync_directory(fs::InodeId directory);
+
+  // Attributes.
+  Task<Result<fs::Inode>> get_attributes(fs::InodeId inode);
+  // `request.inode` and mask say what; kSetSize cuts or grows the file.
+  Task<Result<fs::Inode>> set_attributes(fs::SetAttributesRequest request);
+  Task<Result<std::string>> get_attribute(fs::Caller caller, fs::InodeId inode, std::string name);
+  Task<Status> set_attribute(fs::Caller caller, fs::InodeId inode, std::string name, std::string value,
+                             std::uint32_t flags);
+  Task<Result<std::vector<std::string>>> list_attributes(fs::Caller caller, fs::InodeId inode);
+  Task<Status> remove_attribute(fs::Caller caller, fs::InodeId inode, std::string name);
+
+  // Files. Flags are fs::OpenFlags.
+  Task<Result<OpenFile>> create(fs::Caller caller, fs::InodeId parent, std::string name, std::uint32_t mode,
+                                std::uint32_t flags);
+  Task<Result<OpenFile>> open(fs::Caller caller, fs::InodeId inode, std::uint32_t flags);
+  Task<Status> release(fs::HandleId handle);
+  // Bytes read; short only at the end of the file. The room is lent until the call ended.
+  Task<Result<std::uint64_t>> read(fs::HandleId handle, std::uint64_t offset, const IoVec* room, std::uint32_t parts);
+  // Bytes written. With kOpenAppend on the handle the offset is ignored.
+  Task<Result<std::uint64_t>> write(fs::HandleId handle, std::uint64_t offset, const IoVec* data, std::uint32_t parts);
+  // What close(2) reports: errors of writes that were acknowledged early, each once.
+  Task<Status> flush(fs::HandleId handle);
+  Task<Status> sync(fs::HandleId handle, bool data_only);
+
+  // Everything this client wrote is durable when this ended.
+  Task<Status> sync_all();
+  Task<Result<StatFileSystem>> stat_file_system();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace rideau::client
