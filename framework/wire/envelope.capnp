@@ -7,7 +7,7 @@
 @0xb7c1d6a5f0e34a91;
 
 using Cxx = import "/capnp/c++.capnp";
-$Cxx.namespace("rideau::wire");
+$Cxx.namespace("rideau::wire::schema");
 
 enum Kind {
   hello @0;           # client to server, first message on a link
