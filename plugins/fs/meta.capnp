@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+# Bodies of the calls of a metadata target; meta_calls.hpp says what each field means. Names and values are Data, since
+# a file system does not know their encoding.
+#
+# Version rule: fields are only ever appended, and a receiver treats an absent field as its default.
+@0xd41f8a6c0b7e2953;
+
+using Cxx = import "/capnp/c++.capnp";
+$Cxx.namespace("rideau::fs::schema");
+
+struct Layout {
+  generation @0 :UInt32;
+  stripeSize @1 :UInt32;        # bytes
+  targets @2 :List(UInt32);     # one a stripe
+}
+
+struct LayoutDefault {
+  stripeCount @0 :UInt32;
+  stripeSize @1 :UInt32;
+  stripeOffset @2 :Int32 = -1;
+}
+
+struct Inode {
+  id @0 :UInt64;
+  mode @1 :UInt32;
+  linkCount @2 :UInt32;
+  uid @3 :UInt32;
+  gid @4 :UInt32;
+  device @5 :UInt64;
+  size @6 :UInt64;
+  blocks @7 :UInt64;
+  atimeNs @8 :Int64;
+  mtimeNs @9 :Int64;
+  ctimeNs @10 :Int64;
+  birthNs @11 :Int64;
+  flags @12 :UInt32;
+  timeGeneration @13 :UInt32;
+  change @14 :UInt64;
+  parent @15 :UInt64;
+  layout @16 :Layout;                 # absent: none
+  layoutDefault @17 :LayoutDefault;   # absent: nothing is wished for
+}
+
+struct Caller {
+  uid @0 :UInt32;
+  gid @1 :UInt32;
+  groupsKnown @2 :Bool;
+  groups @3 :List(UInt32);
+}
+
+struct LookupRequest {
+  caller @0 :Caller;
+  parent @1 :UInt64;
+  name @2 :Data;
+}
+struct InodeReply {
+  inode @0 :Inode;
+}
+struct GetAttributesRequest {
+  inode @0 :UInt64;
+}
+struct SetAttributesRequest {
+  caller @0 :Caller;
+  inode @1 :UInt64;
+  mask @2 :UInt32;
+  mode @3 :UInt32;
+  uid @4 :UInt32;
+  gid @5 :UInt32;
+  size @6 :UInt64;
+  atimeNs @7 :Int64;
+  mtimeNs @8 :Int64;
+  handle @9 :UInt64;
+}
+
+struct MakeRequest {
+  caller @0 :Caller;
+  parent @1 :UInt64;
+  name @2 :Data;
+  mode @3 :UInt32;
+  device @4 :UInt64;
+  symlinkTarget @5 :Data;
+  open @6 :Bool;
+  openFlags @7 :UInt32;
+  handle @8 :UInt64;
+}
+struct MakeReply {
+  inode @0 :Inode;
+  parent @1 :Inode;
+  existed @2 :Bool;
+}
+struct OpenRequest {
+  caller @0 :Caller;
+  inode @1 :UInt64;
+  flags @2 :UInt32;
+  handle @3 :UInt64;
+}
+struct OpenReply {
+  inode @0 :Inode;
+}
+struct SizeUpdate {
+  size @0 :UInt64;
+  blocks @1 :UInt64;
+  mtimeNs @2 :Int64;
+  timeGeneration @3 :UInt32;
+}
+struct CloseItem {
+  inode @0 :UInt64;
+  handle @1 :UInt64;
+  update @2 :SizeUpdate;        # absent: none
+}
+struct CloseRequest {
+  items @0 :List(CloseItem);
+}
+struct ReadLinkRequest {
+  inode @0 :UInt64;
+}
+struct ReadLinkReply {
+  target @0 :Data;
+}
+struct LinkRequest {
+  caller @0 :Caller;
+  inode @1 :UInt64;
+  parent @2 :UInt64;
+  name @3 :Data;
+}
+struct RemoveRequest {
+  caller @0 :Caller;
+  parent @1 :UInt64;
+  name @2 :Data;
+  directory @3 :Bool;
+}
+struct RemoveReply {
+  parent @0 :Inode;
+  inode @1 :Inode;
+}
+struct RenameRequest {
+  caller @0 :Caller;
+  oldParent @1 :UInt64;
+  oldName @2 :Data;
+  newParent @3 :UInt64;
+  newName @4 :Data;
+  flags @5 :UInt32;
+}
+struct RenameReply {
+  oldParent @0 :Inode;
+  newParent @1 :Inode;
+  inode @2 :Inode;
+  replaced @3 :Inode;
+}
+
+struct ReadDirectoryRequest {
+  directory @0 :UInt64;
+  after @1 :UInt64;
+  entriesMax @2 :UInt32;
+  attributes @3 :Bool;
+}
+struct DirectoryEntry {
+  cookie @0 :UInt64;
+  inode @1 :UInt64;
+  type @2 :UInt32;
+  name @3 :Data;
+  attributes @4 :Inode;         # absent: not asked for
+}
+struct ReadDirectoryReply {
+  entries @0 :List(DirectoryEntry);
+  end @1 :Bool;
+  parent @2 :UInt64;
+}
+
+struct GetAttributeRequest {
+  caller @0 :Caller;
+  inode @1 :UInt64;
+  name @2 :Data;
+}
+struct GetAttributeReply {
+  value @0 :Data;
+}
+struct SetAttributeRequest {
+  caller @0 :Caller;
+  inode @1 :UInt64;
+  name @2 :Data;
+  value @3 :Data;
+  flags @4 :UInt32;
+}
+struct ListAttributesRequest {
+  caller @0 :Caller;
+  inode @1 :UInt64;
+}
+struct ListAttributesReply {
+  names @0 :List(Data);
+}
+struct RemoveAttributeRequest {
+  caller @0 :Caller;
+  inode @1 :UInt64;
+  name @2 :Data;
+}
+
+struct StatFileSystemReply {
+  inodesUsed @0 :UInt64;
+  inodesFree @1 :UInt64;
+}
+struct SyncRequest {
+  transaction @0 :UInt64;
+}
+struct LockRequest {
+  resource @0 :UInt64;
+  mode @1 :UInt32;
+}
+struct LockReply {
+  mode @0 :UInt32;
+}
+struct UnlockRequest {
+  resource @0 :UInt64;
+}
+struct RevokeRequest {
+  resource @0 :UInt64;
+  mode @1 :UInt32;
+}

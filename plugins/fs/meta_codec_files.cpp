@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bodies of the calls about inodes and sessions: attributes, open and close, extended attributes, space, sync, locks.
+#include "plugins/fs/meta_codec_shared.hpp"
+
+namespace rideau::fs {
+
+void encode(const GetAttributesRequest& from, wire::Encoded& to) {
+  encode_root<schema::GetAttributesRequest>(to, [&](auto root) { root.setInode(from.inode); });
+}
+Status decode(Bytes body, GetAttributesRequest* to) {
+  return decode_root<schema::GetAttributesRequest>(body, [to](auto root) {
+    to->inode = root.getInode();
+    return true;
+  });
+}
+
+void encode(const SetAttributesRequest& from, wire::Encoded& to) {
+  encode_root<schema::SetAttributesRequest>(to, [&](auto root) {
+    fill(root.initCaller(), from.caller);
+    root.setInode(from.inode);
+    root.setMask(from.mask);
+    root.setMode(from.mode);
+    root.setUid(from.uid);
+    root.setGid(from.gid);
+    root.setSize(from.size);
+    root.setAtimeNs(from.atime_ns);
+    root.setMtimeNs(from.mtime_ns);
+    root.setHandle(from.handle);
+  });
+}
+Status decode(Bytes body, SetAttributesRequest* to) {
+  return decode_root<schema::SetAttributesRequest>(body, [to](auto root) {
+    to->inode = root.getInode();
+    to->mask = root.getMask();
+    to->mode = root.getMode();
+    to->uid = root.getUid();
+    to->gid = root.getGid();
+    to->size = root.getSize();
+    to->atime_ns = root.getAtimeNs();
+    to->mtime_ns = root.getMtimeNs();
+    to->handle = root.getHandle();
+    return take(root.getCaller(), &to->caller);
+  });
+}
+
+void encode(const OpenRequest& from, wire::Encoded& to) {
+  encode_root<schema::OpenRequest>(to, [&](auto root) {
+    fill(root.initCaller(), from.caller);
+    root.setInode(from.inode);
+    root.setFlags(from.flags);
+    root.setHandle(from.handle);
+  });
+}
+Status decode(Bytes body, OpenRequest* to) {
+  return decode_root<schema::OpenRequest>(body, [to](auto root) {
+    to->inode = root.getInode();
+    to->flags = root.getFlags();
+    to->handle = root.getHandle();
+    return take(root.getCaller(), &to->caller);
+  });
+}
+
+void encode(const OpenReply& from, wire::Encoded& to) {
+  encode_root<schema::OpenReply>(to, [&](auto root) { fill(root.initInode(), from.inode); });
+}
+Status decode(Bytes body, OpenReply* to) {
+  return decode_root<schema::OpenReply>(body, [to](auto root) { return take(root.getInode(), &to->inode); });
+}
+
+void encode(const CloseRequest& from, wire::Encoded& to) {
+  encode_root<schema::CloseRequest>(to, [&](auto root) {
+    auto items = root.initItems(static_cast<std::uint32_t>(from.items.size()));
+    for (std::uint32_t i = 0; i < items.size(); ++i) {
+      const CloseItem& item = from.items[i];
+      auto out = items[i];
+      out.setInode(item.inode);
+      out.setHandle(item.handle);
+      if (!item.update.present) continue;
+      auto update = out.initUpdate();
+      update.setSize(item.update.size);
+      update.setBlocks(item.update.blocks);
+      update.setMtimeNs(item.update.mtime_ns);
+      update.setTimeGeneration(item.update.time_generation);
+    }
+  });
+}
+Status decode(Bytes body, CloseRequest* to) {
+  return decode_root<schema::CloseRequest>(body, [to](auto root) {
+    const auto items = root.getItems();
+    if (items.size() > limits::kCloseItemsMax) return false;
+    to->items.assign(items.size(), CloseItem{});
+    for (std::uint32_t i = 0; i < items.size(); ++i) {
+      const auto in = items[i];
+      CloseItem& item = to->items[i];
+      item.inode = in.getInode();
+      item.handle = in.getHandle();
+      if (!in.hasUpdate()) continue;
+      const auto update = in.getUpdate();
+      item.update = {update.getSize(), update.getBlocks(), update.getMtimeNs(), update.getTimeGeneration(), true};
+    }
+    return true;
+  });
+}
+
+void encode(const GetAttributeRequest& from, wire::Encoded& to) {
+  encode_root<schema::GetAttributeRequest>(to, [&](auto root) {
+    fill(root.initCaller(), from.caller);
+    root.setInode(from.inode);
+    root.setName(data_of(from.name));
+  });
+}
+Status decode(Bytes body, GetAttributeRequest* to) {
+  return decode_root<schema::GetAttributeRequest>(body, [to](auto root) {
+    to->inode = root.getInode();
+    return take(root.getCaller(), &to->caller) && take_view(root.getName(), kNameWireMax, &to->name);
+  });
+}
+
+void encode(const GetAttributeReply& from, wire::Encoded& to) {
+  encode_root<schema::GetAttributeReply>(to, [&](auto root) { root.setValue(data_of(from.value)); });
+}
+Status decode(Bytes body, GetAttributeReply* to) {
+  return decode_root<schema::GetAttributeReply>(
+      body, [to](auto root) { return take_copy(root.getValue(), limits::kXattrValueBytesMax, &to->value); });
+}
+
+void encode(const SetAttributeRequest& from, wire::Encoded& to) {
+  encode_root<schema::SetAttributeRequest>(to, [&](auto root) {
+    fill(root.initCaller(), from.caller);
+    root.setInode(from.inode);
+    root.setName(data_of(from.name));
+    root.setValue(data_of(from.value));
+    root.setFlags(from.flags);
+  });
+}
+Status decode(Bytes body, SetAttributeRequest* to) {
+  return decode_root<schema::SetAttributeRequest>(body, [to](auto root) {
+    to->inode = root.getInode();
+    to->flags = root.getFlags();
+    // The value is bounded by the body; the server answers E2BIG when it is too long.
+    return take(root.getCaller(), &to->caller) && take_view(root.getName(), kNameWireMax, &to->name) &&
+           take_view(root.getValue(), limits::kBodyBytesMax, &to->value);
+  });
+}
+
+void encode(const ListAttributesRequest& from, wire::Encoded& to) {
+  encode_root<schema::ListAttributesRequest>(to, [&](auto root) {
+    fill(root.initCaller(), from.caller);
+    root.setInode(from.inode);
+  });
+}
+Status decode(Bytes body, ListAttributesRequest* to) {
+  return decode_root<schema::ListAttributesRequest>(body, [to](auto root) {
+    to->inode = root.getInode();
+    return take(root.getCaller(), &to->caller);
+  });
+}
+
+void encode(const ListAttributesReply& from, wire::Encoded& to) {
+  encode_root<schema::ListAttributesReply>(to, [&](auto root) {
+    auto names = root.initNames(static_cast<std::uint32_t>(from.names.size()));
+    for (std::uint32_t i = 0; i < names.size(); ++i) names.set(i, data_of(from.names[i]));
+  });
+}
+Status decode(Bytes body, ListAttributesReply* to) {
+  return decode_root<schema::ListAttributesReply>(body, [to](auto root) {
+    const auto names = root.getNames();
+    if (names.size() > limits::kXattrListBytesMax) return false;
+    to->names.resize(names.size());
+    for (std::uint32_t i = 0; i < names.size(); ++i) {
+      if (!take_copy(names[i], limits::kXattrNameBytesMax, &to->names[i])) return false;
+    }
+    return true;
+  });
+}
+
+void encode(const RemoveAttributeRequest& from, wire::Encoded& to) {
+  encode_root<schema::RemoveAttributeRequest>(to, [&](auto root) {
+    fill(root.initCaller(), from.caller);
+    root.setInode(from.inode);
+    root.setName(data_of(from.name));
+  });
+}
+Status decode(Bytes body, RemoveAttributeRequest* to) {
+  return decode_root<schema::RemoveAttributeRequest>(body, [to](auto root) {
+    to->inode = root.getInode();
+    return take(root.getCaller(), &to->caller) && take_view(root.getName(), kNameWireMax, &to->name);
+  });
+}
+
+void encode(const StatFileSystemReply& from, wire::Encoded& to) {
+  encode_root<schema::StatFileSystemReply>(to, [&](auto root) {
+    root.setInodesUsed(from.inodes_used);
+    root.setInodesFree(from.inodes_free);
+  });
+}
+Status decode(Bytes body, StatFileSystemReply* to) {
+  return decode_root<schema::StatFileSystemReply>(body, [to](auto root) {
+    to->inodes_used = root.getInodesUsed();
+    to->inodes_free = root.getInodesFree();
+    return true;
+  });
+}
+
+void encode(const SyncRequest& from, wire::Encoded& to) {
+  encode_root<schema::SyncRequest>(to, [&](auto root) { root.setTransaction(from.transaction); });
+}
+Status decode(Bytes body, SyncRequest* to) {
+  return decode_root<schema::SyncRequest>(body, [to](auto root) {
+    to->transaction = root.getTransaction();
+    return true;
+  });
+}
+
+void encode(const LockRequest& from, wire::Encoded& to) {
+  encode_root<schema::LockRequest>(to, [&](auto root) {
+    root.setResource(from.resource);
+    root.setMode(from.mode);
+  });
+}
+Status decode(Bytes body, LockRequest* to) {
+  return decode_root<schema::LockRequest>(body, [to](auto root) {
+    to->resource = root.getResource();
+    to->mode = root.getMode();
+    return true;
+  });
+}
+
+void encode(const LockReply& from, wire::Encoded& to) {
+  encode_root<schema::LockReply>(to, [&](auto root) { root.setMode(from.mode); });
+}
+Status decode(Bytes body, LockReply* to) {
+  return decode_root<schema::LockReply>(body, [to](auto root) {
+    to->mode = root.getMode();
+    return true;
+  });
+}
+
+void encode(const UnlockRequest& from, wire::Encoded& to) {
+  encode_root<schema::UnlockRequest>(to, [&](auto root) { root.setResource(from.resource); });
+}
+Status decode(Bytes body, UnlockRequest* to) {
+  return decode_root<schema::UnlockRequest>(body, [to](auto root) {
+    to->resource = root.getResource();
+    return true;
+  });
+}
+
+void encode(const RevokeRequest& from, wire::Encoded& to) {
+  encode_root<schema::RevokeRequest>(to, [&](auto root) {
+    root.setResource(from.resource);
+    root.setMode(from.mode);
+  });
+}
+Status decode(Bytes body, RevokeRequest* to) {
+  return decode_root<schema::RevokeRequest>(body, [to](auto root) {
+    to->resource = root.getResource();
+    to->mode = root.getMode();
+    return true;
+  });
+}
+
+}  // namespace rideau::fs

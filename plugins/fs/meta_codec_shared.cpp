@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plugins/fs/meta_codec_shared.hpp"
+
+namespace rideau::fs {
+
+void fill(schema::Inode::Builder to, const Inode& from) {
+  to.setId(from.id);
+  to.setMode(from.mode);
+  to.setLinkCount(from.link_count);
+  to.setUid(from.uid);
+  to.setGid(from.gid);
+  to.setDevice(from.device);
+  to.setSize(from.size);
+  to.setBlocks(from.blocks);
+  to.setAtimeNs(from.atime_ns);
+  to.setMtimeNs(from.mtime_ns);
+  to.setCtimeNs(from.ctime_ns);
+  to.setBirthNs(from.birth_ns);
+  to.setFlags(from.flags);
+  to.setTimeGeneration(from.time_generation);
+  to.setChange(from.change);
+  to.setParent(from.parent);
+  if (!from.layout.targets.empty()) {
+    auto layout = to.initLayout();
+    layout.setGeneration(from.layout.generation);
+    layout.setStripeSize(from.layout.stripe_size);
+    auto targets = layout.initTargets(from.layout.stripe_count());
+    for (std::uint32_t i = 0; i < from.layout.stripe_count(); ++i) targets.set(i, from.layout.targets[i]);
+  }
+  if (from.layout_default != LayoutDefault{}) {
+    auto wish = to.initLayoutDefault();
+    wish.setStripeCount(from.layout_default.stripe_count);
+    wish.setStripeSize(from.layout_default.stripe_size);
+    wish.setStripeOffset(from.layout_default.stripe_offset);
+  }
+}
+
+namespace {
+
+// A layout is divided by, so what would not divide is refused here.
+bool take(schema::Layout::Reader from, Layout* to) {
+  to->generation = from.getGeneration();
+  to->stripe_size = from.getStripeSize();
+  const auto targets = from.getTargets();
+  if (targets.size() > limits::kStripeCountMax) return false;
+  to->targets.resize(targets.size());
+  for (std::uint32_t i = 0; i < targets.size(); ++i) to->targets[i] = targets[i];
+  if (to->targets.empty()) return true;
+  return to->stripe_size >= limits::kStripeSizeMin && to->stripe_size <= limits::kStripeSizeMax &&
+         to->stripe_size % limits::kStripeSizeMin == 0;
+}
+
+}  // namespace
+
+bool take(schema::Inode::Reader from, Inode* to) {
+  to->id = from.getId();
+  to->mode = from.getMode();
+  to->link_count = from.getLinkCount();
+  to->uid = from.getUid();
+  to->gid = from.getGid();
+  to->device = from.getDevice();
+  to->size = from.getSize();
+  to->blocks = from.getBlocks();
+  to->atime_ns = from.getAtimeNs();
+  to->mtime_ns = from.getMtimeNs();
+  to->ctime_ns = from.getCtimeNs();
+  to->birth_ns = from.getBirthNs();
+  to->flags = from.getFlags();
+  to->time_generation = from.getTimeGeneration();
+  to->change = from.getChange();
+  to->parent = from.getParent();
+  to->layout = Layout{};
+  if (from.hasLayout() && !take(from.getLayout(), &to->layout)) return false;
+  to->layout_default = LayoutDefault{};
+  if (from.hasLayoutDefault()) {
+    const auto wish = from.getLayoutDefault();
+    to->layout_default = {wish.getStripeCount(), wish.getStripeSize(), wish.getStripeOffset()};
+  }
+  return to->size <= limits::kFileBytesMax;
+}
+
+void fill(schema::Caller::Builder to, const Caller& from) {
+  to.setUid(from.uid);
+  to.setGid(from.gid);
+  to.setGroupsKnown(from.groups_known);
+  if (from.groups.empty()) return;
+  auto groups = to.initGroups(static_cast<std::uint32_t>(from.groups.size()));
+  for (std::uint32_t i = 0; i < groups.size(); ++i) groups.set(i, from.groups[i]);
+}
+
+bool take(schema::Caller::Reader from, Caller* to) {
+  to->uid = from.getUid();
+  to->gid = from.getGid();
+  to->groups_known = from.getGroupsKnown();
+  const auto groups = from.getGroups();
+  if (groups.size() > limits::kGroupsMax) return false;
+  to->groups.resize(groups.size());
+  for (std::uint32_t i = 0; i < groups.size(); ++i) to->groups[i] = groups[i];
+  return true;
+}
+
+}  // namespace rideau::fs

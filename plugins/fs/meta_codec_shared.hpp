@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// Parts that many bodies of a metadata target contain: inodes and callers.
+#pragma once
+
+#include "plugins/fs/codec.hpp"
+#include "plugins/fs/codec_support.hpp"
+#include "plugins/fs/meta.capnp.h"
+
+namespace rideau::fs {
+
+constexpr std::size_t kNameWireMax = limits::kPathBytesMax;   // longer ones are no names; the server says ENAMETOOLONG below it
+
+void fill(schema::Inode::Builder to, const Inode& from);
+bool take(schema::Inode::Reader from, Inode* to);
+void fill(schema::Caller::Builder to, const Caller& from);
+bool take(schema::Caller::Reader from, Caller* to);
+
+}  // namespace rideau::fs

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+// Goal: every body of a metadata call comes back field by field as it was sent, and no body from outside, cut short or
+// with flipped bits, does more than be refused.
+#include "plugins/fs/codec.hpp"
+#include "framework/base/limits.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <random>
+#include <tuple>
+
+using namespace rideau;
+using namespace rideau::fs;
+
+namespace {
+
+// The fields of each struct, for comparison.
+auto fields(const Inode& x) {
+  return std::tie(x.id, x.mode, x.link_count, x.uid, x.gid, x.device, x.size, x.blocks, x.atime_ns, x.mtime_ns,
+                  x.ctime_ns, x.birth_ns, x.flags, x.time_generation, x.change, x.parent, x.layout, x.layout_default);
+}
+auto fields(const Caller& x) { return std::tie(x.uid, x.gid, x.groups_known, x.groups); }
+template <class A, class B, class... Rest>
+auto joined(const A& a, const B& b, const Rest&... rest) {
+  return std::tuple_cat(a, b, rest...);
+}
+auto fields(const LookupRequest& x) { return joined(fields(x.caller), std::tie(x.parent, x.name)); }
+auto fields(const InodeReply& x) { return fields(x.inode); }
+auto fields(const OpenReply& x) { return fields(x.inode); }
+auto fields(const GetAttributesRequest& x) { return std::tie(x.inode); }
+auto fields(const ReadLinkRequest& x) { return std::tie(x.inode); }
+auto fields(const ReadLinkReply& x) { return std::tie(x.target); }
+auto fields(const SetAttributesRequest& x) {
+  return joined(fields(x.caller), std::tie(x.inode, x.mask, x.mode, x.uid, x.gid, x.size, x.atime_ns, x.mtime_ns,
+                                           x.handle));
+}
+auto fields(const MakeRequest& x) {
+  return joined(fields(x.caller), std::tie(x.parent, x.name, x.mode, x.device, x.symlink_target, x.open, x.open_flags,
+                                           x.handle));
+}
+auto fields(const MakeReply& x) { return joined(fields(x.inode), fields(x.parent), std::tie(x.existed)); }
+auto fields(const OpenRequest& x) { return joined(fields(x.caller), std::tie(x.inode, x.flags, x.handle)); }
+auto fields(const LinkRequest& x) { return joined(fields(x.caller), std::tie(x.inode, x.parent, x.name)); }
+auto fields(const RemoveRequest& x) { return joined(fields(x.caller), std::tie(x.parent, x.name, x.directory)); }
+auto fields(const RemoveReply& x) { return joined(fields(x.parent), fields(x.inode)); }
+auto fields(const RenameRequest& x) {
+  return joined(fields(x.caller), std::tie(x.old_parent, x.old_name, x.new_parent, x.new_name, x.flags));
+}
+auto fields(const RenameReply& x) {
+  return joined(fields(x.old_parent), fields(x.new_parent), fields(x.inode), fields(x.replaced));
+}
+auto fields(const ReadDirectoryRequest& x) { return std::tie(x.directory, x.after, x.entries_max, x.attributes); }
+auto fields(const GetAttributeRequest& x) { return joined(fields(x.caller), std::tie(x.inode, x.name)); }
+auto fields(const GetAttributeReply& x) { return std::tie(x.value); }
+auto fields(const SetAttributeRequest& x) {
+  return joined(fields(x.caller), std::tie(x.inode, x.name, x.value, x.flags));
+}
+auto fields(const ListAttributesRequest& x) { return joined(fields(x.caller), std::tie(x.inode)); }
+auto fields(const ListAttributesReply& x) { return std::tie(x.names); }
+auto fields(const RemoveAttributeRequest& x) { return joined(fields(x.caller), std::tie(x.inode, x.name)); }
+auto fields(const StatFileSystemReply& x) { return std::tie(x.inodes_used, x.inodes_free); }
+auto fields(const SyncRequest& x) { return std::tie(x.transaction); }
+auto fields(const LockRequest& x) { return std::tie(x.resource, x.mode); }
+auto fields(const LockReply& x) { return std::tie(x.mode); }
+auto fields(const UnlockRequest& x) { return std::tie(x.resource); }
+auto fields(const RevokeRequest& x) { return std::tie(x.resource, x.mode); }
+auto fields(const CloseItem& x) {
+  return std::tie(x.inode, x.handle, x.update.present, x.update.size, x.update.blocks, x.update.mtime_ns,
+                  x.update.time_generation);
+}
+auto fields(const DirectoryEntry& x) {
+  return joined(std::tie(x.cookie, x.inode, x.type, x.name), fields(x.attributes));
+}
+
+template <class T>
+bool same(const T& a, const T& b) {
+  return fields(a) == fields(b);
+}
+bool same(const CloseRequest& a, const CloseRequest& b) {
+  return std::equal(a.items.begin(), a.items.end(), b.items.begin(), b.items.end(),
+                    [](const auto& x, const auto& y) { return fields(x) == fields(y); });
+}
+bool same(const ReadDirectoryReply& a, const ReadDirectoryReply& b) {
+  return a.end == b.end && a.parent == b.parent &&
+         std::equal(a.entries.begin(), a.entries.end(), b.entries.begin(), b.entries.end(),
+                    [](const auto& x, const auto& y) { return fields(x) == fields(y); });
+}
+
+// Round trip, then the same body cut short everywhere and with bits flipped at random places.
+template <class T>
+void check(const T& sample) {
+  wire::Encoded encoded;
+  encode(sample, encoded);
+  REQUIRE(encoded.bytes().size <= limits::kBodyBytesMax);
+  T back;
+  REQUIRE(decode(encoded.bytes(), &back).ok());
+  REQUIRE(same(sample, back));
+
+  std::mt19937_64 random(encoded.bytes().size);
+  for (int i = 0; i < 2'000; ++i) {
+    std::vector<std::uint64_t> words(encoded.words());
+    auto* bytes = reinterpret_cast<std::uint8_t*>(words.data());
+    std::size_t size = words.size() * 8;
+    const auto flips = random() % 6;
+    for (std::uint64_t flip = 0; flip < flips; ++flip) bytes[random() % size] ^= static_cast<std::uint8_t>(1 << random() % 8);
+    if (random() % 3 == 0) size = random() % (size + 1);
+    T mutated;
+    static_cast<void>(decode(Bytes(bytes, size), &mutated));
+  }
+  T nothing;
+  static_cast<void>(decode(Bytes(), &nothing));
+}
+
+Inode sample_inode(std::uint64_t salt, std::uint32_t stripes = 0) {
+  Inode inode;
+  inode.id = make_inode_id(3, salt);
+  inode.mode = S_IFREG | 04755;
+  inode.link_count = 2;
+  inode.uid = 1000;
+  inode.gid = 100;
+  inode.device = 0x801;
+  inode.size = 1'234'567'890'123;
+  inode.blocks = 99;
+  inode.atime_ns = -5;
+  inode.mtime_ns = 1'700'000'000'123'456'789;
+  inode.ctime_ns = 3;
+  inode.birth_ns = 4;
+  inode.flags = 0;
+  inode.time_generation = 7;
+  inode.change = 1ull << 60;
+  inode.parent = 1;
+  inode.layout_default = {kStripeAll, 1 << 20, 5};
+  if (stripes != 0) inode.layout = {9, 1 << 20, {}};
+  for (std::uint32_t i = 0; i < stripes; ++i) inode.layout.targets.push_back(i + 1);
+  return inode;
+}
+
+Caller sample_caller() {
+  Caller caller;
+  caller.uid = 1000;
+  caller.gid = 100;
+  caller.groups_known = true;
+  caller.groups = {4, 20, 65534};
+  return caller;
+}
+
+}  // namespace
+
+TEST_CASE("bodies about names survive the way there and any damage", "[fs][codec]") {
+  const Caller caller = sample_caller();
+  check(LookupRequest{caller, 7, "a name\xff with any byte"});
+  check(InodeReply{sample_inode(1, 2)});
+  MakeRequest make;
+  make.caller = caller;
+  make.parent = 5;
+  make.name = "n";
+  make.mode = S_IFLNK | 0777;
+  make.device = 77;
+  make.symlink_target = "../over/there";
+  make.open = true;
+  make.open_flags = kOpenWrite | kOpenExclusive;
+  make.handle = 1ull << 63;
+  check(make);
+  check(MakeReply{sample_inode(1), sample_inode(2, 1), true});
+  check(ReadLinkRequest{8});
+  check(ReadLinkReply{std::string(4095, 'x')});
+  check(LinkRequest{caller, 5, 6, "linked"});
+  check(RemoveRequest{caller, 5, "gone", true});
+  check(RemoveReply{sample_inode(1), sample_inode(2, 7)});
+  check(RenameRequest{caller, 5, "old", 6, "new", kRenameExchange});
+  check(RenameReply{sample_inode(1), sample_inode(2), sample_inode(3, 3), sample_inode(4, 4)});
+  check(ReadDirectoryRequest{5, 1ull << 62, 100, true});
+  ReadDirectoryReply entries;
+  entries.end = true;
+  entries.parent = 12;
+  for (std::uint32_t i = 0; i < 40; ++i) {
+    DirectoryEntry entry{i + 3, i + 9, S_IFREG, std::string(i * 6, 'n'), {}};
+    if (i % 2 == 0) entry.attributes = sample_inode(i, i);
+    entries.entries.push_back(entry);
+  }
+  check(entries);
+}
+
+TEST_CASE("bodies about inodes and sessions survive the way there and any damage", "[fs][codec]") {
+  const Caller caller = sample_caller();
+  check(GetAttributesRequest{1ull << 63});
+  check(SetAttributesRequest{caller, 5, kSetMode | kSetSize, 0644, 1, 2, 1ull << 40, -1, -2, 66});
+  check(OpenRequest{caller, 5, kOpenRead | kOpenTruncate, 77});
+  check(OpenReply{sample_inode(4, 1024)});
+  CloseRequest close;
+  for (std::uint64_t i = 0; i < 20; ++i) {
+    CloseItem item{i, i * 3, {}};
+    if (i % 2 == 1) item.update = {i << 30, i, -static_cast<std::int64_t>(i), 4, true};
+    close.items.push_back(item);
+  }
+  check(close);
+  check(GetAttributeRequest{caller, 5, "user.x"});
+  check(GetAttributeReply{std::string(limits::kXattrValueBytesMax, '\0')});
+  check(SetAttributeRequest{caller, 5, "user.x", std::string_view("\0value\0", 7), 1});
+  check(ListAttributesRequest{caller, 5});
+  check(ListAttributesReply{{"user.a", "user.b", std::string(255, 'c')}});
+  check(RemoveAttributeRequest{caller, 5, "user.x"});
+  check(StatFileSystemReply{5, 1ull << 50});
+  check(SyncRequest{1ull << 50});
+  check(LockRequest{4, 2});
+  check(LockReply{2});
+  check(UnlockRequest{9});
+  check(RevokeRequest{9, 1});
+}
+
+TEST_CASE("lists and strings over their bounds are refused", "[fs][codec]") {
+  wire::Encoded encoded;
+  MakeRequest back;
+  Caller crowd;
+  crowd.groups.assign(limits::kGroupsMax + 1, 1);
+  MakeRequest make;
+  make.caller = crowd;
+  encode(make, encoded);
+  REQUIRE_FALSE(decode(encoded.bytes(), &back).ok());
+
+  const std::string long_name(limits::kPathBytesMax + 1, 'n');
+  make.caller = {};
+  make.name = long_name;
+  encode(make, encoded);
+  REQUIRE_FALSE(decode(encoded.bytes(), &back).ok());
+
+  CloseRequest close;
+  CloseRequest close_back;
+  close.items.resize(limits::kCloseItemsMax + 1);
+  encode(close, encoded);
+  REQUIRE_FALSE(decode(encoded.bytes(), &close_back).ok());
+
+  // A layout that could not be divided by.
+  InodeReply reply{sample_inode(1, 2)};
+  InodeReply reply_back;
+  reply.inode.layout.stripe_size = 0;
+  encode(reply, encoded);
+  REQUIRE_FALSE(decode(encoded.bytes(), &reply_back).ok());
+}
+
+TEST_CASE("the bound of a directory entry's size holds", "[fs][codec]") {
+  for (std::size_t length : {1u, 8u, 9u, 255u}) {
+    for (std::uint32_t stripes : {0u, 1u, 2u, 333u}) {
+      ReadDirectoryReply reply;
+      for (int i = 0; i < 100; ++i) {
+        reply.entries.push_back({1, 2, 3, std::string(length, 'n'), sample_inode(1, stripes)});
+      }
+      wire::Encoded encoded;
+      encode(reply, encoded);
+      const std::size_t bound = 100 * encoded_bytes_max(reply.entries[0]) + 256;
+      REQUIRE(encoded.bytes().size <= bound);
+      REQUIRE(encoded.bytes().size > bound / 2);
+    }
+  }
+}
