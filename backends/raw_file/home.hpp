@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// The folder of a store: its format file, its lock and the mark of a clean stop. All of this blocks.
+//
+//   format    three lines: what this is, the version of the format, the store's UUID
+//   lock      held with flock(2) while a process uses the store; says which
+//   objects/  the files of the objects, see layout.hpp
+//   clean     only between a clean stop and the next start: the count of objects, which otherwise is counted anew
+#pragma once
+
+#include "rideau/status.hpp"
+
+#include <cstdint>
+#include <string>
+
+namespace rideau::raw_file {
+
+// Grows with each change that an older driver could not read or would damage.
+constexpr std::uint32_t kFormatVersion = 1;
+
+class Home {
+ public:
+  Home() = default;
+  Home(const Home&) = delete;
+  Home& operator=(const Home&) = delete;
+  ~Home() { close(); }
+
+  // Opens the folder, makes it when only its parent exists, and takes the lock. `new_uuid` is used for a new store.
+  // On failure message() says in words what is wrong and what to do; what another version wrote is left untouched.
+  Status open(const std::string& path, const std::uint8_t (&new_uuid)[16]) noexcept;
+  // Leaves the mark of a clean stop.
+  Status mark_clean(std::uint64_t object_count) noexcept;
+  void close() noexcept;
+
+  int objects() const noexcept { return objects_; }
+  std::uint64_t object_count() const noexcept { return object_count_; }
+  const std::string& message() const noexcept { return message_; }
+  const std::string& uuid() const noexcept { return uuid_; }
+
+ private:
+  Status fail(Code code, int error, const char* where, std::string message) noexcept;
+  Status open_folder(const std::string& path) noexcept;
+  Status read_format(bool& found) noexcept;
+  Status write_format(const std::uint8_t (&new_uuid)[16]) noexcept;
+  Status refuse_strange_folder() noexcept;
+  Status take_lock() noexcept;
+  Status take_count() noexcept;
+
+  std::string path_;
+  std::string uuid_;
+  std::string message_;
+  int folder_ = -1;
+  int lock_ = -1;
+  int objects_ = -1;
+  std::uint64_t object_count_ = 0;
+};
+
+}  // namespace rideau::raw_file

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the library exports: the descriptor, the table of keys, create().
+#include "store.hpp"
+
+namespace rideau::raw_file {
+namespace {
+
+enum Key : std::uint32_t { kPath, kOpenFilesMax, kQueueDepth, kKeyCount };
+
+constexpr ConfigKey kKeys[kKeyCount] = {
+    {"path", KeyType::path, "", "", 0, 0, true, "folder of the store; made when only its parent exists"},
+    {"open_files_max", KeyType::integer, "", "1024", 16, 1'000'000, false,
+     "descriptors of objects that are kept open; at least queue_depth"},
+    {"queue_depth", KeyType::integer, "", "64", 1, 4096, false, "calls that are worked on at the same time"},
+};
+
+Status create(Host& host, const ConfigValue* values, Instance** out) noexcept {
+  Settings settings;
+  settings.path = std::string(values[kPath].text.view());
+  settings.open_files_max = static_cast<std::uint32_t>(values[kOpenFilesMax].integer);
+  settings.queue_depth = static_cast<std::uint32_t>(values[kQueueDepth].integer);
+  while (settings.path.size() > 1 && settings.path.back() == '/') settings.path.pop_back();
+  if (settings.path.empty()) {
+    host.log(Level::error, "raw-file: path is empty; name the folder of the store");
+    return {Code::invalid, 0, "path is empty"};
+  }
+  if (settings.queue_depth == 0 || settings.open_files_max < settings.queue_depth) {
+    host.log(Level::error, "raw-file: open_files_max must be at least queue_depth, and both more than 0");
+    return {Code::invalid, 0, "open_files_max is less than queue_depth"};
+  }
+  *out = new RawFileStore(host, std::move(settings));
+  return kOk;
+}
+
+}  // namespace
+
+extern const PluginDescriptor kDescriptor;
+const PluginDescriptor kDescriptor = {
+    .kind = PluginKind::object_store,
+    .name = "raw-file",
+    .version = "0.1.0",
+    .summary = "one sparse file an object, through io_uring",
+    .capabilities = kObjectPunches,
+    .keys = kKeys,
+    .key_count = kKeyCount,
+    .create = create,
+};
+
+}  // namespace rideau::raw_file
+
+RIDEAU_PLUGIN(rideau::PluginKind::object_store, rideau::raw_file::kDescriptor);

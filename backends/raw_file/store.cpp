@@ -1,0 +1,487 @@
+// SPDX-License-Identifier: Apache-2.0
+// The calls of the interface, admission of ops, the loop around the ring, start and stop.
+#include "store.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+
+#include <sys/resource.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+namespace rideau::raw_file {
+namespace {
+
+constexpr Status kClosed{Code::closed, 0, "raw-file store is not running"};
+constexpr std::uint64_t kRetryNs = 1'000'000;
+
+}  // namespace
+
+void OpList::push(Op& op) noexcept {
+  op.next = nullptr;
+  (last != nullptr ? last->next : first) = &op;
+  last = &op;
+}
+
+Op* OpList::pop() noexcept {
+  Op* op = first;
+  if (op == nullptr) return nullptr;
+  first = op->next;
+  if (first == nullptr) last = nullptr;
+  op->next = nullptr;
+  return op;
+}
+
+bool OpList::remove(Op& op) noexcept {
+  Op* before = nullptr;
+  for (Op* at = first; at != nullptr; before = at, at = at->next) {
+    if (at != &op) continue;
+    (before != nullptr ? before->next : first) = op.next;
+    if (last == &op) last = before;
+    op.next = nullptr;
+    return true;
+  }
+  return false;
+}
+
+ObjectLimits RawFileStore::limits() const noexcept {
+  // The page cache may be written to the device while a write copies into it, so even a sector can tear: one byte.
+  return {kObjectBytesMax, kIoBytesMax, kPartsMax, 4096, 1};
+}
+
+Status RawFileStore::accepts_calls() const noexcept {
+  if (life_ != Life::running) return kClosed;
+  if (op_count_ >= kCallsMax) return {Code::busy, 0, "too many pending calls of a raw-file store"};
+  return kOk;
+}
+
+Submitted RawFileStore::read(ObjectId id, std::uint64_t offset, const IoVec* parts, std::uint32_t part_count,
+                             Completion& done) noexcept {
+  return transfer(Op::Kind::read, id, offset, parts, part_count, done);
+}
+
+Submitted RawFileStore::write(ObjectId id, std::uint64_t offset, const IoVec* parts, std::uint32_t part_count,
+                              Completion& done) noexcept {
+  return transfer(Op::Kind::write, id, offset, parts, part_count, done);
+}
+
+Submitted RawFileStore::transfer(Op::Kind kind, ObjectId id, std::uint64_t offset, const IoVec* parts,
+                                 std::uint32_t part_count, Completion& done) noexcept {
+  if (const Status status = accepts_calls(); !status.ok()) return done.finish(status);
+  if (part_count > kPartsMax) return done.finish({Code::too_large, 0, "too many parts of a buffer"});
+  std::uint64_t size = 0;
+  for (std::uint32_t i = 0; i < part_count; ++i) {
+    if (parts[i].size > kIoBytesMax - size) return done.finish({Code::too_large, 0, "over io_bytes_max"});
+    size += parts[i].size;
+  }
+  if (kind == Op::Kind::write && (offset > kObjectBytesMax || size > kObjectBytesMax - offset)) {
+    return done.finish({Code::too_large, 0, "over object_bytes_max"});
+  }
+  Op& op = take_op(kind);
+  op.offset = offset;
+  op.size = offset < kObjectBytesMax ? size : 0;   // nothing can be read there
+  for (std::uint32_t i = 0; i < part_count; ++i) {
+    if (parts[i].size != 0) op.parts.push_back(parts[i]);
+  }
+  return submit_call(op, id, done);
+}
+
+Submitted RawFileStore::truncate(ObjectId id, std::uint64_t size, Completion& done) noexcept {
+  if (const Status status = accepts_calls(); !status.ok()) return done.finish(status);
+  if (size > kObjectBytesMax) return done.finish({Code::too_large, 0, "over object_bytes_max"});
+  Op& op = take_op(Op::Kind::truncate);
+  op.size = size;
+  return submit_call(op, id, done);
+}
+
+Submitted RawFileStore::punch(ObjectId id, std::uint64_t offset, std::uint64_t size, Completion& done) noexcept {
+  if (const Status status = accepts_calls(); !status.ok()) return done.finish(status);
+  Op& op = take_op(Op::Kind::punch);
+  op.offset = std::min(offset, kObjectBytesMax);
+  op.size = std::min(size, kObjectBytesMax - op.offset);
+  return submit_call(op, id, done);
+}
+
+Submitted RawFileStore::remove(ObjectId id, Completion& done) noexcept {
+  if (const Status status = accepts_calls(); !status.ok()) return done.finish(status);
+  return submit_call(take_op(Op::Kind::remove), id, done);
+}
+
+Submitted RawFileStore::stat(ObjectId id, ObjectStat* out, Completion& done) noexcept {
+  if (const Status status = accepts_calls(); !status.ok()) return done.finish(status);
+  Op& op = take_op(Op::Kind::stat);
+  op.stat_out = out;
+  return submit_call(op, id, done);
+}
+
+Submitted RawFileStore::list(const ObjectId* after, ObjectId* out, std::uint32_t capacity, Completion& done) noexcept {
+  if (const Status status = accepts_calls(); !status.ok()) return done.finish(status);
+  if (capacity == 0) return done.finish(kOk, 0);
+  // The job fills memory of its own: it may still run when the store, and with it the caller's buffer, is gone.
+  struct Listing {
+    bool from_first = true;
+    ObjectId after;
+    std::vector<ObjectId> found;
+  };
+  auto listing = std::make_shared<Listing>();
+  if (after != nullptr) {
+    listing->from_first = false;
+    listing->after = *after;
+  }
+  ++op_count_;
+  run_job(
+      [listing, capacity, home = home_](std::uint64_t&) {
+        return list_objects(home->objects(), listing->from_first ? nullptr : &listing->after, capacity, listing->found);
+      },
+      [this, listing, out, &done](Status status, std::uint64_t) {
+        --op_count_;
+        if (status.ok()) std::copy(listing->found.begin(), listing->found.end(), out);
+        host_.complete(done, status, status.ok() ? listing->found.size() : 0);
+      });
+  return Submitted::pending;
+}
+
+Status RawFileStore::space(ObjectSpace* out) noexcept {
+  if (life_ != Life::running) return kClosed;
+  struct statvfs space {};
+  if (::fstatvfs(home_->objects(), &space) != 0) return status_of(errno, "statvfs of the store");
+  out->bytes_total = static_cast<std::uint64_t>(space.f_blocks) * space.f_frsize;
+  out->bytes_free = static_cast<std::uint64_t>(space.f_bavail) * space.f_frsize;
+  out->object_count = object_count_;
+  return kOk;
+}
+
+Submitted RawFileStore::lend(ObjectId, std::uint64_t, std::uint64_t, Purpose, ObjectLoan*, Completion& done) noexcept {
+  return done.finish({Code::unsupported, 0, "raw-file lends no buffers"});
+}
+
+void RawFileStore::give_back(ObjectLoan&) noexcept {}
+
+void RawFileStore::log(Level level, const std::string& message) noexcept {
+  const std::string line = "raw-file: " + message;
+  host_.log(level, Text(line.data(), line.size()));
+}
+
+Op& RawFileStore::take_op(Op::Kind kind) noexcept {
+  ++op_count_;
+  Op* op = free_ops_.pop();
+  if (op == nullptr) op = all_ops_.emplace_back(std::make_unique<Op>()).get();
+  op->kind = kind;
+  return *op;
+}
+
+void RawFileStore::free_op(Op& op) noexcept {
+  --op_count_;
+  std::vector<IoVec> parts = std::move(op.parts);   // its capacity is worth keeping
+  parts.clear();
+  op = Op{};
+  op.parts = std::move(parts);
+  free_ops_.push(op);
+}
+
+Submitted RawFileStore::submit_call(Op& op, ObjectId id, Completion& done) noexcept {
+  op.done = &done;
+  done.plugin_slot[0] = &op;
+  queue(op, id);
+  return answer(done);
+}
+
+// What finishes before the call returns is stored and not delivered: a completion never comes inside its own call.
+Submitted RawFileStore::answer(Completion& done) noexcept {
+  current_ = &done;
+  current_finished_ = false;
+  settle();
+  current_ = nullptr;
+  return current_finished_ ? Submitted::finished : Submitted::pending;
+}
+
+void RawFileStore::deliver(Completion& done, Status status, std::uint64_t value) noexcept {
+  done.plugin_slot[0] = nullptr;
+  if (&done == current_) {
+    done.finish(status, value);
+    current_finished_ = true;
+    current_ = nullptr;
+    return;
+  }
+  host_.complete(done, status, value);
+}
+
+void RawFileStore::queue(Op& op, ObjectId id) noexcept {
+  File& file = files_[id];
+  file.id = id;
+  unlist_idle(file);
+  op.file = &file;
+  op.stage = Op::Stage::waiting;
+  file.waiting.push(op);
+  admit(file);
+}
+
+void RawFileStore::admit(File& file) noexcept {
+  while (Op* op = file.waiting.first) {
+    if (file.exclusive || (op->exclusive() && file.shared != 0)) return;
+    file.waiting.pop();
+    if (op->exclusive()) {
+      file.exclusive = true;
+    } else {
+      ++file.shared;
+    }
+    op->stage = Op::Stage::ready;
+    ready_.push(*op);
+  }
+}
+
+// Ends an op in whatever stage it is. Delivers last but one: the change is noted before the caller can know of it.
+void RawFileStore::finish(Op& op, Status status, std::uint64_t value) noexcept {
+  File& file = *op.file;
+  if (op.stage != Op::Stage::waiting) {
+    if (op.exclusive()) {
+      file.exclusive = false;
+    } else {
+      --file.shared;
+    }
+    if (op.stage != Op::Stage::ready) --active_;
+  }
+  if (op.done != nullptr) {
+    deliver(*op.done, status, value);
+  } else {
+    flush_part_done(*op.flush, status, op.sync_failed);
+  }
+  free_op(op);
+  admit(file);
+  if (file.busy()) return;
+  if (file.fd >= 0) {
+    list_idle(file);
+  } else {
+    forget_if_unused(file);
+  }
+}
+
+void RawFileStore::settle() noexcept {
+  if (settling_) return;
+  settling_ = true;
+  do {
+    while (!ready_.empty() && active_ < settings_.queue_depth) {
+      Op& op = *ready_.pop();
+      ++active_;
+      dispatch(op);
+    }
+    submit_ring();
+  } while (reap() || (!ready_.empty() && active_ < settings_.queue_depth));
+  settling_ = false;
+  if (life_ == Life::stopping) check_stopped();
+}
+
+void RawFileStore::submit_ring() noexcept {
+  while (unsubmitted_ > 0) {
+    const int count = io_uring_submit(&ring_);
+    if (count > 0) {
+      unsubmitted_ -= std::min(unsubmitted_, static_cast<std::uint32_t>(count));
+      continue;
+    }
+    if (count == -EINTR) continue;
+    // The kernel is short of memory; what is prepared stays in the ring and goes with the next submission.
+    if (retry_ != nullptr) return;
+    retry_ = new Wakeup([this](Status) {
+      retry_ = nullptr;
+      settle();
+    });
+    if (host_.sleep(kRetryNs, *retry_) == Submitted::finished) {
+      delete retry_;
+      retry_ = nullptr;
+    }
+    return;
+  }
+}
+
+// Takes every result that is there; true when there was one.
+bool RawFileStore::reap() noexcept {
+  bool any = false;
+  io_uring_cqe* result = nullptr;
+  while (ring_open_ && io_uring_peek_cqe(&ring_, &result) == 0) {
+    Op& op = *static_cast<Op*>(io_uring_cqe_get_data(result));
+    const int value = result->res;
+    io_uring_cqe_seen(&ring_, result);
+    --in_kernel_;
+    any = true;
+    on_result(op, value);
+  }
+  return any;
+}
+
+io_uring_sqe& RawFileStore::prepare() noexcept {
+  // Never null: the ring has an entry for each slot, and an op has one step in the ring at a time.
+  io_uring_sqe* entry = io_uring_get_sqe(&ring_);
+  ++in_kernel_;
+  ++unsubmitted_;
+  return *entry;
+}
+
+void RawFileStore::watch_ring() noexcept {
+  // The descriptor of the ring is readable while results wait in it; what was reaped at once wakes nobody.
+  watch_ = new Wakeup([this](Status status) {
+    watch_ = nullptr;
+    if (status.ok()) watch_ring();
+    settle();
+  });
+  if (host_.wait_fd(ring_.ring_fd, kWaitReadable, *watch_) == Submitted::finished) {
+    const Status status = watch_->status;
+    delete watch_;
+    watch_ = nullptr;
+    if (!status.ok()) host_.log(Level::error, "raw-file: the host cannot wait for the ring");
+  }
+}
+
+void RawFileStore::run_job(Work::Body body, Work::After after) noexcept {
+  Work::run_on(host_, works_, std::move(body), [this, after = std::move(after)](Status status, std::uint64_t value) {
+    after(status, value);
+    settle();
+  });
+}
+
+Submitted RawFileStore::start(Completion& done) noexcept {
+  if (life_ != Life::made) return done.finish({Code::invalid, 0, "second start of a raw-file store"});
+  life_ = Life::starting;
+  home_ = std::make_shared<Home>();
+  struct Seed {
+    std::uint8_t bytes[16];
+  };
+  Seed seed{};
+  host_.random(MutableBytes(seed.bytes, sizeof seed.bytes));
+  run_job([home = home_, path = settings_.path, seed](std::uint64_t&) { return home->open(path, seed.bytes); },
+          [this, &done](Status status, std::uint64_t) { on_started(status, done); });
+  return Submitted::pending;
+}
+
+void RawFileStore::on_started(Status status, Completion& done) noexcept {
+  if (life_ == Life::stopping) {   // stop() came before the start had ended
+    home_->close();
+    life_ = Life::stopped;
+    host_.complete(done, kClosed, 0);
+    host_.complete(*stop_done_, kOk, 0);
+    return;
+  }
+  if (!status.ok()) {
+    log(Level::error, home_->message());
+  } else {
+    status = open_ring();
+  }
+  if (status.ok()) {
+    object_count_ = home_->object_count();
+    life_ = Life::running;
+    watch_ring();
+    if (watch_ == nullptr) status = {Code::unsupported, 0, "wait for the ring"};
+  }
+  if (!status.ok()) {
+    home_->close();
+    life_ = Life::stopped;
+  } else {
+    log(Level::info, "store " + home_->uuid() + " in " + settings_.path + " is open");
+  }
+  host_.complete(done, status, 0);
+}
+
+Status RawFileStore::open_ring() noexcept {
+  const int failed = io_uring_queue_init(settings_.queue_depth, &ring_, 0);
+  if (failed != 0) {
+    const bool forbidden = failed == -EPERM || failed == -ENOSYS;
+    host_.log(Level::error, forbidden ? "raw-file: io_uring is not available; see /proc/sys/kernel/io_uring_disabled "
+                                        "and the seccomp profile of the container"
+                                      : "raw-file: cannot make an io_uring");
+    return status_of(-failed, "make an io_uring");
+  }
+  ring_open_ = true;
+  // Some descriptors of the process belong to others; what does not fit is closed and opened again.
+  open_max_ = settings_.open_files_max;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
+    const std::uint64_t share = limit.rlim_cur - limit.rlim_cur / 4;
+    if (share < open_max_) open_max_ = static_cast<std::uint32_t>(share);
+  }
+  open_max_ = std::max(open_max_, settings_.queue_depth);
+  return kOk;
+}
+
+void RawFileStore::cancel(Completion& pending) noexcept {
+  Op* op = static_cast<Op*>(pending.plugin_slot[0]);
+  if (op == nullptr) return;   // a listing or a flush: it ends by itself
+  const bool waits = (op->stage == Op::Stage::waiting && op->file->waiting.remove(*op)) ||
+                     (op->stage == Op::Stage::ready && ready_.remove(*op));
+  if (!waits) return;
+  finish(*op, {Code::cancelled, 0, "cancelled before it began"}, 0);
+  settle();
+}
+
+Submitted RawFileStore::stop(Completion& done) noexcept {
+  if (life_ == Life::made || life_ == Life::stopped) {
+    life_ = Life::stopped;
+    return done.finish(kOk);
+  }
+  if (life_ == Life::stopping) return done.finish({Code::invalid, 0, "second stop of a raw-file store"});
+  const bool starting = life_ == Life::starting;
+  life_ = Life::stopping;
+  stop_done_ = &done;
+  if (starting) return Submitted::pending;
+  end_waiting_calls();
+  settle();
+  return Submitted::pending;
+}
+
+// Ends what has not begun; what the kernel or a job works on ends by itself.
+void RawFileStore::end_waiting_calls() noexcept {
+  for (const auto& flush : flushes_) {
+    if (flush->next_id == flush->ids.size()) continue;
+    flush->next_id = flush->ids.size();
+    if (flush->status.ok()) flush->status = kClosed;
+  }
+  while (Op* op = ready_.pop()) finish(*op, kClosed, 0);
+  for (auto at = files_.begin(); at != files_.end();) {
+    File& file = (at++)->second;
+    while (Op* op = file.waiting.pop()) finish(*op, kClosed, 0);
+  }
+  while (Op* op = ready_.pop()) finish(*op, kClosed, 0);
+}
+
+void RawFileStore::check_stopped() noexcept {
+  if (active_ != 0 || works_ != nullptr || !flushes_.empty() || retry_ != nullptr || stop_marking_) return;
+  stop_marking_ = true;
+  run_job([home = home_, count = object_count_](std::uint64_t&) { return home->mark_clean(count); },
+          [this](Status status, std::uint64_t) {
+            if (!status.ok()) host_.log(Level::warning, "raw-file: no mark of the clean stop; the next start counts");
+            life_ = Life::stopped;
+            home_->close();
+            // The end of the wait for the ring is the last thing that the host holds of this store.
+            watch_->replace([this](Status) {
+              watch_ = nullptr;
+              host_.complete(*stop_done_, kOk, 0);
+            });
+            host_.forget_fd(ring_.ring_fd);
+          });
+}
+
+void RawFileStore::destroy() noexcept {
+  Work::abandon_all(works_);
+  if (retry_ != nullptr) retry_->abandon();
+  if (watch_ != nullptr) {
+    watch_->abandon();
+    host_.forget_fd(ring_.ring_fd);
+  }
+  // The kernel may be writing into lent buffers: nothing is freed before it has answered everything.
+  while (ring_open_ && in_kernel_ > unsubmitted_) {
+    io_uring_cqe* result = nullptr;
+    if (io_uring_wait_cqe(&ring_, &result) != 0) continue;
+    const Op& op = *static_cast<Op*>(io_uring_cqe_get_data(result));
+    const bool opened = op.stage == Op::Stage::open_new || op.stage == Op::Stage::open_existing;
+    if (opened && result->res >= 0) ::close(result->res);
+    io_uring_cqe_seen(&ring_, result);
+    --in_kernel_;
+  }
+  if (ring_open_) io_uring_queue_exit(&ring_);
+  for (auto& [id, file] : files_) {
+    if (file.fd >= 0) ::close(file.fd);
+  }
+  if (home_ != nullptr) home_->close();
+  delete this;
+}
+
+}  // namespace rideau::raw_file

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+// RawFileStore: an ObjectStore with one sparse file an object, driven through io_uring from the node's thread.
+//
+// A call becomes an Op. Ops of one object are admitted in the order of their arrival: reads, writes and flushes side by
+// side, truncate, punch and remove alone. Admitted ops wait in ready_ for one of queue_depth slots; an op keeps its slot
+// through all its steps (open, transfer, job). settle() is the only place where ops start and results are reaped.
+//
+// store.cpp has the calls and the loop, store_files.cpp the steps of an op, store_flush.cpp what is dirty and flushing.
+#pragma once
+
+#include "home.hpp"
+#include "layout.hpp"
+#include "rideau/abi.hpp"
+#include "rideau/object_store.hpp"
+#include "work.hpp"
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <liburing.h>
+
+namespace rideau::raw_file {
+
+struct Settings {
+  std::string path;
+  std::uint32_t open_files_max = 0;
+  std::uint32_t queue_depth = 0;
+};
+
+constexpr std::uint64_t kObjectBytesMax = (1ull << 44) - (1ull << 20);  // what ext4 with blocks of 4 KiB can hold
+constexpr std::uint32_t kIoBytesMax = 16u << 20;
+constexpr std::uint32_t kPartsMax = 1024;       // IOV_MAX
+constexpr std::uint32_t kCallsMax = 16384;      // pending calls; more are answered with busy
+constexpr std::uint32_t kDirtyMax = 16384;      // dirty files, and folders, known by name; beyond: syncfs
+
+struct File;
+struct Flush;
+
+struct Op {
+  enum class Kind : std::uint8_t { read, write, stat, truncate, punch, remove, sync };
+  enum class Stage : std::uint8_t { waiting, ready, open_new, open_existing, want_open, transfer, job };
+
+  Kind kind = Kind::read;
+  Stage stage = Stage::waiting;
+  std::uint8_t open_tries = 0;
+  bool sync_failed = false;            // the fsync itself, not a step before it
+  File* file = nullptr;
+  Completion* done = nullptr;          // null for a part of a flush
+  Flush* flush = nullptr;
+  Op* next = nullptr;                  // in the one list that it is in
+  std::uint64_t offset = 0;            // of sync: the change of the file that is being made durable
+  std::uint64_t size = 0;
+  std::uint64_t progress = 0;
+  ObjectStat* stat_out = nullptr;
+  std::vector<IoVec> parts;            // what is left of the buffer
+  std::size_t first_part = 0;
+  char path[kPathBytes] = {};
+
+  bool exclusive() const noexcept { return kind == Kind::truncate || kind == Kind::punch || kind == Kind::remove; }
+  bool makes_object() const noexcept { return kind == Kind::write || kind == Kind::truncate; }
+};
+
+struct OpList {
+  Op* first = nullptr;
+  Op* last = nullptr;
+  bool empty() const noexcept { return first == nullptr; }
+  void push(Op& op) noexcept;
+  Op* pop() noexcept;
+  bool remove(Op& op) noexcept;
+};
+
+// What is known of an object that has calls under way, an open descriptor, or unflushed changes.
+struct File {
+  ObjectId id;
+  int fd = -1;
+  bool opening = false;
+  bool exclusive = false;              // an exclusive op is admitted
+  bool idle_listed = false;
+  std::uint32_t shared = 0;            // admitted ops that are not exclusive
+  std::uint64_t changed = 0;           // the last unflushed change; 0: clean
+  OpList waiting;                      // not admitted
+  OpList want_open;                    // hold a slot, wait for another op that opens the file
+  File* newer = nullptr;               // idle open files, by last use
+  File* older = nullptr;
+
+  bool busy() const noexcept { return shared != 0 || exclusive || !waiting.empty(); }
+};
+
+// A folder whose names are not durable.
+struct Folder {
+  std::uint64_t changed = 0;
+  std::uint32_t making = 0;            // jobs that may be making folders in it: dirty whatever `changed` says
+  bool removed_from = false;           // may be empty by now
+};
+
+struct Flush {
+  Completion* done = nullptr;
+  std::vector<ObjectId> ids;           // dirty when it began
+  std::size_t next_id = 0;
+  std::uint32_t outstanding = 0;       // ops and jobs
+  std::uint64_t captured = 0;          // covers changes up to this one
+  Status status{};
+};
+
+class RawFileStore final : public ObjectStore {
+ public:
+  RawFileStore(Host& host, Settings settings) : host_(host), settings_(std::move(settings)) {}
+
+  Submitted start(Completion& done) noexcept override;
+  Submitted stop(Completion& done) noexcept override;
+  void cancel(Completion& pending) noexcept override;
+  void destroy() noexcept override;
+
+  ObjectLimits limits() const noexcept override;
+  Submitted read(ObjectId id, std::uint64_t offset, const IoVec* parts, std::uint32_t part_count,
+                 Completion& done) noexcept override;
+  Submitted write(ObjectId id, std::uint64_t offset, const IoVec* parts, std::uint32_t part_count,
+                  Completion& done) noexcept override;
+  Submitted truncate(ObjectId id, std::uint64_t size, Completion& done) noexcept override;
+  Submitted punch(ObjectId id, std::uint64_t offset, std::uint64_t size, Completion& done) noexcept override;
+  Submitted remove(ObjectId id, Completion& done) noexcept override;
+  Submitted stat(ObjectId id, ObjectStat* out, Completion& done) noexcept override;
+  Submitted list(const ObjectId* after, ObjectId* out, std::uint32_t capacity, Completion& done) noexcept override;
+  Submitted flush(const ObjectId* ids, std::uint32_t count, Completion& done) noexcept override;
+  Status space(ObjectSpace* out) noexcept override;
+  Submitted lend(ObjectId id, std::uint64_t offset, std::uint64_t size, Purpose purpose, ObjectLoan* out,
+                 Completion& done) noexcept override;
+  void give_back(ObjectLoan& loan) noexcept override;
+
+ private:
+  enum class Life : std::uint8_t { made, starting, running, stopping, stopped };
+
+  // Calls and the loop.
+  Submitted transfer(Op::Kind kind, ObjectId id, std::uint64_t offset, const IoVec* parts, std::uint32_t part_count,
+                     Completion& done) noexcept;
+  Submitted submit_call(Op& op, ObjectId id, Completion& done) noexcept;
+  Submitted answer(Completion& done) noexcept;
+  Status accepts_calls() const noexcept;
+  Op& take_op(Op::Kind kind) noexcept;
+  void free_op(Op& op) noexcept;
+  void queue(Op& op, ObjectId id) noexcept;
+  void admit(File& file) noexcept;
+  void finish(Op& op, Status status, std::uint64_t value) noexcept;
+  void deliver(Completion& done, Status status, std::uint64_t value) noexcept;
+  void settle() noexcept;
+  void submit_ring() noexcept;
+  bool reap() noexcept;
+  void watch_ring() noexcept;
+  void on_started(Status status, Completion& done) noexcept;
+  Status open_ring() noexcept;
+  void end_waiting_calls() noexcept;
+  void check_stopped() noexcept;
+  void log(Level level, const std::string& message) noexcept;
+  void run_job(Work::Body body, Work::After after) noexcept;
+
+  // Steps of an op.
+  void dispatch(Op& op) noexcept;
+  void open_file(Op& op) noexcept;
+  void on_opened(Op& op, int result) noexcept;
+  void open_failed(Op& op, Status status) noexcept;
+  void make_folders_for(Op& op) noexcept;
+  void perform(Op& op) noexcept;
+  void perform_stat(Op& op) noexcept;
+  void perform_change(Op& op) noexcept;
+  void prepare_transfer(Op& op) noexcept;
+  void prepare_remove(Op& op) noexcept;
+  void on_result(Op& op, int result) noexcept;
+  void on_transferred(Op& op, int result) noexcept;
+  void on_removed(Op& op, int result) noexcept;
+  io_uring_sqe& prepare() noexcept;
+  void list_idle(File& file) noexcept;
+  void unlist_idle(File& file) noexcept;
+  bool close_oldest_idle() noexcept;
+  void close_file(File& file) noexcept;
+  void forget_if_unused(File& file) noexcept;
+
+  // Dirt and flushes.
+  void mark_changed(File& file) noexcept;
+  void mark_clean(File& file) noexcept;
+  void mark_folder(FolderKey folder, bool removed_from) noexcept;
+  void pin_folder(FolderKey folder) noexcept;
+  void unpin_folder(FolderKey folder) noexcept;
+  void flush_more(Flush& flush) noexcept;
+  void flush_folders(Flush& flush, std::vector<FolderKey> folders) noexcept;
+  void flush_everything(Flush& flush) noexcept;
+  void clean_folder(FolderKey folder, std::uint64_t captured) noexcept;
+  void flush_part_done(Flush& flush, Status status, bool sync_failed) noexcept;
+
+  Host& host_;
+  const Settings settings_;
+  Life life_ = Life::made;
+  std::shared_ptr<Home> home_;
+  io_uring ring_{};
+  bool ring_open_ = false;
+  std::uint32_t in_kernel_ = 0;        // prepared and not reaped
+  std::uint32_t unsubmitted_ = 0;
+  Wakeup* watch_ = nullptr;            // the pending wait for the ring
+  Wakeup* retry_ = nullptr;            // the pending sleep after the kernel refused a submission
+  Work* works_ = nullptr;
+  Completion* stop_done_ = nullptr;
+  bool stop_marking_ = false;
+  bool settling_ = false;
+
+  Completion* current_ = nullptr;      // of the call that is being submitted
+  bool current_finished_ = false;
+
+  std::map<ObjectId, File> files_;
+  File* newest_idle_ = nullptr;
+  File* oldest_idle_ = nullptr;
+  std::uint32_t open_count_ = 0;
+  std::uint32_t open_max_ = 0;
+  OpList ready_;
+  OpList free_ops_;
+  std::vector<std::unique_ptr<Op>> all_ops_;
+  std::uint32_t op_count_ = 0;         // not free
+  std::uint32_t active_ = 0;           // hold a slot
+  std::uint64_t object_count_ = 0;
+
+  std::uint64_t change_ = 0;
+  std::set<ObjectId> dirty_;
+  std::map<FolderKey, Folder> folders_;
+  std::uint64_t overflow_ = 0;         // the last change that found the tables full; 0: none
+  std::vector<std::unique_ptr<Flush>> flushes_;
+  Status flush_failure_{};             // the first; every later flush reports it too
+};
+
+}  // namespace rideau::raw_file

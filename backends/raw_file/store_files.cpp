@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+// The steps of one op: open the file, transfer or change, close; and the files that stay open between ops.
+#include "store.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace rideau::raw_file {
+namespace {
+
+constexpr std::uint8_t kOpenTriesMax = 32;   // folders that are pruned while they are made, files that come and go
+
+Status punch_hole(int fd, std::uint64_t offset, std::uint64_t size) noexcept {
+  const int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+  while (::fallocate(fd, mode, static_cast<off_t>(offset), static_cast<off_t>(size)) != 0) {
+    if (errno != EINTR) return status_of(errno, "punch a hole into an object");
+  }
+  return kOk;
+}
+
+Status set_size(int fd, std::uint64_t size) noexcept {
+  while (::ftruncate(fd, static_cast<off_t>(size)) != 0) {
+    if (errno != EINTR) return status_of(errno, "truncate an object");
+  }
+  return kOk;
+}
+
+}  // namespace
+
+// The op has its slot.
+void RawFileStore::dispatch(Op& op) noexcept {
+  if (op.kind == Op::Kind::remove) {
+    prepare_remove(op);
+  } else if (op.file->fd >= 0) {
+    perform(op);
+  } else if (op.file->opening) {
+    op.stage = Op::Stage::want_open;
+    op.file->want_open.push(op);
+  } else {
+    op.stage = op.makes_object() ? Op::Stage::open_new : Op::Stage::open_existing;
+    open_file(op);
+  }
+}
+
+void RawFileStore::open_file(Op& op) noexcept {
+  File& file = *op.file;
+  if (!file.opening) {
+    file.opening = true;
+    if (open_count_ >= open_max_) close_oldest_idle();
+    ++open_count_;
+  }
+  object_path(file.id, op.path);
+  // O_EXCL tells whether the name is new, and with it the folder's contents and the count of objects.
+  const int make = op.stage == Op::Stage::open_new ? O_CREAT | O_EXCL : 0;
+  io_uring_sqe& entry = prepare();
+  io_uring_prep_openat(&entry, home_->objects(), op.path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | make, 0600);
+  io_uring_sqe_set_data(&entry, &op);
+}
+
+void RawFileStore::on_opened(Op& op, int result) noexcept {
+  File& file = *op.file;
+  if (result >= 0) {
+    if (op.stage == Op::Stage::open_new) {
+      ++object_count_;
+      mark_folder(leaf_of(file.id), false);
+      mark_changed(file);
+    }
+    file.fd = result;
+    file.opening = false;
+    OpList others = file.want_open;
+    file.want_open = {};
+    perform(op);
+    while (Op* other = others.pop()) perform(*other);
+    return;
+  }
+  const int error = -result;
+  if (++op.open_tries > kOpenTriesMax) return open_failed(op, status_of(error, "open an object"));
+  if (error == EINTR || error == EAGAIN) return open_file(op);
+  if (op.stage == Op::Stage::open_new) {
+    if (error == EEXIST) {
+      op.stage = Op::Stage::open_existing;
+      return open_file(op);
+    }
+    if (error == ENOENT) return make_folders_for(op);
+  } else if (error == ENOENT && op.makes_object()) {
+    op.stage = Op::Stage::open_new;
+    return open_file(op);
+  }
+  if ((error == EMFILE || error == ENFILE) && close_oldest_idle()) return open_file(op);
+  open_failed(op, status_of(error, "open an object"));
+}
+
+void RawFileStore::open_failed(Op& op, Status status) noexcept {
+  File& file = *op.file;
+  file.opening = false;
+  --open_count_;
+  OpList others = file.want_open;
+  file.want_open = {};
+  // Each tries for itself: one of them may be a write, which makes the object.
+  while (Op* other = others.pop()) dispatch(*other);
+  // A file that is gone needs no flush; its folder is flushed beside it.
+  if (op.kind == Op::Kind::sync && status.code == Code::not_found) status = kOk;
+  finish(op, status, 0);
+}
+
+void RawFileStore::make_folders_for(Op& op) noexcept {
+  const FolderKey leaf = leaf_of(op.file->id);
+  const FolderKey above[] = {leaf.parent(), leaf.parent().parent()};
+  // Another op may use the new folder, and be flushed, before this job is reported: dirty for as long as it runs.
+  for (const FolderKey folder : above) pin_folder(folder);
+  run_job([home = home_, leaf](std::uint64_t&) { return raw_file::make_folders(home->objects(), leaf); },
+          [this, &op, above](Status status, std::uint64_t) {
+            for (const FolderKey folder : above) unpin_folder(folder);
+            if (!status.ok()) return open_failed(op, status);
+            open_file(op);
+          });
+}
+
+// The file is open.
+void RawFileStore::perform(Op& op) noexcept {
+  switch (op.kind) {
+    case Op::Kind::read:
+    case Op::Kind::write:
+      if (op.size == 0) return finish(op, kOk, 0);
+      op.stage = Op::Stage::transfer;
+      return prepare_transfer(op);
+    case Op::Kind::stat:
+      return perform_stat(op);
+    case Op::Kind::truncate:
+    case Op::Kind::punch:
+      return perform_change(op);
+    case Op::Kind::sync: {
+      op.stage = Op::Stage::transfer;
+      op.offset = op.file->changed;   // every change that is complete by now is covered
+      io_uring_sqe& entry = prepare();
+      io_uring_prep_fsync(&entry, op.file->fd, IORING_FSYNC_DATASYNC);
+      io_uring_sqe_set_data(&entry, &op);
+      return;
+    }
+    case Op::Kind::remove:
+      return;   // needs no open file, see dispatch()
+  }
+}
+
+void RawFileStore::perform_stat(Op& op) noexcept {
+  struct stat found {};
+  if (::fstat(op.file->fd, &found) != 0) return finish(op, status_of(errno, "stat of an object"), 0);
+  op.stat_out->size = static_cast<std::uint64_t>(found.st_size);
+  op.stat_out->bytes_used = static_cast<std::uint64_t>(found.st_blocks) * 512;
+  finish(op, kOk, 0);
+}
+
+// truncate and punch can free many blocks, which takes long: a job.
+void RawFileStore::perform_change(Op& op) noexcept {
+  if (op.kind == Op::Kind::punch && op.size == 0) return finish(op, kOk, 0);
+  op.stage = Op::Stage::job;
+  const int fd = op.file->fd;
+  const bool punches = op.kind == Op::Kind::punch;
+  run_job([fd, punches, offset = op.offset, size = op.size](
+              std::uint64_t&) { return punches ? punch_hole(fd, offset, size) : set_size(fd, size); },
+          [this, &op](Status status, std::uint64_t) {
+            mark_changed(*op.file);
+            finish(op, status, 0);
+          });
+}
+
+void RawFileStore::prepare_transfer(Op& op) noexcept {
+  static_assert(sizeof(IoVec) == sizeof(iovec));
+  io_uring_sqe& entry = prepare();
+  const std::uint64_t at = op.offset + op.progress;
+  const IoVec& first = op.parts[op.first_part];
+  const std::size_t count = op.parts.size() - op.first_part;
+  const auto* vector = reinterpret_cast<const iovec*>(&first);
+  if (op.kind == Op::Kind::read && count == 1) {
+    io_uring_prep_read(&entry, op.file->fd, first.base, static_cast<unsigned>(first.size), at);
+  } else if (op.kind == Op::Kind::read) {
+    io_uring_prep_readv(&entry, op.file->fd, vector, static_cast<unsigned>(count), at);
+  } else if (count == 1) {
+    io_uring_prep_write(&entry, op.file->fd, first.base, static_cast<unsigned>(first.size), at);
+  } else {
+    io_uring_prep_writev(&entry, op.file->fd, vector, static_cast<unsigned>(count), at);
+  }
+  io_uring_sqe_set_data(&entry, &op);
+}
+
+void RawFileStore::on_result(Op& op, int result) noexcept {
+  if (op.kind == Op::Kind::remove) return on_removed(op, result);
+  if (op.stage == Op::Stage::transfer) return on_transferred(op, result);
+  on_opened(op, result);
+}
+
+void RawFileStore::on_transferred(Op& op, int result) noexcept {
+  if (op.kind == Op::Kind::sync) {
+    if (result == -EINTR || result == -EAGAIN) return perform(op);
+    op.sync_failed = result < 0;
+    if (result == 0 && op.file->changed == op.offset) mark_clean(*op.file);
+    return finish(op, status_of(-result, "fdatasync of an object"), 0);
+  }
+  const bool writes = op.kind == Op::Kind::write;
+  if (result == -EINTR || result == -EAGAIN) return prepare_transfer(op);
+  if (result < 0 || (result == 0 && writes)) {
+    if (writes && op.progress > 0) mark_changed(*op.file);
+    return finish(op, result < 0 ? status_of(-result, writes ? "write an object" : "read an object")
+                                 : Status{Code::io_error, 0, "a write made no progress"}, 0);
+  }
+  op.progress += static_cast<std::uint64_t>(result);
+  if (op.progress == op.size || result == 0) {
+    if (writes) mark_changed(*op.file);
+    return finish(op, kOk, op.progress);
+  }
+  // The kernel may stop in the middle; only a read of nothing says that the object ends here.
+  auto left = static_cast<std::size_t>(result);
+  while (left >= op.parts[op.first_part].size) left -= op.parts[op.first_part++].size;
+  IoVec& part = op.parts[op.first_part];
+  part.base = static_cast<std::uint8_t*>(part.base) + left;
+  part.size -= left;
+  prepare_transfer(op);
+}
+
+void RawFileStore::prepare_remove(Op& op) noexcept {
+  File& file = *op.file;
+  // Closed first: the kernel frees the blocks where the last reference goes, which should not be this thread.
+  if (file.fd >= 0) close_file(file);
+  op.stage = Op::Stage::transfer;
+  object_path(file.id, op.path);
+  io_uring_sqe& entry = prepare();
+  io_uring_prep_unlinkat(&entry, home_->objects(), op.path, 0);
+  io_uring_sqe_set_data(&entry, &op);
+}
+
+void RawFileStore::on_removed(Op& op, int result) noexcept {
+  if (result == -EINTR || result == -EAGAIN) return prepare_remove(op);
+  if (result == 0) {
+    if (object_count_ > 0) --object_count_;
+    mark_clean(*op.file);
+    mark_folder(leaf_of(op.file->id), true);
+  }
+  finish(op, result == -ENOENT ? kOk : status_of(-result, "remove an object"), 0);
+}
+
+void RawFileStore::list_idle(File& file) noexcept {
+  if (file.idle_listed) return;
+  file.idle_listed = true;
+  file.newer = nullptr;
+  file.older = newest_idle_;
+  (newest_idle_ != nullptr ? newest_idle_->newer : oldest_idle_) = &file;
+  newest_idle_ = &file;
+}
+
+void RawFileStore::unlist_idle(File& file) noexcept {
+  if (!file.idle_listed) return;
+  file.idle_listed = false;
+  (file.newer != nullptr ? file.newer->older : newest_idle_) = file.older;
+  (file.older != nullptr ? file.older->newer : oldest_idle_) = file.newer;
+}
+
+// A dirty file may be closed: the kernel keeps its pages, and an error of writing them is reported to the fdatasync of
+// the next descriptor (fsync(2), Linux 4.17 and later).
+bool RawFileStore::close_oldest_idle() noexcept {
+  File* file = oldest_idle_;
+  if (file == nullptr) return false;
+  unlist_idle(*file);
+  close_file(*file);
+  forget_if_unused(*file);
+  return true;
+}
+
+void RawFileStore::close_file(File& file) noexcept {
+  ::close(file.fd);
+  file.fd = -1;
+  --open_count_;
+}
+
+void RawFileStore::forget_if_unused(File& file) noexcept {
+  if (file.fd >= 0 || file.busy() || file.changed != 0) return;
+  const ObjectId id = file.id;
+  files_.erase(id);
+}
+
+}  // namespace rideau::raw_file
