@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "connector.hpp"
+
+#include "link.hpp"
+#include "transport.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace rideau::tcp {
+
+Connector::Connector(TcpTransport& transport, LinkEvents& events, Link** out, Completion& done) noexcept
+    : transport_(transport), events_(events), out_(out), done_(&done) {
+  done.plugin_slot[0] = static_cast<Pending*>(this);
+}
+
+Connector::~Connector() { drop_socket(); }
+
+void Connector::begin(const HostPort& name) {
+  Host& host = transport_.host();
+  const std::uint64_t now = host.now_ns();
+  std::uint64_t until = now + transport_.config().connect_timeout_ns;
+  if (done_->deadline_ns != 0) until = std::min(until, done_->deadline_ns);
+  deadline_.pending = host.sleep(until > now ? until - now : 0, deadline_) == Submitted::pending;
+  job_.name = name;
+  if (resolve(name, false, &job_.addresses).ok()) {
+    try_next();
+    return;
+  }
+  job_.run = [](Job* job) noexcept {
+    auto* self = static_cast<ResolveJob*>(job);
+    self->status = resolve(self->name, true, &self->addresses);
+  };
+  resolved_.pending = true;
+  host.run_blocking(job_, resolved_);
+}
+
+void Connector::on_resolved() noexcept {
+  if (done_ != nullptr) {
+    if (job_.status.ok()) {
+      try_next();
+    } else {
+      end(job_.status);
+    }
+  }
+  check_gone();
+}
+
+void Connector::try_next() noexcept {
+  while (next_address_ < job_.addresses.size()) {
+    const Status status = open_connection(job_.addresses[next_address_++], transport_.config().socket, &fd_);
+    if (status.ok()) {
+      connected();
+      return;
+    }
+    if (status.code == Code::busy && status.os_error == 0) {
+      writable_.pending = true;
+      if (transport_.host().wait_fd(fd_, kWaitWritable, writable_) == Submitted::finished) {
+        writable_.pending = false;
+        end(writable_.status);
+      }
+      return;
+    }
+    last_ = status;
+  }
+  end(last_);
+}
+
+void Connector::on_writable() noexcept {
+  if (done_ != nullptr && fd_ >= 0) {
+    const Status status = connect_result(fd_);
+    if (status.ok()) {
+      connected();
+    } else {
+      last_ = status;
+      drop_socket();
+      try_next();
+    }
+  }
+  check_gone();
+}
+
+void Connector::on_deadline() noexcept {
+  if (done_ != nullptr) end({Code::timed_out, 0, "connect"});
+  check_gone();
+}
+
+void Connector::connected() noexcept {
+  transport_.host().forget_fd(fd_);
+  TcpLink* link = transport_.add_link(std::exchange(fd_, -1), job_.addresses[next_address_ - 1]);
+  if (link == nullptr) {
+    end({Code::busy, 0, "connect: too many links"});
+    return;
+  }
+  *out_ = link;
+  // The completion is queued first, so that the caller knows the link before events of it come.
+  end(kOk);
+  link->begin(&events_);
+}
+
+void Connector::end(Status status) noexcept {
+  drop_socket();
+  if (deadline_.pending) transport_.host().cancel(deadline_);
+  Completion* done = std::exchange(done_, nullptr);
+  if (done == nullptr) return;
+  done->plugin_slot[0] = nullptr;
+  transport_.host().complete(*done, status, 0);
+}
+
+void Connector::cancel() noexcept { end({Code::cancelled, 0, "connect"}); }
+
+void Connector::drop_socket() noexcept {
+  if (fd_ < 0) return;
+  transport_.host().forget_fd(fd_);
+  close_socket(fd_);
+  fd_ = -1;
+}
+
+void Connector::check_gone() noexcept {
+  if (done_ == nullptr && quiet()) transport_.remove_connector(*this);
+}
+
+}  // namespace rideau::tcp

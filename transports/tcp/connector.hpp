@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// One connection being made: resolves the name (away from the node's thread unless it is numeric), tries the addresses
+// in turn, gives up at the deadline. Frees itself when it has ended and nothing of it is pending.
+#pragma once
+
+#include "callback.hpp"
+#include "rideau/transport.hpp"
+#include "socket.hpp"
+
+#include <vector>
+
+namespace rideau::tcp {
+
+class TcpTransport;
+
+class Connector final : public Pending {
+ public:
+  Connector(TcpTransport& transport, LinkEvents& events, Link** out, Completion& done) noexcept;
+  Connector(const Connector&) = delete;
+  Connector& operator=(const Connector&) = delete;
+  ~Connector();
+
+  void begin(const HostPort& name);
+  void end(Status status) noexcept;
+  void cancel() noexcept override;
+  bool quiet() const noexcept { return !resolved_.pending && !writable_.pending && !deadline_.pending; }
+
+ private:
+  struct ResolveJob : Job {
+    HostPort name;
+    std::vector<Address> addresses;
+  };
+
+  void on_resolved() noexcept;
+  void on_writable() noexcept;
+  void on_deadline() noexcept;
+  void try_next() noexcept;
+  void connected() noexcept;
+  void drop_socket() noexcept;
+  void check_gone() noexcept;
+
+  TcpTransport& transport_;
+  LinkEvents& events_;
+  Link** out_;
+  Completion* done_;
+  ResolveJob job_;
+  std::size_t next_address_ = 0;
+  int fd_ = -1;
+  Status last_{Code::not_found, 0, "connect"};
+  Callback<Connector, &Connector::on_resolved> resolved_{*this};
+  Callback<Connector, &Connector::on_writable> writable_{*this};
+  Callback<Connector, &Connector::on_deadline> deadline_{*this};
+};
+
+}  // namespace rideau::tcp

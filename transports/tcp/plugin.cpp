@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the host sees of this driver: its name, its configuration keys, how an instance is made. README.md explains them.
+#include "descriptor.hpp"
+#include "rideau/sdk.hpp"
+#include "transport.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <new>
+
+namespace rideau::tcp {
+namespace {
+
+constexpr std::int64_t kKiB = 1024;
+constexpr std::int64_t kMiB = 1024 * kKiB;
+
+enum Key : std::uint32_t {
+  kEagerBytes,
+  kHeadBytes,
+  kChunkBytes,
+  kHoldBytes,
+  kQueueBytes,
+  kLinksMax,
+  kSendBuffer,
+  kReceiveBuffer,
+  kKeepalive,
+  kConnectTimeout,
+};
+
+const ConfigKey kKeys[] = {
+    {"eager_bytes", KeyType::size, "bytes", "64 KiB", 0, 4 * kMiB, false,
+     "largest payload that rides in a message; larger ones go as bulk"},
+    {"head_bytes", KeyType::size, "bytes", "1 MiB", 4 * kKiB, 16 * kMiB, false, "largest head of a message"},
+    {"chunk_bytes", KeyType::size, "bytes", "256 KiB", 16 * kKiB, 4 * kMiB, false,
+     "how much is read from a socket at a time"},
+    {"hold_bytes", KeyType::size, "bytes", "8 MiB", kMiB, 1024 * kMiB, false,
+     "receive memory of one link; over it, reading rests until messages are given back"},
+    {"queue_bytes", KeyType::size, "bytes", "1 MiB", 64 * kKiB, 256 * kMiB, false,
+     "copies of small messages that wait on one link; beyond it a send waits for the socket"},
+    {"links_max", KeyType::integer, "", "4096", 1, 1'000'000, false, "links of one instance"},
+    {"send_buffer", KeyType::size, "bytes", "0", 0, 1024 * kMiB, false, "SO_SNDBUF; 0: the system decides"},
+    {"receive_buffer", KeyType::size, "bytes", "0", 0, 1024 * kMiB, false, "SO_RCVBUF; 0: the system decides"},
+    {"keepalive", KeyType::duration, "ms", "10 s", 0, 86'400'000, false,
+     "a silent peer is probed after this time and given up after twice as long; 0: never"},
+    {"connect_timeout", KeyType::duration, "ms", "5 s", 1, 600'000, false, "how long connecting may take"},
+};
+
+Status create(Host& host, const ConfigValue* values, Instance** out) noexcept {
+  Config config;
+  config.eager_bytes = static_cast<std::uint32_t>(values[kEagerBytes].integer);
+  config.head_bytes = static_cast<std::uint32_t>(values[kHeadBytes].integer);
+  config.chunk_bytes = padded(static_cast<std::uint64_t>(values[kChunkBytes].integer));
+  // At least what lets a link take the largest head while loans hold half of the budget.
+  const std::uint64_t least = 4 * (config.chunk_bytes + config.head_bytes);
+  config.hold_bytes = std::max(least, static_cast<std::uint64_t>(values[kHoldBytes].integer));
+  config.queue_bytes = static_cast<std::uint64_t>(values[kQueueBytes].integer);
+  config.links_max = static_cast<std::uint32_t>(values[kLinksMax].integer);
+  config.socket.send_buffer = values[kSendBuffer].integer;
+  config.socket.receive_buffer = values[kReceiveBuffer].integer;
+  config.socket.keepalive_ms = values[kKeepalive].integer;
+  config.connect_timeout_ns = static_cast<std::uint64_t>(values[kConnectTimeout].integer) * 1'000'000;
+  auto* transport = new (std::nothrow) TcpTransport(host, config);
+  if (transport == nullptr) return {Code::busy, 0, "no memory for the transport"};
+  *out = transport;
+  return kOk;
+}
+
+}  // namespace
+
+const PluginDescriptor kDescriptor = {
+    .kind = PluginKind::transport,
+    .name = "tcp",
+    .version = "0.1.0",
+    .summary = "links over TCP; bulk goes straight between sockets and lent memory",
+    .capabilities = 0,
+    .keys = kKeys,
+    .key_count = static_cast<std::uint32_t>(std::size(kKeys)),
+    .create = &create,
+};
+
+}  // namespace rideau::tcp
+
+RIDEAU_PLUGIN(rideau::PluginKind::transport, rideau::tcp::kDescriptor);

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "socket.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <cstring>
+
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+namespace rideau::tcp {
+namespace {
+
+static_assert(sizeof(IoVec) == sizeof(iovec) && alignof(IoVec) == alignof(iovec));
+static_assert(sizeof(sockaddr_storage) <= sizeof(Address::bytes));
+
+Status failure(int error, const char* where) noexcept {
+  switch (error) {
+    case EADDRINUSE: return {Code::exists, error, where};
+    case EADDRNOTAVAIL: return {Code::not_found, error, where};
+    case ECONNREFUSED: return {Code::refused, error, where};
+    case EACCES: return {Code::refused, error, where};
+    case ETIMEDOUT: return {Code::timed_out, error, where};
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM: return {Code::busy, error, where};
+    default: return {Code::io_error, error, where};
+  }
+}
+
+int set_int(int fd, int level, int name, std::int64_t value) noexcept {
+  const int number = static_cast<int>(std::min<std::int64_t>(value, INT_MAX));
+  return ::setsockopt(fd, level, name, &number, sizeof number);
+}
+
+void set_options(int fd, const SocketOptions& options) noexcept {
+  set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  if (options.send_buffer > 0) set_int(fd, SOL_SOCKET, SO_SNDBUF, options.send_buffer);
+  if (options.receive_buffer > 0) set_int(fd, SOL_SOCKET, SO_RCVBUF, options.receive_buffer);
+  if (options.keepalive_ms > 0) {
+    // A peer that fell silent is noticed after keepalive idle, and after as long again with unanswered probes.
+    const std::int64_t seconds = std::max<std::int64_t>(1, options.keepalive_ms / 1000);
+    set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds);
+    set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, std::max<std::int64_t>(1, seconds / 3));
+    set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
+    set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 2 * options.keepalive_ms);
+  }
+}
+
+const sockaddr* as_sockaddr(const Address& address) noexcept {
+  return reinterpret_cast<const sockaddr*>(address.bytes);
+}
+
+bool met_itself(int fd) noexcept {
+  Address here;
+  Address there;
+  socklen_t here_size = sizeof here.bytes;
+  socklen_t there_size = sizeof there.bytes;
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(here.bytes), &here_size) != 0) return false;
+  if (::getpeername(fd, reinterpret_cast<sockaddr*>(there.bytes), &there_size) != 0) return false;
+  return here_size == there_size && std::memcmp(here.bytes, there.bytes, here_size) == 0;
+}
+
+Status give_up(int fd, int error, const char* where) noexcept {
+  ::close(fd);
+  return failure(error, where);
+}
+
+}  // namespace
+
+Status parse_address(Text text, HostPort* out) {
+  const Status bad{Code::invalid, 0, "address: expected host:port or [v6]:port"};
+  const std::string_view all = text.view();
+  const std::size_t colon = all.rfind(':');
+  if (colon == std::string_view::npos || colon == 0) return bad;
+  std::string_view host = all.substr(0, colon);
+  const std::string_view port = all.substr(colon + 1);
+  if (host.front() == '[') {
+    if (host.size() < 3 || host.back() != ']') return bad;
+    host = host.substr(1, host.size() - 2);
+  } else if (host.find(':') != std::string_view::npos) {
+    return bad;
+  }
+  const bool digits = std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; });
+  if (port.empty() || port.size() > 5 || !digits || std::stoul(std::string(port)) > 65535) return bad;
+  out->host = host;
+  out->port = port;
+  return kOk;
+}
+
+Status resolve(const HostPort& name, bool ask, std::vector<Address>* out) {
+  addrinfo wish{};
+  wish.ai_family = AF_UNSPEC;
+  wish.ai_socktype = SOCK_STREAM;
+  wish.ai_flags = AI_NUMERICSERV | (ask ? 0 : AI_NUMERICHOST);
+  addrinfo* found = nullptr;
+  const int failed = ::getaddrinfo(name.host.c_str(), name.port.c_str(), &wish, &found);
+  if (failed == EAI_MEMORY) return {Code::busy, ENOMEM, "resolve a host name"};
+  if (failed == EAI_SYSTEM) return {Code::io_error, errno, "resolve a host name"};
+  if (failed == EAI_AGAIN) return {Code::io_error, 0, "resolve a host name: the name server does not answer"};
+  if (failed != 0) return {Code::not_found, 0, "resolve a host name: no such host"};
+  out->clear();
+  for (const addrinfo* at = found; at != nullptr; at = at->ai_next) {
+    Address address;
+    if (at->ai_addrlen > sizeof address.bytes) continue;
+    address.size = at->ai_addrlen;
+    std::memcpy(address.bytes, at->ai_addr, at->ai_addrlen);
+    out->push_back(address);
+  }
+  ::freeaddrinfo(found);
+  return out->empty() ? Status{Code::not_found, 0, "resolve a host name"} : kOk;
+}
+
+std::string address_text(const Address& address) {
+  char host[NI_MAXHOST];
+  char port[NI_MAXSERV];
+  if (::getnameinfo(as_sockaddr(address), address.size, host, sizeof host, port, sizeof port,
+                    NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
+    return "?";
+  }
+  const bool v6 = std::strchr(host, ':') != nullptr;
+  return (v6 ? "[" + std::string(host) + "]" : std::string(host)) + ":" + port;
+}
+
+Status open_listener(const Address& address, int* fd, Address* bound) noexcept {
+  const int family = as_sockaddr(address)->sa_family;
+  const int made = ::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (made < 0) return failure(errno, "make a socket");
+  set_int(made, SOL_SOCKET, SO_REUSEADDR, 1);
+  if (family == AF_INET6) set_int(made, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+  if (::bind(made, as_sockaddr(address), address.size) != 0) return give_up(made, errno, "bind to an address");
+  if (::listen(made, 1024) != 0) return give_up(made, errno, "listen on an address");
+  socklen_t size = sizeof bound->bytes;
+  if (::getsockname(made, reinterpret_cast<sockaddr*>(bound->bytes), &size) != 0) {
+    return give_up(made, errno, "ask for the bound address");
+  }
+  bound->size = size;
+  *fd = made;
+  return kOk;
+}
+
+Status accept_one(int listener, const SocketOptions& options, int* fd, Address* peer) noexcept {
+  for (;;) {
+    socklen_t size = sizeof peer->bytes;
+    const int made = ::accept4(listener, reinterpret_cast<sockaddr*>(peer->bytes), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (made >= 0) {
+      peer->size = size;
+      set_options(made, options);
+      *fd = made;
+      return kOk;
+    }
+    const int error = errno;
+    if (error == EAGAIN || error == EWOULDBLOCK) return {Code::not_found, 0, "accept"};
+    // Errors of the connection that was about to be accepted (accept(2)): the next one may be fine.
+    if (error == EINTR || error == ECONNABORTED || error == EPROTO || error == ENETDOWN || error == EHOSTUNREACH) continue;
+    return failure(error, "accept a connection");
+  }
+}
+
+Status open_connection(const Address& address, const SocketOptions& options, int* fd) noexcept {
+  const int made = ::socket(as_sockaddr(address)->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (made < 0) return failure(errno, "make a socket");
+  set_options(made, options);
+  *fd = made;
+  if (::connect(made, as_sockaddr(address), address.size) == 0) return kOk;
+  // An interrupted connect goes on in the background, as one in progress does.
+  if (errno == EINPROGRESS || errno == EINTR) return {Code::busy, 0, "connect"};
+  return give_up(made, errno, "connect");
+}
+
+Status connect_result(int fd) noexcept {
+  int error = 0;
+  socklen_t size = sizeof error;
+  if (::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
+  if (error == 0 && met_itself(fd)) error = ECONNREFUSED;
+  return error == 0 ? kOk : failure(error, "connect");
+}
+
+IoResult read_parts(int fd, const IoVec* parts, std::uint32_t count) noexcept {
+  for (;;) {
+    const ssize_t got = count == 1 ? ::recv(fd, parts[0].base, parts[0].size, 0)
+                                   : ::readv(fd, reinterpret_cast<const iovec*>(parts), static_cast<int>(count));
+    if (got >= 0) return {static_cast<std::size_t>(got), 0};
+    if (errno != EINTR) return {0, errno == EWOULDBLOCK ? EAGAIN : errno};
+  }
+}
+
+IoResult write_parts(int fd, const IoVec* parts, std::uint32_t count) noexcept {
+  msghdr message{};
+  message.msg_iov = const_cast<iovec*>(reinterpret_cast<const iovec*>(parts));
+  message.msg_iovlen = count;
+  for (;;) {
+    const ssize_t sent = ::sendmsg(fd, &message, MSG_NOSIGNAL);
+    if (sent >= 0) return {static_cast<std::size_t>(sent), 0};
+    if (errno != EINTR) return {0, errno == EWOULDBLOCK ? EAGAIN : errno};
+  }
+}
+
+void close_socket(int fd) noexcept { ::close(fd); }
+
+}  // namespace rideau::tcp

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "transport.hpp"
+
+#include "connector.hpp"
+#include "link.hpp"
+#include "listener.hpp"
+
+#include <algorithm>
+#include <cstdarg>
+#include <cstdio>
+#include <cstring>
+#include <utility>
+
+namespace rideau::tcp {
+
+TcpTransport::TcpTransport(Host& host, const Config& config)
+    : host_(host), config_(config), chunks_(config.chunk_bytes), drain_(new std::uint8_t[kDrainBytes]) {}
+
+TcpTransport::~TcpTransport() {
+  destroying_ = true;
+  for (Connector* connector : connectors_) delete connector;
+  for (TcpLink* link : links_) delete link;
+  listeners_.clear();
+  while (free_frames_ != nullptr) {
+    LentFrame* frame = free_frames_;
+    free_frames_ = static_cast<LentFrame*>(frame->next);
+    delete frame;
+  }
+}
+
+Submitted TcpTransport::start(Completion& done) noexcept { return done.finish(kOk); }
+
+Submitted TcpTransport::stop(Completion& done) noexcept {
+  done.plugin_slot[0] = nullptr;
+  stopped_ = true;
+  for (auto& listener : listeners_) listener->close();
+  for (Connector* connector : connectors_) connector->end({Code::closed, 0, "the transport was stopped"});
+  for (TcpLink* link : links_) link->close();
+  if (quiet()) return done.finish(kOk);
+  stopping_ = &done;
+  return Submitted::pending;
+}
+
+bool TcpTransport::quiet() const noexcept {
+  return connectors_.empty() && std::all_of(links_.begin(), links_.end(), [](TcpLink* link) { return link->quiet(); }) &&
+         std::all_of(listeners_.begin(), listeners_.end(), [](const auto& listener) { return listener->quiet(); });
+}
+
+void TcpTransport::check_stopped() noexcept {
+  if (stopping_ == nullptr || !quiet()) return;
+  host_.complete(*std::exchange(stopping_, nullptr), kOk, 0);
+}
+
+void TcpTransport::cancel(Completion& pending) noexcept {
+  if (pending.plugin_slot[0] != nullptr) static_cast<Pending*>(pending.plugin_slot[0])->cancel();
+}
+
+void TcpTransport::destroy() noexcept { delete this; }
+
+TransportLimits TcpTransport::limits() const noexcept {
+  TransportLimits limits;
+  limits.head_bytes_max = config_.head_bytes;
+  limits.eager_bytes_max = config_.eager_bytes;
+  limits.parts_max = kPartsMax;
+  limits.bulk_bytes_max = kBulkBytesMax;
+  return limits;
+}
+
+Status TcpTransport::listen(Text address, LinkEvents& events, MutableBytes bound, std::size_t* bound_size) noexcept {
+  if (stopped_) return {Code::closed, 0, "listen"};
+  HostPort name;
+  if (const Status status = parse_address(address, &name); !status.ok()) return status;
+  std::vector<Address> addresses;
+  if (const Status status = resolve(name, true, &addresses); !status.ok()) return status;
+  int fd = -1;
+  Address actual;
+  Status status;
+  for (const Address& candidate : addresses) {
+    status = open_listener(candidate, &fd, &actual);
+    if (status.ok()) break;
+  }
+  if (!status.ok()) return status;
+  const std::string text = address_text(actual);
+  if (text.size() > bound.size) {
+    close_socket(fd);
+    return {Code::too_large, 0, "listen: no room for the bound address"};
+  }
+  std::memcpy(bound.data, text.data(), text.size());
+  *bound_size = text.size();
+  listeners_.push_back(std::make_unique<Listener>(*this, fd, events));
+  listeners_.back()->wait();
+  return kOk;
+}
+
+Submitted TcpTransport::connect(Text address, LinkEvents& events, Link** out, Completion& done) noexcept {
+  if (stopped_) return done.finish({Code::closed, 0, "connect"});
+  HostPort name;
+  if (const Status status = parse_address(address, &name); !status.ok()) return done.finish(status);
+  if (links_.size() + connectors_.size() >= config_.links_max) return done.finish({Code::busy, 0, "connect: too many links"});
+  auto* connector = new Connector(*this, events, out, done);
+  connectors_.push_back(connector);
+  connector->begin(name);
+  return Submitted::pending;
+}
+
+std::uint64_t TcpTransport::token() noexcept {
+  std::uint64_t token = 0;
+  while (token == 0) {
+    if (tokens_left_ == 0) {
+      host_.random(MutableBytes(tokens_, sizeof tokens_));
+      tokens_left_ = sizeof tokens_ / sizeof tokens_[0];
+    }
+    token = std::exchange(tokens_[--tokens_left_], 0);
+  }
+  return token;
+}
+
+LentFrame* TcpTransport::take_frame() {
+  LentFrame* frame = free_frames_;
+  if (frame == nullptr) return new LentFrame;
+  free_frames_ = static_cast<LentFrame*>(frame->next);
+  --free_frame_count_;
+  *frame = LentFrame{};
+  return frame;
+}
+
+void TcpTransport::put_frame(LentFrame* frame) noexcept {
+  if (free_frame_count_ == kFreeFramesKept) {
+    delete frame;
+    return;
+  }
+  frame->next = free_frames_;
+  free_frames_ = frame;
+  ++free_frame_count_;
+}
+
+TcpLink* TcpTransport::add_link(int fd, const Address& peer) {
+  if (links_.size() >= config_.links_max || stopped_) {
+    log(Level::warning, "connection with %s dropped: %zu links are open", address_text(peer).c_str(), links_.size());
+    close_socket(fd);
+    return nullptr;
+  }
+  links_.push_back(new TcpLink(*this, fd, address_text(peer)));
+  return links_.back();
+}
+
+void TcpTransport::remove_link(TcpLink& link) noexcept {
+  if (destroying_) return;
+  links_.erase(std::find(links_.begin(), links_.end(), &link));
+  delete &link;
+}
+
+void TcpTransport::remove_connector(Connector& connector) noexcept {
+  connectors_.erase(std::find(connectors_.begin(), connectors_.end(), &connector));
+  delete &connector;
+  check_stopped();
+}
+
+void TcpTransport::log(Level level, const char* format, ...) noexcept {
+  char line[512] = "tcp: ";
+  constexpr std::size_t kPrefix = 5;
+  va_list arguments;
+  va_start(arguments, format);
+  const int wanted = std::vsnprintf(line + kPrefix, sizeof line - kPrefix, format, arguments);
+  va_end(arguments);
+  if (wanted < 0) return;
+  host_.log(level, Text(line, std::min(sizeof line - 1, kPrefix + static_cast<std::size_t>(wanted))));
+}
+
+}  // namespace rideau::tcp

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// The instance: listeners, connections being made, links, and the memory they share.
+#pragma once
+
+#include "callback.hpp"
+#include "chunk.hpp"
+#include "limits.hpp"
+#include "rideau/sdk.hpp"
+#include "send_queue.hpp"
+#include "socket.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace rideau::tcp {
+
+class Connector;
+class Listener;
+class TcpLink;
+
+struct Config {
+  std::uint32_t eager_bytes = 0;
+  std::uint32_t head_bytes = 0;
+  std::uint64_t chunk_bytes = 0;
+  std::uint64_t hold_bytes = 0;        // of receive memory of one link
+  std::uint64_t queue_bytes = 0;       // of copied frames that wait on one link
+  std::uint32_t links_max = 0;
+  SocketOptions socket{};
+  std::uint64_t connect_timeout_ns = 0;
+};
+
+class TcpTransport final : public Transport {
+ public:
+  TcpTransport(Host& host, const Config& config);
+
+  Submitted start(Completion& done) noexcept override;
+  Submitted stop(Completion& done) noexcept override;
+  void cancel(Completion& pending) noexcept override;
+  void destroy() noexcept override;
+  TransportLimits limits() const noexcept override;
+  Status listen(Text address, LinkEvents& events, MutableBytes bound, std::size_t* bound_size) noexcept override;
+  Submitted connect(Text address, LinkEvents& events, Link** out, Completion& done) noexcept override;
+
+  // For the parts of this driver.
+  Host& host() noexcept { return host_; }
+  const Config& config() const noexcept { return config_; }
+  ChunkPool& chunks() noexcept { return chunks_; }
+  MutableBytes drain() noexcept { return MutableBytes(drain_.get(), kDrainBytes); }
+  std::uint64_t token() noexcept;                       // never guessable, never 0
+  LentFrame* take_frame();
+  void put_frame(LentFrame* frame) noexcept;
+  // Null when the instance has all the links it may have; closes the descriptor then.
+  TcpLink* add_link(int fd, const Address& peer);
+  void remove_link(TcpLink& link) noexcept;
+  void remove_connector(Connector& connector) noexcept;
+  void check_stopped() noexcept;
+  void log(Level level, const char* format, ...) noexcept __attribute__((format(printf, 3, 4)));
+
+ private:
+  static constexpr std::size_t kDrainBytes = 64 << 10;
+  static constexpr std::uint32_t kFreeFramesKept = 256;
+
+  ~TcpTransport();
+  bool quiet() const noexcept;
+
+  Host& host_;
+  const Config config_;
+  ChunkPool chunks_;
+  std::unique_ptr<std::uint8_t[]> drain_;               // where bytes go that nobody wants
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  std::vector<Connector*> connectors_;
+  std::vector<TcpLink*> links_;
+  Completion* stopping_ = nullptr;
+  bool stopped_ = false;
+  bool destroying_ = false;
+  std::uint64_t tokens_[32] = {};
+  std::uint32_t tokens_left_ = 0;
+  LentFrame* free_frames_ = nullptr;
+  std::uint32_t free_frame_count_ = 0;
+};
+
+}  // namespace rideau::tcp
