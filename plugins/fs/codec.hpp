@@ -53,6 +53,7 @@ RIDEAU_FS_BODY(ObjectWriteRequest);
 RIDEAU_FS_BODY(ObjectWriteReply);
 RIDEAU_FS_BODY(ObjectTruncateRequest);
 RIDEAU_FS_BODY(ObjectPunchRequest);
+RIDEAU_FS_BODY(ObjectVersionReply);
 RIDEAU_FS_BODY(ObjectStatRequest);
 RIDEAU_FS_BODY(ObjectStatReply);
 RIDEAU_FS_BODY(ObjectSyncRequest);

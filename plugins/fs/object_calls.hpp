@@ -10,6 +10,9 @@
 
 namespace rideau::fs {
 
+// Lists of objects in one call are no longer than this.
+constexpr std::uint32_t kObjectsPerCallMax = 4096;
+
 // Numbers are wire format: append only.
 enum class ObjectMethod : std::uint16_t {
   read = 1,
@@ -45,8 +48,9 @@ struct ObjectWriteReply {
   std::uint64_t bytes_used = 0;         // of the object on the device, after the write
 };
 
-// Truncate and punch carry the version of the object that the client chose (its clock of changes, growing); one that is
-// not newer than what the target has seen was done already.
+// Truncate and punch carry a version of the object that the client chose (its clock of changes, growing). The version that
+// the target saw last: done already, ok. A newer one: done. An older one is refused with check_failed and the version
+// seen, since the clocks of two clients may differ: the holder of the lock asks again with a greater one.
 struct ObjectTruncateRequest {
   ObjectId object{};
   std::uint64_t size = 0;
@@ -57,6 +61,9 @@ struct ObjectPunchRequest {
   std::uint64_t offset = 0;
   std::uint64_t size = 0;
   std::uint64_t version = 0;
+};
+struct ObjectVersionReply {             // of truncate and punch, also when they were refused with check_failed
+  std::uint64_t version = 0;            // the newest that the target has seen
 };
 
 struct ObjectStatRequest {
