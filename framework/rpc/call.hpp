@@ -5,6 +5,7 @@
 #pragma once
 
 #include "framework/base/result.hpp"
+#include "framework/rpc/link_hold.hpp"
 #include "rideau/buffer.hpp"
 #include "rideau/transport.hpp"
 
@@ -18,12 +19,12 @@ namespace rideau::rpc {
 class Loan {
  public:
   Loan() = default;
-  Loan(Link& link, MessageLoan loan) : link_(&link), loan_(loan) {}
-  Loan(Loan&& other) noexcept : link_(std::exchange(other.link_, nullptr)), loan_(other.loan_) {}
+  Loan(LinkHold& hold, MessageLoan loan) : hold_(&hold), loan_(loan) { hold.add_reference(); }
+  Loan(Loan&& other) noexcept : hold_(std::exchange(other.hold_, nullptr)), loan_(other.loan_) {}
   Loan& operator=(Loan&& other) noexcept {
     if (this != &other) {
       give_back();
-      link_ = std::exchange(other.link_, nullptr);
+      hold_ = std::exchange(other.hold_, nullptr);
       loan_ = other.loan_;
     }
     return *this;
@@ -32,9 +33,12 @@ class Loan {
 
  private:
   void give_back() noexcept {
-    if (link_ != nullptr) std::exchange(link_, nullptr)->give_back(loan_);
+    if (hold_ == nullptr) return;
+    LinkHold* hold = std::exchange(hold_, nullptr);
+    hold->link().give_back(loan_);
+    hold->drop_reference();
   }
-  Link* link_ = nullptr;
+  LinkHold* hold_ = nullptr;
   MessageLoan loan_{};
 };
 

@@ -78,6 +78,8 @@ class Service {
   // Handles one call; a handler that returns without a reply is answered with io_error.
   virtual Task<> handle(ServerCall& call) = 0;
   virtual void on_session(ServerSession& session) = 0;
+  // The session is about to end: calls of it that wait for something (a lock) must end soon.
+  virtual void on_session_closing(ServerSession& session) = 0;
   // No call of the session runs any more.
   virtual void on_session_end(ServerSession& session) = 0;
   // Every transaction up to this number is durable: rides in each reply.

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+// ClientSession: calls. A call is sent, and sent again over the next link, until it is answered, its session is gone, or
+// its deadline passed.
+#include "framework/base/checksum.hpp"
+#include "framework/rpc/client_session_impl.hpp"
+
+#include <algorithm>
+
+namespace rideau::rpc {
+
+namespace {
+
+const Status kSessionGone{Code::closed, 0, "the target has forgotten the session"};
+
+}  // namespace
+
+void ClientSession::Impl::settle(Slot& slot, CallState outcome) {
+  slot.state = outcome;
+  if (slot.waiter != nullptr) runtime.complete(*std::exchange(slot.waiter, nullptr), kOk, 0);
+}
+
+Task<std::uint32_t> ClientSession::Impl::take_slot() {
+  for (;;) {
+    for (std::uint32_t i = 0; i < slot_count; ++i) {
+      const std::uint32_t index = (free_hint + i) % slot_count;
+      Slot& slot = slots[index];
+      if (slot.busy || slot.poisoned) continue;
+      slot.busy = true;
+      ++slots_busy;
+      free_hint = index;                   // the slot used last is warm on both sides
+      co_return index;
+    }
+    co_await slot_free.wait();
+  }
+}
+
+void ClientSession::Impl::give_back_slot(std::uint32_t index) {
+  Slot& slot = slots[index];
+  slot.busy = false;
+  slot.request = nullptr;
+  slot.link = nullptr;
+  slot.loan = Loan{};
+  --slots_busy;
+  slot_free.wake_one();
+}
+
+Task<Reply> ClientSession::Impl::call(const Request& request) {
+  Reply reply;
+  const std::uint32_t index = co_await take_slot();
+  Slot& slot = slots[index];
+  slot.request = &request;
+  const std::uint32_t limit_ms = request.deadline_ms == 0 ? limits::kCallMs : request.deadline_ms;
+  slot.deadline_ns = limit_ms == kNoDeadline ? 0 : runtime.now_ns() + limit_ms * kMillisecond;
+  std::uint64_t sent_in = 0;               // the generation that it was sent in; 0: never yet
+  for (;;) {
+    while (state == State::down || state == State::connecting) {
+      if (slot.deadline_ns != 0 && runtime.now_ns() >= slot.deadline_ns) break;
+      co_await changed.wait();
+    }
+    if (state != State::up) {
+      const bool late = state == State::down || state == State::connecting;
+      reply.status = late ? Status{Code::timed_out, 0, "no link to the target"} : Status{Code::closed, 0, "session closed"};
+      if (sent_in != 0) slot.poisoned = true;
+      break;
+    }
+    if (sent_in != 0 && sent_in != generation) {
+      reply.status = kSessionGone;
+      break;
+    }
+    const bool resend = sent_in != 0;
+    if (!resend) ++slot.sequence;
+    sent_in = generation;
+    slot.state = CallState::waiting;
+    const Status outcome = co_await attempt(request, index, resend);
+    if (slot.state == CallState::link_lost) continue;
+    if (slot.state == CallState::expired) {
+      reply.status = {Code::timed_out, 0, "no answer from the target"};
+      break;
+    }
+    reply.status = outcome.ok() ? slot.envelope.status : outcome;
+    reply.body = slot.body;
+    reply.transaction = slot.envelope.transaction;
+    reply.durable = slot.envelope.durable;
+    reply.payload_bytes = slot.envelope.payload_bytes;
+    reply.loan = std::move(slot.loan);
+    break;
+  }
+  give_back_slot(index);
+  co_return reply;
+}
+
+// Sends once and waits until the slot is settled. What was lent for it is reclaimed when this ended.
+Task<Status> ClientSession::Impl::attempt(const Request& request, std::uint32_t index, bool resend) {
+  Slot& slot = slots[index];
+  const LinkReference over = link;
+  slot.link = over.get();
+  const std::uint64_t payload = bytes_in(request.payload, request.payload_parts);
+  const std::uint64_t room = bytes_in(request.room, request.room_parts);
+  if (payload > limits::kPayloadBytesMax || room > limits::kPayloadBytesMax || request.body.size > limits::kBodyBytesMax) {
+    slot.state = CallState::answered;
+    co_return Status{Code::too_large, 0, "call over the limits"};
+  }
+  wire::Envelope envelope;
+  envelope.kind = wire::Kind::call;
+  envelope.method = request.method;
+  envelope.flags = (request.modifies ? std::uint32_t{wire::kModifies} : 0u) | (resend ? std::uint32_t{wire::kResend} : 0u);
+  envelope.slot = index;
+  envelope.sequence = slot.sequence;
+  envelope.trace_id = request.trace_id;
+  if (slot.deadline_ns != 0) {
+    const std::uint64_t now = runtime.now_ns();
+    envelope.deadline_ms = static_cast<std::uint32_t>(slot.deadline_ns > now ? (slot.deadline_ns - now) / kMillisecond + 1 : 1);
+  }
+  envelope.payload_bytes = payload;
+  envelope.room = room;
+  if (payload > 0) {
+    envelope.flags |= wire::kChecksummed;
+    envelope.payload_checksum = crc32c(request.payload, request.payload_parts, payload);
+  }
+
+  // Small payloads ride in the message; memory for large ones is lent, and the server fetches or fills it.
+  const std::uint32_t eager_max = std::min(transport.limits().eager_bytes_max, server_eager_bytes);
+  Region* lent_source = nullptr;
+  Region* lent_sink = nullptr;
+  Status lent = kOk;
+  if (payload > eager_max) {
+    lent = over.link().lend(request.payload, request.payload_parts, kAccessPull, &lent_source, &envelope.source.key);
+    envelope.source.size = payload;
+  }
+  if (lent.ok() && room > eager_max) {
+    lent = over.link().lend(request.room, request.room_parts, kAccessPush, &lent_sink, &envelope.sink.key);
+    envelope.sink.size = room;
+  }
+  Status outcome = lent;
+  if (lent.ok()) {
+    ++messages_sent;
+    if (!resend) ++calls_sent;
+    Eager eager;
+    if (payload > 0 && lent_source == nullptr) eager = {request.payload, request.payload_parts};
+    const Status sent = co_await send_message(over, envelope, request.body, eager);
+    if (!sent.ok() && slot.state == CallState::waiting) {
+      if (over.usable() && sent.code != Code::closed) {
+        slot.state = CallState::answered;  // the transport will not take it: trying again would not help
+        outcome = sent;
+      } else {
+        slot.state = CallState::link_lost;
+      }
+    }
+    while (slot.state == CallState::waiting) {
+      const Outcome woken = co_await submit([&](Completion& done) {
+        slot.waiter = &done;
+        return Submitted::pending;
+      });
+      static_cast<void>(woken);
+    }
+  } else {
+    slot.state = over.usable() ? CallState::answered : CallState::link_lost;
+  }
+  for (Region* region : {lent_source, lent_sink}) {
+    if (region == nullptr) continue;
+    const Outcome reclaimed = co_await submit([&](Completion& done) { return over.link().reclaim(*region, done); });
+    static_cast<void>(reclaimed);
+  }
+  if (slot.state == CallState::answered && outcome.ok() && slot.envelope.status.ok() && slot.envelope.payload_bytes > 0) {
+    if (slot.envelope.payload_bytes > room) co_return Status{Code::corrupt, 0, "reply larger than its room"};
+    const bool summed = (slot.envelope.flags & wire::kChecksummed) != 0;
+    if (summed && crc32c(request.room, request.room_parts, slot.envelope.payload_bytes) != slot.envelope.payload_checksum) {
+      log.error("target %u at %s: bytes of reply %u fail their checksum", options.target, options.address.c_str(),
+                request.method);
+      co_return Status{Code::corrupt, 0, "checksum of a reply's payload"};
+    }
+  }
+  co_return outcome;
+}
+
+}  // namespace rideau::rpc

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// Inside of ClientSession: shared by the files that keep the link up and that make calls.
+#pragma once
+
+#include "framework/base/limits.hpp"
+#include "framework/observe/log.hpp"
+#include "framework/rpc/client_session.hpp"
+#include "framework/rpc/outgoing.hpp"
+#include "framework/runtime/sync.hpp"
+
+#include <array>
+#include <optional>
+
+namespace rideau::rpc {
+
+struct ClientSession::Impl {
+  // One call in flight, in the frame of call(). What arrives for it is stored here.
+  enum class CallState : std::uint8_t { waiting, answered, link_lost, expired };
+  struct Slot {
+    std::uint64_t sequence = 0;
+    bool busy = false;
+    bool poisoned = false;                 // a call was given up: its outcome is unknown, so the slot is not used again
+    CallState state = CallState::waiting;
+    Completion* waiter = nullptr;
+    const Request* request = nullptr;
+    LinkHold* link = nullptr;              // that the call was sent over
+    std::uint64_t deadline_ns = 0;         // 0: none
+    wire::Envelope envelope{};             // of the reply
+    Bytes body{};
+    Loan loan{};
+  };
+  enum class State : std::uint8_t { idle, connecting, up, down, refused, closing, closed };
+
+  Impl(ClientSession& owner, Runtime& runtime, Transport& transport, Logger& log, SessionEvents& events,
+       SessionOptions options);
+
+  // client_session.cpp: the link
+  Task<> keep_link();
+  Task<Status> open_link();
+  void on_welcome(const wire::Welcome& welcome);
+  void forget_server_state();
+  void lose_calls(LinkHold* link);
+  void tick();
+  Sink receive(LinkHold& hold, MessageLoan loan, std::uint64_t eager_bytes);
+  Sink receive_reply(LinkHold& hold, const wire::Envelope& envelope, Bytes body, Loan loan, std::uint64_t eager_bytes);
+  void receive_callback(LinkHold& hold, const wire::Envelope& envelope, Bytes body, Loan loan);
+  Task<> answer_callback(LinkReference link, wire::Envelope envelope, Bytes body, Loan loan);
+  void send_simple(wire::Kind kind);
+  void malformed(Link& link, const char* what);
+
+  // client_calls.cpp: calls
+  Task<Reply> call(const Request& request);
+  Task<Status> attempt(const Request& request, std::uint32_t index, bool resend);
+  Task<std::uint32_t> take_slot();
+  void give_back_slot(std::uint32_t index);
+  void settle(Slot& slot, CallState state);
+
+  ClientSession& owner;
+  Runtime& runtime;
+  Transport& transport;
+  Logger& log;
+  SessionEvents& events;
+  const SessionOptions options;
+  TaskGroup tasks;
+  WaitQueue changed;                       // state, or a welcome
+  WaitQueue slot_free;
+  Alarm ticker;
+
+  State state = State::idle;
+  LinkReference link;                      // usable while state is up
+  LinkHold* hello_link = nullptr;          // said hello, not yet welcomed
+  std::optional<Status> hello_answer;
+  std::uint64_t session_id = 0;
+  std::uint64_t boot_epoch = 0;
+  std::uint64_t generation = 0;            // grows when the server lost the session
+  std::uint64_t durable = 0;
+  std::int64_t time_offset_ns = 0;
+  std::uint32_t server_eager_bytes = 0;
+  std::uint32_t slot_count = limits::kSlotsPerSession;
+  std::array<Slot, limits::kSlotsPerSession> slots{};
+  std::uint32_t free_hint = 0;
+  std::uint32_t slots_busy = 0;
+  Slot* eager_slot = nullptr;              // whose payload is arriving
+  std::uint32_t callbacks_running = 0;
+  std::uint64_t last_heard_ns = 0;
+  std::string last_refusal;
+  std::uint64_t calls_sent = 0;
+  std::uint64_t messages_sent = 0;
+};
+
+}  // namespace rideau::rpc
