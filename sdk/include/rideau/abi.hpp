@@ -67,13 +67,14 @@ struct PluginNote {
     char name[8];                                                                                           \
     ::rideau::PluginNote content;                                                                           \
   };                                                                                                        \
-  __attribute__((used, section(".note.rideau"), aligned(4), visibility("default")))                         \
-  extern const RideauNoteRecord rideau_plugin_note;                                                         \
+  extern const RideauNoteRecord rideau_plugin_note __attribute__((visibility("default")));                  \
+  __attribute__((used, section(".note.rideau"), aligned(4)))                                                \
   const RideauNoteRecord rideau_plugin_note = {                                                             \
       7, sizeof(::rideau::PluginNote), 1, "Rideau",                                                         \
       {static_cast<std::uint32_t>(plugin_kind), RIDEAU_ABI_MAJOR, RIDEAU_ABI_MINOR, RIDEAU_BUILD_TAG}};     \
-  __attribute__((used, visibility("default")))                                                              \
-  extern const ::rideau::PluginDescriptor* const rideau_plugin_descriptor;                                  \
+  extern const ::rideau::PluginDescriptor* const rideau_plugin_descriptor                                   \
+      __attribute__((visibility("default")));                                                               \
+  __attribute__((used))                                                                                     \
   const ::rideau::PluginDescriptor* const rideau_plugin_descriptor = &(descriptor);                         \
   }                                                                                                         \
   static_assert(true)
