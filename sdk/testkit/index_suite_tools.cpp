@@ -82,7 +82,7 @@ Call::Call() {
   resume = [](Completion* done) noexcept {
     auto* self = static_cast<Call*>(done);
     ++self->completions_;
-    self->waiters_->wake_all();
+    if (self->waiters_ != nullptr) self->waiters_->wake_all();
   };
 }
 
