@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+// Goal: a session over real sockets carries bodies and payloads of all sizes both ways, refuses strangers, calls back, and
+// ends in order. Loss of links and resends are tested in the simulator.
+#include "framework/base/limits.hpp"
+#include "framework/plugin_host/instance.hpp"
+#include "framework/rpc/client_session.hpp"
+#include "framework/rpc/server.hpp"
+#include "framework/runtime/real_runtime.hpp"
+#include "rideau/abi.hpp"
+#include "tcp/descriptor.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <numeric>
+#include <optional>
+
+namespace rideau {
+namespace {
+
+constexpr std::uint16_t kEcho = 1;       // body and payload come back
+constexpr std::uint16_t kCount = 2;      // counts its executions
+constexpr std::uint16_t kCallMe = 3;     // calls the client back before it answers
+constexpr std::uint16_t kSilent = 4;     // ends without an answer
+
+// Values of a plugin's keys as their defaults; the tests need no others.
+std::vector<ConfigValue> defaults_of(const PluginDescriptor& descriptor) {
+  std::vector<ConfigValue> values(descriptor.key_count);
+  for (std::uint32_t i = 0; i < descriptor.key_count; ++i) {
+    const std::string_view text = descriptor.keys[i].default_value;
+    values[i].text = text;
+    std::int64_t number = 0;
+    for (const char digit : text) {
+      if (digit < '0' || digit > '9') break;
+      number = number * 10 + (digit - '0');
+    }
+    const std::int64_t unit = text.find("KiB") != text.npos ? 1024 : text.find("MiB") != text.npos ? 1 << 20 : 1;
+    values[i].integer = text == "true" ? 1 : number * unit * (text.ends_with(" s") ? 1000 : 1);
+  }
+  return values;
+}
+
+class EchoService final : public rpc::Service {
+ public:
+  explicit EchoService(Runtime& runtime) : runtime_(runtime) {}
+  std::uint64_t executions = 0;
+  int sessions = 0;
+  int ended = 0;
+
+  Task<> handle(rpc::ServerCall& call) override {
+    if (call.method() == kSilent) co_return;
+    if (call.method() == kCount) ++executions;
+    if (call.method() == kCallMe) {
+      const rpc::Reply answer = co_await call.session().call_back(9, call.body(), call.trace_id());
+      co_await call.reply(answer.status, answer.body);
+      co_return;
+    }
+    const Status fetched = co_await call.fetch_payload();
+    const std::uint64_t size = std::min(call.payload_bytes(), call.room_bytes());
+    if (size > 0) {
+      const MutableBytes room = co_await call.reply_buffer(size);
+      std::copy_n(static_cast<const std::uint8_t*>(call.payload()->base), size, room.data);
+    }
+    co_await call.reply(fetched, call.body(), ++transactions_, size);
+  }
+  void on_session(rpc::ServerSession&) override { ++sessions; }
+  void on_session_closing(rpc::ServerSession&) override {}
+  void on_session_end(rpc::ServerSession&) override { ++ended; }
+  std::uint64_t durable() const noexcept override { return transactions_; }
+  std::uint64_t next_session_id() override { return ++last_session_; }
+
+ private:
+  Runtime& runtime_;
+  std::uint64_t transactions_ = 0;
+  std::uint64_t last_session_ = 0;
+};
+
+class Client final : public rpc::SessionEvents {
+ public:
+  int callbacks = 0;
+  Task<rpc::CallbackReply> on_callback(std::uint16_t, Bytes body, std::uint64_t) override {
+    ++callbacks;
+    rpc::CallbackReply reply;
+    reply.body.words().assign(body.size / 8, 0);
+    std::copy_n(body.data, body.size, reinterpret_cast<std::uint8_t*>(reply.body.words().data()));
+    co_return reply;
+  }
+  void on_new_epoch(std::uint64_t) override {}
+};
+
+const Uuid kCluster = *parse_uuid("0f0e0d0c-0b0a-4908-8706-050403020100");
+const Uuid kClient = *parse_uuid("11111111-2222-4333-8444-555555555555");
+
+// One server node and one client node, both on the test's thread.
+struct Pair {
+  RealRuntime runtime;
+  NullLogger log;
+  PluginInstance server_side{runtime, log, tcp::kDescriptor, {"server", true}};
+  PluginInstance client_side{runtime, log, tcp::kDescriptor, {"client", true}};
+  EchoService service{runtime};
+  Client events;
+  std::optional<rpc::Server> server;
+  std::optional<rpc::ClientSession> session;
+  std::string address;
+
+  Task<> open() {
+    const std::vector<ConfigValue> values = defaults_of(tcp::kDescriptor);
+    REQUIRE(server_side.create(values.data()).ok());
+    REQUIRE(client_side.create(values.data()).ok());
+    const Status first = co_await server_side.start();
+    const Status second = co_await client_side.start();
+    REQUIRE(first.ok());
+    REQUIRE(second.ok());
+    server.emplace(runtime, server_side.transport(), log);
+    server->add_target(service, {kCluster, 7, 1});
+    REQUIRE(server->listen("127.0.0.1:0", &address).ok());
+    session.emplace(runtime, client_side.transport(), log, events, options());
+  }
+  rpc::SessionOptions options() const { return {address, kCluster, 7, kClient, "tester"}; }
+  Task<> close() {
+    co_await session->close();
+    co_await server->stop();
+    session.reset();
+    server.reset();
+    const Status first = co_await client_side.stop();
+    const Status second = co_await server_side.stop();
+    CHECK(first.ok());
+    CHECK(second.ok());
+  }
+};
+
+Task<> echo_sizes(Pair& pair) {
+  co_await pair.open();
+  const Status connected = co_await pair.session->connect();
+  REQUIRE(connected.ok());
+  const std::vector<std::uint64_t> body(3, 0x0123456789abcdef);
+  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{4096}, std::size_t{65536}, std::size_t{65537},
+                                 std::size_t{1} << 20, std::size_t{limits::kPayloadBytesMax}}) {
+    std::vector<std::uint8_t> sent(size);
+    std::iota(sent.begin(), sent.end(), static_cast<std::uint8_t>(size));
+    std::vector<std::uint8_t> got(size);
+    const IoVec out{sent.data(), size};
+    const IoVec in{got.data(), size};
+    rpc::Request request;
+    request.method = kEcho;
+    request.body = Bytes(static_cast<const void*>(body.data()), 24);
+    request.payload = &out;
+    request.payload_parts = size == 0 ? 0 : 1;
+    request.room = &in;
+    request.room_parts = size == 0 ? 0 : 1;
+    const rpc::Reply reply = co_await pair.session->call(request);
+    CHECK(reply.status.code == Code::ok);
+    CHECK(compare(reply.body, request.body) == 0);
+    CHECK(reply.payload_bytes == size);
+    CHECK(sent == got);
+  }
+  rpc::Request too_much;
+  std::vector<std::uint8_t> huge(limits::kPayloadBytesMax + 1);
+  const IoVec part{huge.data(), huge.size()};
+  too_much.method = kEcho;
+  too_much.payload = &part;
+  too_much.payload_parts = 1;
+  const rpc::Reply refused = co_await pair.session->call(too_much);
+  CHECK(refused.status.code == Code::too_large);
+  co_await pair.close();
+  CHECK(pair.service.ended == 1);
+}
+
+TEST_CASE("bodies and payloads of all sizes come back") {
+  Pair pair;
+  pair.runtime.run(echo_sizes(pair));
+}
+
+Task<> one_count(Pair& pair, int& finished) {
+  rpc::Request request;
+  request.method = kCount;
+  request.modifies = true;
+  const rpc::Reply reply = co_await pair.session->call(request);
+  CHECK(reply.ok());
+  ++finished;
+}
+
+Task<> many_at_once(Pair& pair) {
+  co_await pair.open();
+  const Status connected = co_await pair.session->connect();
+  REQUIRE(connected.ok());
+  TaskGroup tasks(pair.runtime);
+  int finished = 0;
+  for (int i = 0; i < 1000; ++i) tasks.spawn(one_count(pair, finished));
+  co_await tasks.join();
+  CHECK(finished == 1000);
+  CHECK(pair.service.executions == 1000);
+  CHECK(pair.session->calls_sent() == 1000);
+  co_await pair.close();
+}
+
+TEST_CASE("more calls at once than slots: each runs once") {
+  Pair pair;
+  pair.runtime.run(many_at_once(pair));
+}
+
+Task<> other_things(Pair& pair) {
+  co_await pair.open();
+  const Status connected = co_await pair.session->connect();
+  REQUIRE(connected.ok());
+  const std::vector<std::uint64_t> body(2, 42);
+  rpc::Request call_me;
+  call_me.method = kCallMe;
+  call_me.body = Bytes(static_cast<const void*>(body.data()), 16);
+  rpc::Reply called = co_await pair.session->call(call_me);
+  CHECK(called.ok());
+  CHECK(compare(called.body, call_me.body) == 0);
+  called = {};  // a reply keeps memory of its transport, which waits for it at stop
+  CHECK(pair.events.callbacks == 1);
+
+  rpc::Request silent;
+  silent.method = kSilent;
+  rpc::Reply unanswered = co_await pair.session->call(silent);
+  CHECK(unanswered.status.code == Code::io_error);
+  unanswered = {};
+
+  rpc::SessionOptions stranger = pair.options();
+  stranger.cluster = kClient;
+  rpc::ClientSession other(pair.runtime, pair.client_side.transport(), pair.log, pair.events, stranger);
+  const Status refused = co_await other.connect();
+  CHECK(refused.code == Code::refused);
+  CHECK(other.last_refusal().find("belongs to cluster") != std::string::npos);
+  co_await other.close();
+  co_await pair.close();
+}
+
+TEST_CASE("callbacks, handlers without an answer, a client of another cluster") {
+  Pair pair;
+  pair.runtime.run(other_things(pair));
+}
+
+}  // namespace
+}  // namespace rideau
