@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+// See index.hpp.
+#include "plugins/oss/index.hpp"
+
+#include "framework/runtime/await.hpp"
+
+#include <algorithm>
+
+namespace rideau::oss {
+
+namespace {
+
+constexpr std::size_t kErasesPerBatch = 1'000;
+constexpr std::size_t kDestroysPerBatch = 250;
+
+Bytes view(const std::string& text) { return Bytes(std::string_view(text)); }
+
+}  // namespace
+
+Task<Status> OssIndex::commit(const Changes& changes, Durability durability) {
+  std::vector<Edit> edits;
+  edits.reserve(changes.puts.size() + changes.erases.size());
+  for (const std::string& key : changes.erases) edits.push_back({Edit::Kind::erase, view(key), {}});
+  for (const auto& [key, value] : changes.puts) edits.push_back({Edit::Kind::put, view(key), view(value)});
+  IndexBatch batch{};
+  batch.edits = edits.data();
+  batch.edit_count = static_cast<std::uint32_t>(edits.size());
+  batch.frees_space = changes.erases.size() > changes.puts.size();
+  const std::uint64_t number = ++stored_;
+  const Outcome done =
+      co_await submit([&](Completion& completion) { return store_.commit(&batch, 1, durability, completion); });
+  if (!done.ok()) co_return done.status;
+  if (!batch.status.ok()) co_return batch.status;
+  if (durability == Durability::durable) durable_ = std::max(durable_, number);
+  co_return kOk;
+}
+
+Status OssIndex::load_superblock(Superblock* to) {
+  Snapshot* snapshot = nullptr;
+  if (const Status made = store_.snapshot(&snapshot); !made.ok()) return made;
+  Bytes value{};
+  Status status = snapshot->get(view(superblock_key()), &value);
+  if (status.ok()) status = read_superblock(value, to);
+  snapshot->release();
+  return status;
+}
+
+Task<Status> OssIndex::format(Uuid cluster, std::uint32_t target, std::string* why) {
+  Superblock found{};
+  const Status loaded = load_superblock(&found);
+  if (loaded.code != Code::not_found) {
+    *why = loaded.ok() ? "the index already belongs to target " + std::to_string(found.target) + " of cluster " +
+                             to_text(found.cluster)
+                       : "the index cannot be read, and is left as it is";
+    co_return loaded.ok() ? Status{Code::exists, 0, "format object target"} : loaded;
+  }
+  const Superblock superblock{kFormat, cluster, target, 0};
+  Changes changes;
+  changes.puts.emplace_back(superblock_key(), superblock_value(superblock));
+  const Status stored = co_await commit(changes, Durability::durable);
+  if (!stored.ok()) *why = "the superblock cannot be written to the index";
+  co_return stored;
+}
+
+Task<Status> OssIndex::open(Uuid cluster, std::uint32_t target, std::string* why) {
+  Superblock found{};
+  Status status = load_superblock(&found);
+  if (status.code == Code::not_found) {
+    *why = "the index holds no object target; format it first";
+    co_return status;
+  }
+  if (status.code == Code::unsupported || (status.ok() && found.format > kFormat)) {
+    *why = "the target was made by a newer version (format " + std::to_string(found.format) + ", this one knows " +
+           std::to_string(kFormat) + "); it is left untouched";
+    co_return Status{Code::refused, 0, "open object target"};
+  }
+  if (!status.ok()) {
+    *why = "the superblock in the index is damaged";
+    co_return status;
+  }
+  if (found.cluster != cluster || found.target != target) {
+    *why = "the store holds target " + std::to_string(found.target) + " of cluster " + to_text(found.cluster) +
+           ", and not target " + std::to_string(target) + " of cluster " + to_text(cluster);
+    co_return Status{Code::refused, 0, "open object target"};
+  }
+  superblock_ = found;
+  ++superblock_.boot_epoch;
+  status = co_await erase_all('s');
+  if (status.ok()) status = co_await erase_all('l');
+  if (status.ok()) status = load_destroyed();
+  if (status.ok()) {
+    Changes changes;
+    changes.puts.emplace_back(superblock_key(), superblock_value(superblock_));
+    status = co_await commit(changes, Durability::durable);
+  }
+  if (!status.ok()) *why = "the index cannot be read or written";
+  co_return status;
+}
+
+Task<Status> OssIndex::erase_all(char letter) {
+  const std::string start(1, letter);
+  for (;;) {
+    Changes changes;
+    Snapshot* snapshot = nullptr;
+    if (const Status made = store_.snapshot(&snapshot); !made.ok()) co_return made;
+    Bytes key{};
+    Bytes value{};
+    Status status = snapshot->seek(view(start), &key, &value);
+    while (status.ok() && key.size > 0 && key.data[0] == static_cast<std::uint8_t>(letter) &&
+           changes.erases.size() < kErasesPerBatch) {
+      changes.erases.emplace_back(key.view());
+      status = snapshot->next(&key, &value);
+    }
+    snapshot->release();
+    if (!status.ok() && status.code != Code::not_found) co_return status;
+    if (changes.erases.empty()) co_return kOk;
+    const Status erased = co_await commit(changes, Durability::eventual);
+    if (!erased.ok()) co_return erased;
+  }
+}
+
+Status OssIndex::load_destroyed() {
+  Snapshot* snapshot = nullptr;
+  if (const Status made = store_.snapshot(&snapshot); !made.ok()) return made;
+  Bytes key{};
+  Bytes value{};
+  std::uint64_t sequence = 0;
+  Status status = snapshot->seek(view(destroyed_key(0)), &key, &value);
+  while (status.ok() && parse_destroyed_key(key, &sequence)) {
+    ObjectId id{};
+    if (status = read_destroyed(key, value, &id); !status.ok()) break;
+    destroyed_order_[sequence] = id;
+    destroyed_[id] = sequence;
+    next_destroyed_ = sequence + 1;
+    status = snapshot->next(&key, &value);
+  }
+  snapshot->release();
+  return status.code == Code::not_found ? kOk : status;
+}
+
+Result<std::uint64_t> OssIndex::version(ObjectId id) {
+  Snapshot* snapshot = nullptr;
+  if (const Status made = store_.snapshot(&snapshot); !made.ok()) return made;
+  Bytes value{};
+  std::uint64_t version = 0;
+  Status status = snapshot->get(view(version_key(id)), &value);
+  if (status.ok()) status = read_version(id, value, &version);
+  snapshot->release();
+  if (!status.ok() && status.code != Code::not_found) return status;
+  return version;
+}
+
+void OssIndex::add_reply(Changes& changes, const CallIdentity& call, std::uint64_t version) {
+  if (call.session == 0) return;
+  std::set<std::uint32_t>& slots = slots_[call.session];
+  if (slots.empty()) changes.puts.emplace_back(session_key(call.session), session_value(call.session, {call.client}));
+  slots.insert(call.slot);
+  const SlotRecord record{call.sequence, call.method, 0, 0, version};
+  changes.puts.emplace_back(slot_key(call.session, call.slot), slot_value(call.session, call.slot, record));
+}
+
+Task<Status> OssIndex::set_version(ObjectId id, std::uint64_t version, const CallIdentity& call) {
+  Changes changes;
+  changes.puts.emplace_back(version_key(id), version_value(id, version));
+  add_reply(changes, call, version);
+  co_return co_await commit(changes, Durability::eventual);
+}
+
+void OssIndex::mark_destroyed(const std::vector<ObjectId>& ids) {
+  for (const ObjectId& id : ids) destroyed_.try_emplace(id, 0);
+}
+
+Task<Status> OssIndex::store_destroyed(const std::vector<ObjectId>& ids, const CallIdentity& call) {
+  for (std::size_t begin = 0; begin < ids.size(); begin += kDestroysPerBatch) {
+    const std::size_t end = std::min(ids.size(), begin + kDestroysPerBatch);
+    Changes changes;
+    for (std::size_t i = begin; i < end; ++i) {
+      const std::uint64_t sequence = next_destroyed_++;
+      std::uint64_t& known = destroyed_[ids[i]];
+      if (known != 0) {
+        destroyed_order_.erase(known);
+        changes.erases.push_back(destroyed_key(known));
+      }
+      known = sequence;
+      destroyed_order_[sequence] = ids[i];
+      changes.puts.emplace_back(destroyed_key(sequence), destroyed_value(sequence, ids[i]));
+      changes.erases.push_back(version_key(ids[i]));
+    }
+    while (destroyed_order_.size() > std::max<std::size_t>(destroyed_max_, kDestroysPerBatch)) {
+      const auto oldest = destroyed_order_.begin();
+      changes.erases.push_back(destroyed_key(oldest->first));
+      destroyed_.erase(oldest->second);
+      destroyed_order_.erase(oldest);
+    }
+    const bool last = end == ids.size();
+    if (last) add_reply(changes, call, 0);
+    const Status stored = co_await commit(changes, last ? Durability::durable : Durability::eventual);
+    if (!stored.ok()) co_return stored;
+  }
+  co_return kOk;
+}
+
+Task<Status> OssIndex::end_session(std::uint64_t session) {
+  const auto found = slots_.find(session);
+  if (found == slots_.end()) co_return kOk;
+  Changes changes;
+  changes.erases.push_back(session_key(session));
+  for (const std::uint32_t slot : found->second) changes.erases.push_back(slot_key(session, slot));
+  slots_.erase(found);
+  co_return co_await commit(changes, Durability::eventual);
+}
+
+Task<Status> OssIndex::sync() {
+  if (durable_ == stored_) co_return kOk;
+  Changes changes;
+  changes.puts.emplace_back(mark_key(), mark_value(stored_));
+  co_return co_await commit(changes, Durability::durable);
+}
+
+}  // namespace rideau::oss

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// The small index of one object target: who it is, which epoch, versions of objects, what was destroyed, and how the last
+// modifying calls ended. A change and the reply that reports it are one batch.
+//
+// Destroyed objects. Inode numbers are never reused, so a late write to a destroyed object (a client that was fenced at
+// the metadata server and does not know it) can hurt nobody; it would only leave bytes that no file owns. The newest
+// `destroyed_max` destroys are remembered and such writes refused; older records are erased in the batch of newer ones.
+// A write that comes later still makes an object without an owner, which the file system check finds.
+#pragma once
+
+#include "framework/runtime/runtime.hpp"
+#include "framework/runtime/task.hpp"
+#include "plugins/oss/records.hpp"
+#include "rideau/index_store.hpp"
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace rideau::oss {
+
+// The call that a change belongs to. session 0: none (nothing is kept for resends).
+struct CallIdentity {
+  std::uint64_t session = 0;
+  Uuid client{};
+  std::uint32_t slot = 0;
+  std::uint64_t sequence = 0;
+  std::uint16_t method = 0;
+};
+
+class OssIndex {
+ public:
+  OssIndex(IndexStore& store, std::uint32_t destroyed_max) : store_(store), destroyed_max_(destroyed_max) {}
+
+  // Writes the superblock of a new target. `why`, here and below, is for people.
+  Task<Status> format(Uuid cluster, std::uint32_t target, std::string* why);
+  // Checks who the target is, and begins a new boot epoch: durable when this ended. What earlier epochs knew of
+  // sessions is erased, since none of them can be resumed.
+  Task<Status> open(Uuid cluster, std::uint32_t target, std::string* why);
+  std::uint64_t boot_epoch() const noexcept { return superblock_.boot_epoch; }
+
+  // 0: never truncated or punched.
+  Result<std::uint64_t> version(ObjectId id);
+  Task<Status> set_version(ObjectId id, std::uint64_t version, const CallIdentity& call);
+
+  bool is_destroyed(ObjectId id) const { return destroyed_.contains(id); }
+  // From here on writes to them are refused, in this epoch: before they are removed.
+  void mark_destroyed(const std::vector<ObjectId>& ids);
+  // Durable when this ended: the marks, and the versions are gone.
+  Task<Status> store_destroyed(const std::vector<ObjectId>& ids, const CallIdentity& call);
+
+  Task<Status> end_session(std::uint64_t session);
+  // Everything stored before is durable; costs nothing when it is already.
+  Task<Status> sync();
+
+ private:
+  struct Changes {
+    std::vector<std::pair<std::string, std::string>> puts;
+    std::vector<std::string> erases;
+  };
+  void add_reply(Changes& changes, const CallIdentity& call, std::uint64_t version);
+  Task<Status> commit(const Changes& changes, Durability durability);
+  Task<Status> erase_all(char letter);
+  Status load_destroyed();
+  Status load_superblock(Superblock* to);
+
+  IndexStore& store_;
+  std::uint32_t destroyed_max_;
+  Superblock superblock_{};
+  std::map<std::uint64_t, ObjectId> destroyed_order_;   // what is stored, by sequence
+  std::map<ObjectId, std::uint64_t> destroyed_;         // its sequence; 0: not stored yet
+  std::uint64_t next_destroyed_ = 1;
+  std::map<std::uint64_t, std::set<std::uint32_t>> slots_;   // with a stored reply, by session
+  std::uint64_t stored_ = 0;                                 // batches that were applied, and the last one of those
+  std::uint64_t durable_ = 0;                                // that is durable
+};
+
+}  // namespace rideau::oss

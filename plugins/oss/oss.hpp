@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Oss: the role that keeps bytes. One instance is one target: an object store for the bytes and a small index for what must
+// happen exactly once (index.hpp). Several live in a process side by side.
+//
+// It tells no transaction numbers: a client that wants bytes to be durable asks for it, object by object (sync).
+#pragma once
+
+#include "framework/base/uuid.hpp"
+#include "framework/rpc/server.hpp"
+#include "framework/runtime/task_group.hpp"
+#include "plugins/fs/ids.hpp"
+#include "plugins/oss/target.hpp"
+
+#include <cstdint>
+#include <string>
+
+namespace rideau::oss {
+
+struct OssOptions {
+  Uuid cluster{};
+  fs::TargetId target = 0;
+  GrantOptions grants{};
+  std::uint32_t destroyed_max = 65'536;   // destroyed objects that are remembered
+};
+
+class Oss final : public rpc::Service {
+ public:
+  // Store and index are lent, started, and nobody else's.
+  Oss(Runtime& runtime, Logger& log, ObjectStore& store, IndexStore& index, OssOptions options);
+
+  // Makes a new target of an empty index; exists when there is one already. Failures are in last_problem().
+  Task<Status> format();
+  // Refuses a store of another cluster or target, or one that a newer version made. Begins a new boot epoch.
+  Task<Status> start();
+  // Calls have ended (rpc::Server::stop); what was acknowledged becomes durable.
+  Task<Status> stop();
+  const std::string& last_problem() const noexcept { return last_problem_; }
+  std::uint64_t boot_epoch() const noexcept { return index_.boot_epoch(); }
+
+  // rpc::Service
+  Task<> handle(rpc::ServerCall& call) override;
+  void on_session(rpc::ServerSession& session) override;
+  void on_session_end(rpc::ServerSession& session) override;
+  std::uint64_t durable() const noexcept override { return 0; }
+  std::uint64_t next_session_id() override;
+
+ private:
+  Task<> end_session(std::uint64_t session);
+
+  OssOptions options_;
+  OssIndex index_;
+  Target target_;
+  TaskGroup tasks_;
+  std::uint32_t next_session_ = 1;
+  std::string last_problem_;
+};
+
+}  // namespace rideau::oss
