@@ -162,7 +162,8 @@ void RealRuntime::deliver_fd(int fd, std::uint32_t epoll_events) noexcept {
   std::uint32_t wanted = waits.armed;
   if ((epoll_events & EPOLLIN) != 0 && reader == nullptr) wanted &= ~std::uint32_t{EPOLLIN};
   if ((epoll_events & EPOLLOUT) != 0 && writer == nullptr) wanted &= ~std::uint32_t{EPOLLOUT};
-  if (reader == nullptr && writer == nullptr) wanted = 0;  // a hang-up nobody waits for would be reported for ever
+  // A hang-up that nobody waits for would be reported for ever.
+  if (waits.readable == nullptr && waits.writable == nullptr) wanted = 0;
   if (wanted != waits.armed) {
     if (wanted == 0) {
       ::epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, fd, nullptr);
