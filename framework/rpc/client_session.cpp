@@ -25,6 +25,7 @@ std::uint64_t ClientSession::id() const noexcept { return impl_->session_id; }
 std::uint64_t ClientSession::boot_epoch() const noexcept { return impl_->boot_epoch; }
 std::uint64_t ClientSession::durable() const noexcept { return impl_->durable; }
 std::int64_t ClientSession::time_offset_ns() const noexcept { return impl_->time_offset_ns; }
+const std::string& ClientSession::server_version() const noexcept { return impl_->server_version; }
 const std::string& ClientSession::last_refusal() const noexcept { return impl_->last_refusal; }
 std::uint64_t ClientSession::calls_sent() const noexcept { return impl_->calls_sent; }
 std::uint64_t ClientSession::messages_sent() const noexcept { return impl_->messages_sent; }
@@ -149,6 +150,7 @@ void ClientSession::Impl::on_welcome(const wire::Welcome& welcome) {
   durable = std::max(durable, welcome.durable);
   time_offset_ns = welcome.server_time_ns - runtime.wall_ns();
   server_eager_bytes = welcome.eager_bytes_max;
+  server_version = welcome.version;
   const bool known = session_id != 0;
   const bool same = known && welcome.resumed && welcome.session == session_id && welcome.boot_epoch == boot_epoch;
   session_id = welcome.session;

@@ -65,6 +65,7 @@ class ClientSession final : LinkEvents {
   std::uint64_t boot_epoch() const noexcept;
   std::uint64_t durable() const noexcept;          // the highest durable transaction the target told
   std::int64_t time_offset_ns() const noexcept;    // add to the local wall clock to have the target's
+  const std::string& server_version() const noexcept;   // of the server's software, for people
   const std::string& last_refusal() const noexcept;  // for people; why connect() failed
   // Counts of the hot path.
   std::uint64_t calls_sent() const noexcept;

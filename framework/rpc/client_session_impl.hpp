@@ -84,6 +84,7 @@ struct ClientSession::Impl {
   std::uint32_t callbacks_running = 0;
   std::uint64_t last_heard_ns = 0;
   std::string last_refusal;
+  std::string server_version;
   std::uint64_t calls_sent = 0;
   std::uint64_t messages_sent = 0;
 };

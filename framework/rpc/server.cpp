@@ -2,6 +2,7 @@
 // Server: links and hellos, the life and end of sessions.
 #include "framework/rpc/server.hpp"
 
+#include "framework/base/version.hpp"
 #include "framework/rpc/server_impl.hpp"
 
 #include <algorithm>
@@ -180,6 +181,7 @@ void Server::Impl::welcome(ServerLink& link, const wire::Hello& hello) {
   answer.lease_ms = limits::kSessionLeaseMs;
   answer.durable = target.service->durable();
   answer.eager_bytes_max = transport.limits().eager_bytes_max;
+  answer.version = kVersion;
   wire::Encoded body;
   wire::encode(answer, body);
   wire::Envelope envelope;

@@ -69,6 +69,7 @@ struct Welcome {
   leaseMs @7 :UInt32;         # a session without a link lives this long
   durable @8 :UInt64;
   eagerBytesMax @9 :UInt32;   # that the server takes with one call
+  version @10 :Text;          # of the server's software, for people
 }
 
 struct Refusal {

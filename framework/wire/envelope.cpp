@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t kClientNameMax = 256;
 constexpr std::size_t kReasonMax = 2048;
+constexpr std::size_t kVersionMax = 64;
 const Status kBadField{Code::corrupt, 0, "message with a field out of range"};
 
 void put_region(schema::Region::Builder to, const RegionRef& from) {
@@ -131,6 +132,8 @@ void encode(const Welcome& from, Encoded& to) {
     out.setLeaseMs(from.lease_ms);
     out.setDurable(from.durable);
     out.setEagerBytesMax(from.eager_bytes_max);
+    const std::string version(from.version.substr(0, kVersionMax));
+    out.setVersion(version);
   });
 }
 
@@ -146,6 +149,9 @@ Status decode(Bytes body, Welcome* to) {
     to->lease_ms = in.getLeaseMs();
     to->durable = in.getDurable();
     to->eager_bytes_max = in.getEagerBytesMax();
+    const auto version = in.getVersion();
+    if (version.size() > kVersionMax) return kBadField;
+    to->version = {version.begin(), version.size()};
     return kOk;
   });
 }

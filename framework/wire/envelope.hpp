@@ -67,6 +67,7 @@ struct Welcome {
   std::uint32_t lease_ms = 0;
   std::uint64_t durable = 0;
   std::uint32_t eager_bytes_max = 0;
+  std::string_view version{};          // into the message
 };
 
 struct Refusal {
