@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the library exports: the descriptor, the table of keys, create().
+#include "plugin.hpp"
+
 #include "store.hpp"
 
 namespace rideau::raw_file {
@@ -34,7 +36,6 @@ Status create(Host& host, const ConfigValue* values, Instance** out) noexcept {
 
 }  // namespace
 
-extern const PluginDescriptor kDescriptor;
 const PluginDescriptor kDescriptor = {
     .kind = PluginKind::object_store,
     .name = "raw-file",

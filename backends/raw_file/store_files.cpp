@@ -36,6 +36,7 @@ void RawFileStore::dispatch(Op& op) noexcept {
   if (op.kind == Op::Kind::remove) {
     prepare_remove(op);
   } else if (op.file->fd >= 0) {
+    op.stage = Op::Stage::transfer;
     perform(op);
   } else if (op.file->opening) {
     op.stage = Op::Stage::want_open;

@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: Apache-2.0
+rideau_test(object_raw_file_suite SOURCES object_raw_file_suite.cpp
+            LIBRARIES rideau_testkit rideau_real_runtime raw_file_static)

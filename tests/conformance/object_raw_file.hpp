@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// RawFileFactory: stores of backends/raw_file in a temporary folder.
+#pragma once
+
+#include "backends/raw_file/plugin.hpp"
+#include "sdk/testkit/object_suite.hpp"
+
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+
+namespace rideau {
+
+struct RawFileSettings {
+  std::string path;
+  std::int64_t open_files_max = 1024;
+  std::int64_t queue_depth = 64;
+};
+
+inline Result<ObjectStore*> make_raw_file(Host& host, const RawFileSettings& settings) {
+  ConfigValue values[3];
+  values[0].text = Text(std::string_view(settings.path));
+  values[1].integer = settings.open_files_max;
+  values[2].integer = settings.queue_depth;
+  Instance* instance = nullptr;
+  const Status status = raw_file::kDescriptor.create(host, values, &instance);
+  if (!status.ok()) return status;
+  return static_cast<ObjectStore*>(instance);
+}
+
+class RawFileFactory final : public ObjectFactory {
+ public:
+  RawFileFactory(Host& host, RawFileSettings settings) : host_(host), settings_(std::move(settings)) {
+    std::string name = (std::filesystem::temp_directory_path() / "rideau-objects-XXXXXX").string();
+    folder_ = ::mkdtemp(name.data()) != nullptr ? name : std::string();
+    settings_.path = folder_ + "/store";
+  }
+  ~RawFileFactory() override {
+    std::error_code ignored;
+    std::filesystem::remove_all(folder_, ignored);
+  }
+  RawFileFactory(const RawFileFactory&) = delete;
+  RawFileFactory& operator=(const RawFileFactory&) = delete;
+
+  Result<ObjectStore*> make() override { return make_raw_file(host_, settings_); }
+  Status clear() override {
+    std::error_code error;
+    std::filesystem::remove_all(settings_.path, error);
+    return error ? Status{Code::io_error, error.value(), "clear the folder"} : kOk;
+  }
+  std::uint64_t capabilities() const noexcept override { return raw_file::kDescriptor.capabilities; }
+  const RawFileSettings& settings() const noexcept { return settings_; }
+
+ private:
+  Host& host_;
+  RawFileSettings settings_;
+  std::string folder_;
+};
+
+}  // namespace rideau
