@@ -50,7 +50,6 @@ void Report::unsupported(std::string_view name, std::string_view why) {
   skipped.verdict = Verdict::unsupported;
   skipped.detail = why;
   rules_.push_back(std::move(skipped));
-  if (live_ != nullptr) print_rule(live_, rules_.back());
 }
 
 void Report::finish() {
@@ -58,7 +57,7 @@ void Report::finish() {
   Rule& rule = rules_[open_];
   if (rule.checks == 0) rule.detail = "      it checked nothing\n";
   rule.verdict = rule.checks > 0 && rule.failures == 0 ? Verdict::passed : Verdict::failed;
-  if (live_ != nullptr) print_rule(live_, rule);
+  if (live_ != nullptr && rule.verdict == Verdict::failed) print_rule(live_, rule);
   open_ = SIZE_MAX;
 }
 

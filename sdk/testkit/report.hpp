@@ -35,7 +35,7 @@ class Report {
  public:
   using Where = std::source_location;
 
-  // With `live`, each rule is printed as soon as it is decided.
+  // With `live`, a rule that failed is printed as soon as it is decided.
   explicit Report(std::FILE* live = nullptr) : live_(live) {}
 
   // Starts a rule (and decides the one before). Naming the same rule again continues it.

@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: Apache-2.0
+rideau_test(transport_tcp_suite SOURCES transport_tcp_suite.cpp
+            LIBRARIES rideau_testkit rideau_real_runtime tcp_static)
