@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "framework/config/cluster_config_check.hpp"
+
+#include <charconv>
+#include <map>
+#include <optional>
+
+namespace rideau {
+namespace {
+
+// Where something was said first, to name it when it comes again.
+struct Said {
+  std::string key;
+  std::uint32_t line = 0;
+};
+
+class Checker {
+ public:
+  Checker(const ClusterConfig& config, std::vector<Problem>* problems) : config_(config), problems_(problems) {}
+
+  void run() {
+    bool any_mds = false;
+    bool any_oss = false;
+    for (const NodeConfig& node : config_.nodes) {
+      any_mds = any_mds || node.has(Role::mds);
+      any_oss = any_oss || node.has(Role::oss);
+      check_addresses(node);
+      for (const TargetConfig& target : node.targets) check_target(node, target);
+    }
+    if (config_.nodes.empty() || !problems_->empty()) return;   // these would only repeat other problems
+    if (!any_mds) add(0, "node", "no node has the role mds");
+    if (!any_oss) add(0, "node", "no node has the role oss");
+  }
+
+ private:
+  void add(std::uint32_t line, const std::string& key, const std::string& message) {
+    problems_->push_back({config_.file, line, key, message, ""});
+  }
+
+  void once(std::map<std::string, Said>& said, const std::string& what, std::uint32_t line, const std::string& key,
+            const std::string& named) {
+    const auto [first, is_new] = said.emplace(what, Said{key, line});
+    if (is_new) return;
+    add(line, key, named + " is taken by " + first->second.key + " in line " + std::to_string(first->second.line));
+  }
+
+  // The port of "host:port"; nothing when it is none.
+  static std::optional<unsigned> port_of(const std::string& address) {
+    const std::size_t colon = address.rfind(':');
+    if (colon == std::string::npos || colon == 0) return std::nullopt;
+    unsigned port = 0;
+    const char* begin = address.data() + colon + 1;
+    const char* end = address.data() + address.size();
+    const auto [at, error] = std::from_chars(begin, end, port);
+    if (begin == end || error != std::errc{} || at != end || port > 65535) return std::nullopt;
+    return port;
+  }
+
+  void check_addresses(const NodeConfig& node) {
+    if (node.listen.empty()) {
+      const bool serves = !node.targets.empty();
+      const std::string key = "node." + node.name + ".listen";
+      bool reported = false;
+      for (const Problem& problem : *problems_) reported = reported || problem.key == key;
+      if (serves && !reported) add(node.line, key, "is empty");
+      return;
+    }
+    for (const bool peers : {false, true}) {
+      const std::string& address = peers ? node.address : node.listen;
+      if (peers && address == node.listen) continue;
+      const std::string key = "node." + node.name + (peers ? ".address" : ".listen");
+      const std::optional<unsigned> port = port_of(address);
+      if (address.size() > 255 || !port.has_value()) add(node.line, key, "wants host:port, such as \"127.0.0.1:7400\"");
+      else if (*port == 0) add(node.line, key, "wants a fixed port: peers could not find port 0");
+    }
+    if (node.address.starts_with("0.0.0.0:") || node.address.starts_with("[::]:")) {
+      add(node.line, "node." + node.name + ".address", "is missing: peers cannot connect to " + node.listen);
+    }
+    once(addresses_, node.address, node.line, "node." + node.name + ".listen", "the address " + node.address);
+  }
+
+  void check_target(const NodeConfig& node, const TargetConfig& target) {
+    const std::string key = "node." + node.name;
+    if (target.id != 0) {
+      once(ids_, std::to_string(target.id), target.line, key + ".id", "target id " + std::to_string(target.id));
+    }
+    if (!target.data.empty()) once(folders_, target.data, target.line, key + ".data", "the folder " + target.data);
+  }
+
+  const ClusterConfig& config_;
+  std::vector<Problem>* problems_;
+  std::map<std::string, Said> addresses_;
+  std::map<std::string, Said> ids_;
+  std::map<std::string, Said> folders_;
+};
+
+}  // namespace
+
+void check_between_nodes(const ClusterConfig& config, std::vector<Problem>* problems) {
+  Checker(config, problems).run();
+}
+
+}  // namespace rideau

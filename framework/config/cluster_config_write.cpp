@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// The cluster.toml of a new cluster: what was decided stands there, what could be is a comment beside it.
+#include "framework/config/cluster_config.hpp"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace rideau {
+namespace {
+
+// A basic string of TOML.
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+      char escape[8];
+      std::snprintf(escape, sizeof escape, "\\u%04x", static_cast<unsigned>(static_cast<unsigned char>(c)));
+      out += escape;
+    } else {
+      out += c;
+    }
+  }
+  return out + "\"";
+}
+
+std::string head_text(const NewCluster& cluster) {
+  return "# A Rideau cluster. `rideau check-config` tells everything that is wrong with this file;\n"
+         "# `rideau plugins describe NAME` prints the keys that a plugin understands.\n"
+         "# Relative paths start at the folder of this file.\n"
+         "\n"
+         "[cluster]\n"
+         "name = " + quoted(cluster.name) + "\n"
+         "uuid = " + quoted(to_text(cluster.uuid)) + "   # targets refuse to serve another cluster\n"
+         "\n"
+         "# What nodes and new files get when they say nothing themselves.\n"
+         "[defaults]\n"
+         "transport = " + quoted(cluster.transport) + "\n"
+         "index = " + quoted(cluster.index) + "\n"
+         "objects = " + quoted(cluster.objects) + "\n"
+         "stripe_count = 0             # object targets of a file; 0: all of them\n"
+         "stripe_size = \"1 MiB\"\n"
+         "#log_level = \"info\"         # debug, info, warning, error\n"
+         "#spin = \"20 us\"             # how long a node polls before it sleeps\n"
+         "#blocking_threads = 4\n"
+         "\n"
+         "# Settings of every client; [node.NAME.client] overrides them for one.\n"
+         "[client]\n"
+         "#cache = \"256 MiB\"          # of file data, clean and dirty\n"
+         "#dirty_max = \"64 MiB\"\n"
+         "#dirty_age = \"5 s\"          # data is written when it is this old\n"
+         "#read_ahead = \"4 MiB\"\n"
+         "#entry_timeout = \"60 s\"\n"
+         "#attribute_timeout = \"60 s\"\n";
+}
+
+// A store is named by the defaults; only a device has to be said here.
+std::string device_text(const NewCluster& cluster, const NewCluster::Server& server) {
+  if (server.device.empty()) return {};
+  return "objects = { plugin = " + quoted(cluster.objects) + ", device = " + quoted(server.device) + " }\n";
+}
+
+std::string separate_nodes_text(const NewCluster& cluster) {
+  std::string text;
+  for (const NewCluster::Server& server : cluster.servers) {
+    text += "\n[node." + server.name + "]\nroles = [" + quoted(role_name(server.role)) + "]\n";
+    text += "id = " + std::to_string(server.id) + "   # of the target; never changes\n";
+    text += "listen = " + quoted(server.listen) + "\n";
+    text += "data = " + quoted(server.name) + "\n" + device_text(cluster, server);
+  }
+  for (std::uint32_t i = 0; i < cluster.clients; ++i) {
+    text += "\n[node.client" + std::to_string(i) + "]\nroles = [\"client\"]\n";
+  }
+  return text;
+}
+
+std::string single_node_text(const NewCluster& cluster) {
+  std::string text = "\n# Every role in one process.\n[node.all0]\nroles = [\"mds\", \"oss\", \"client\"]\n";
+  if (!cluster.servers.empty()) text += "listen = " + quoted(cluster.servers.front().listen) + "\n";
+  for (const NewCluster::Server& server : cluster.servers) {
+    text += "\n[[node.all0.target]]\nrole = " + quoted(role_name(server.role)) + "\n";
+    text += "id = " + std::to_string(server.id) + "\ndata = " + quoted(server.name) + "\n" + device_text(cluster, server);
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string cluster_config_text(const NewCluster& cluster) {
+  return head_text(cluster) + (cluster.single_process ? single_node_text(cluster) : separate_nodes_text(cluster));
+}
+
+bool write_cluster_config(const std::string& path, const NewCluster& cluster, std::string* why) {
+  const std::string text = cluster_config_text(cluster);
+  // First whole under another name, so that no reader and no crash ever sees half a file.
+  const std::string temporary = path + ".new";
+  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  int error = fd < 0 ? errno : 0;
+  for (std::size_t at = 0; error == 0 && at < text.size();) {
+    const ssize_t count = ::write(fd, text.data() + at, text.size() - at);
+    if (count >= 0) at += static_cast<std::size_t>(count);
+    else if (errno != EINTR) error = errno;
+  }
+  if (error == 0 && ::fsync(fd) != 0) error = errno;
+  if (fd >= 0) ::close(fd);
+  if (error == 0 && ::link(temporary.c_str(), path.c_str()) != 0) error = errno;   // refuses to replace
+  if (fd >= 0) ::unlink(temporary.c_str());
+  if (error == 0) return true;
+  *why = path + ": cannot be written: " + std::strerror(error);
+  return false;
+}
+
+}  // namespace rideau

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+// Goal: a cluster.toml gives exactly what it says, defaults included; every mistake in it is reported at once with its
+// line and key, and with the nearest word that would have been right (S61).
+#include "framework/config/cluster_config.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <cstdio>
+#include <filesystem>
+#include <string>
+
+#include <unistd.h>
+
+using namespace rideau;
+
+namespace {
+
+constexpr const char* kGood = R"(
+[cluster]
+name = "demo"
+uuid = "6ba7b810-9dad-41d1-80b4-00c04fd430c8"
+
+[defaults]
+stripe_count = 2
+stripe_size = "4 MiB"
+spin = "20 us"
+
+[defaults.transport]
+plugin = "tcp"
+eager_bytes = "16 KiB"
+
+[client]
+cache = "512 MiB"
+dirty_age = "2 s"
+
+[node.mds0]
+roles = ["mds"]
+id = 1
+listen = "127.0.0.1:7400"
+data = "mds0"
+index = { plugin = "lmdb", map_size = "1 GiB", sync = true }
+
+[node.oss0]
+roles = ["oss"]
+listen = "0.0.0.0:7410"
+address = "10.0.0.1:7410"
+log_level = "debug"
+transport = "zmq"
+
+[[node.oss0.target]]
+id = 2
+data = "/srv/a"
+
+[[node.oss0.target]]
+id = 3
+data = "/srv/b"
+objects = "block-device"
+
+[node.client0]
+roles = ["client"]
+client = { cache = "1 GiB" }
+)";
+
+std::string problems_of(const std::string& text) {
+  const ConfigResult result = parse_cluster_config(text, "/cfg/cluster.toml");
+  return to_text(result.problems);
+}
+
+// The text with one piece replaced; the piece must be there.
+std::string changed(const std::string& piece, const std::string& with) {
+  std::string text = kGood;
+  const std::size_t at = text.find(piece);
+  REQUIRE(at != std::string::npos);
+  return text.replace(at, piece.size(), with);
+}
+
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+}  // namespace
+
+TEST_CASE("a good file gives what it says") {
+  const ConfigResult result = parse_cluster_config(kGood, "/cfg/cluster.toml");
+  INFO(to_text(result.problems));
+  REQUIRE(result.ok());
+  const ClusterConfig& config = result.config;
+  CHECK(config.name == "demo");
+  CHECK(to_text(config.uuid) == "6ba7b810-9dad-41d1-80b4-00c04fd430c8");
+  CHECK(config.stripe_count == 2);
+  CHECK(config.stripe_size == 4u << 20);
+  REQUIRE(config.nodes.size() == 3);
+  CHECK(config.nodes[0].name == "mds0");
+  CHECK(config.nodes[2].name == "client0");
+
+  const NodeConfig& mds = *config.find("mds0");
+  CHECK(mds.has(Role::mds));
+  CHECK_FALSE(mds.has(Role::oss));
+  CHECK(mds.listen == "127.0.0.1:7400");
+  CHECK(mds.address == "127.0.0.1:7400");
+  CHECK(mds.data == "/cfg/mds0");
+  CHECK(mds.spin_ns == 20'000);
+  CHECK(mds.transport.plugin == "tcp");
+  REQUIRE(mds.transport.values.size() == 1);
+  CHECK(mds.transport.values[0].key == "eager_bytes");
+  CHECK(mds.transport.values[0].line == 13);
+  REQUIRE(mds.targets.size() == 1);
+  CHECK(mds.targets[0].id == 1);
+  CHECK(mds.targets[0].role == Role::mds);
+  CHECK(mds.targets[0].data == "/cfg/mds0");
+  CHECK(mds.targets[0].index.plugin == "lmdb");
+  CHECK(mds.targets[0].index.values.size() == 2);
+  CHECK(mds.targets[0].index.default_path == "/cfg/mds0/index");
+
+  const NodeConfig& oss = *config.find("oss0");
+  CHECK(oss.address == "10.0.0.1:7410");
+  CHECK(oss.log_level == Level::debug);
+  CHECK(oss.transport.plugin == "zmq");
+  CHECK(oss.transport.values.empty());   // those were tcp's
+  REQUIRE(oss.targets.size() == 2);
+  CHECK(oss.targets[0].objects.plugin == "raw-file");
+  CHECK(oss.targets[0].objects.default_path == "/srv/a/objects");
+  CHECK(oss.targets[1].objects.plugin == "block-device");
+  CHECK(oss.targets[1].id == 3);
+
+  CHECK(config.find("client0")->client.cache_bytes == 1u << 30);
+  CHECK(config.find("client0")->client.dirty_age_ms == 2000);
+  CHECK(config.any_client.client.cache_bytes == 512u << 20);
+  CHECK(config.any_client.transport.plugin == "tcp");
+  CHECK(config.find("nobody") == nullptr);
+}
+
+TEST_CASE("every mistake is one line with file, line and key") {
+  const std::string text = problems_of(R"([cluster]
+name = "de mo"
+uuid = "no"
+[defaults]
+stripe_cuont = 1
+stripe_size = "100 KiB"
+spin = 20
+[node.mds0]
+roles = ["msd"]
+id = 0
+listen = "127.0.0.1:0"
+data = 7
+[node.oss0]
+role = ["oss"]
+)");
+  INFO(text);
+  const char* expected[] = {
+      "/cfg/cluster.toml:2: cluster.name: wants letters",
+      "/cfg/cluster.toml:3: cluster.uuid: wants a UUID",
+      "/cfg/cluster.toml:5: defaults.stripe_cuont: is unknown here (did you mean \"stripe_count\"?)",
+      "/cfg/cluster.toml:6: defaults.stripe_size: wants a multiple of 64 KiB",
+      "/cfg/cluster.toml:7: defaults.spin: wants a duration with its unit",
+      "/cfg/cluster.toml:9: node.mds0.roles: has no role \"msd\" (did you mean \"mds\"?)",
+      "/cfg/cluster.toml:10: node.mds0.id: is 0; wants 1 to",
+      "/cfg/cluster.toml:8: node.mds0.listen: wants a fixed port",
+      "/cfg/cluster.toml:12: node.mds0.data: wants text in quotes, not a number",
+      "/cfg/cluster.toml:13: node.oss0.roles: is missing",
+      "/cfg/cluster.toml:14: node.oss0.role: is unknown here (did you mean \"roles\"?)",
+  };
+  for (const char* part : expected) {
+    INFO(part);
+    CHECK(contains(text, part));
+  }
+}
+
+TEST_CASE("what is missing is said where it belongs") {
+  CHECK(contains(problems_of(""), "/cfg/cluster.toml: cluster: is missing"));
+  CHECK(contains(problems_of(""), "/cfg/cluster.toml: node: is missing"));
+  CHECK(contains(problems_of(changed("name = \"demo\"\n", "")), ":2: cluster.name: is missing"));
+  CHECK(contains(problems_of(changed("id = 1\n", "")), "node.mds0.id: is missing"));
+  CHECK(contains(problems_of(changed("listen = \"127.0.0.1:7400\"\n", "")), "node.mds0.listen: is missing"));
+  CHECK(contains(problems_of(changed("data = \"mds0\"\n", "")), "node.mds0.data: is missing"));
+  CHECK(contains(problems_of(changed("address = \"10.0.0.1:7410\"\n", "")), "node.oss0.address: is missing"));
+  CHECK(contains(problems_of(changed("roles = [\"mds\"]", "roles = [\"client\"]")), "node.mds0.id: is for nodes with"));
+}
+
+TEST_CASE("what must be unique is") {
+  CHECK(contains(problems_of(changed("id = 3", "id = 1")), "target id 1 is taken by node.mds0.id in line 19"));
+  CHECK(contains(problems_of(changed("\"/srv/b\"", "\"/srv/a\"")), "the folder /srv/a is taken by"));
+  CHECK(contains(problems_of(changed("10.0.0.1:7410", "127.0.0.1:7400")), "the address 127.0.0.1:7400 is taken by"));
+  CHECK(contains(problems_of(changed("roles = [\"client\"]", "roles = [\"client\", \"client\"]")), "names client twice"));
+}
+
+TEST_CASE("what is no TOML is one problem with its line") {
+  const std::string text = problems_of("[cluster]\nname = \n");
+  CHECK(contains(text, "/cfg/cluster.toml:2: not TOML"));
+  CHECK(std::count(text.begin(), text.end(), '\n') == 1);
+}
+
+TEST_CASE("a file that is missing, or a folder, is a problem") {
+  CHECK(contains(to_text(load_cluster_config("/nowhere/cluster.toml").problems), "/nowhere/cluster.toml: cannot be read: No such"));
+  CHECK(contains(to_text(load_cluster_config("/").problems), "directory"));
+}
+
+TEST_CASE("what is written for a new cluster is accepted") {
+  NewCluster cluster;
+  cluster.name = "demo";
+  cluster.uuid = *parse_uuid("6ba7b810-9dad-41d1-80b4-00c04fd430c8");
+  cluster.servers = {{"mds0", Role::mds, 1, "127.0.0.1:7400", ""},
+                     {"oss0", Role::oss, 2, "127.0.0.1:7410", ""},
+                     {"oss1", Role::oss, 3, "127.0.0.1:7411", "/dev/\"x\\\n"}};
+  const bool single = GENERATE(false, true);
+  cluster.single_process = single;
+  const ConfigResult result = parse_cluster_config(cluster_config_text(cluster), "/cfg/cluster.toml");
+  INFO(cluster_config_text(cluster) << to_text(result.problems));
+  REQUIRE(result.ok());
+  CHECK(result.config.uuid == cluster.uuid);
+  CHECK(result.config.nodes.size() == (single ? 1u : 4u));
+  std::vector<TargetConfig> targets;
+  for (const NodeConfig& node : result.config.nodes) targets.insert(targets.end(), node.targets.begin(), node.targets.end());
+  REQUIRE(targets.size() == 3);
+  CHECK(targets[0].role == Role::mds);
+  CHECK(targets[2].id == 3);
+  CHECK(targets[2].data == "/cfg/oss1");
+  REQUIRE(targets[2].objects.values.size() == 1);
+  CHECK(targets[2].objects.values[0].text == "/dev/\"x\\\n");
+}
+
+TEST_CASE("writing refuses to replace a file") {
+  std::string folder = (std::filesystem::temp_directory_path() / "rideau-config-XXXXXX").string();
+  REQUIRE(mkdtemp(folder.data()) != nullptr);
+  NewCluster cluster;
+  cluster.name = "demo";
+  std::string why;
+  CHECK(write_cluster_config(folder + "/cluster.toml", cluster, &why));
+  CHECK_FALSE(write_cluster_config(folder + "/cluster.toml", cluster, &why));
+  CHECK(contains(why, "File exists"));
+  CHECK_FALSE(write_cluster_config(folder + "/none/cluster.toml", cluster, &why));
+  CHECK(std::distance(std::filesystem::directory_iterator(folder), {}) == 1);
+  std::filesystem::remove_all(folder);
+}
+
+TEST_CASE("the nearest word is near") {
+  CHECK(nearest("lmbd", {"lmdb", "raw-file"}) == "lmdb");
+  CHECK(nearest("stripe-count", {"stripe_count", "stripe_size"}) == "stripe_count");
+  CHECK(nearest("xyz", {"lmdb", "raw-file"}).empty());
+  CHECK(nearest(std::string(1000, 'a'), {"aa"}).empty());
+}
