@@ -27,6 +27,7 @@ struct DataOptions {
 };
 
 class FileData;
+class ObjectChannel;
 
 // What all files of one client share: the sessions with the object targets, the memory of the cache, grants, and the
 // task that writes dirty data of a certain age.
@@ -36,23 +37,30 @@ class DataPlane {
   ~DataPlane();
   // The session is lent; targets are added before any file is used.
   void add_target(fs::TargetId target, rpc::ClientSession& session);
+  void add_target(fs::TargetId target, ObjectChannel& channel);   // the same calls by other means; lent as well
 
   // The data of one inode; made when asked for first, kept while it is referenced or holds dirty bytes.
   std::shared_ptr<FileData> file(fs::InodeId inode, const fs::Layout& layout);
   std::shared_ptr<FileData> find(fs::InodeId inode);      // null when nothing is cached
 
-  Task<Status> flush_all();                               // every dirty byte is at its target (not yet durable)
+  // Every byte that is dirty now is at its target (not yet durable). A failure is also kept for take_error() of its file.
+  Task<Status> flush_all();
   void drop_all();                                        // forgets every clean byte; nothing may be dirty
+  // The lock was lost: forgets everything, dirty bytes too; a file that had some gets the error EIO once. Writes that are
+  // under way end as they may.
+  void discard_all();
   // A target lost our session: its grants are gone; files with dirty bytes there get the error EIO once.
   void on_new_epoch(fs::TargetId target);
-  std::uint64_t dirty_bytes() const noexcept;
+  std::uint64_t dirty_bytes() const noexcept;             // those on their way included
 
   struct Impl;
 
  private:
-  std::unique_ptr<Impl> impl_;
+  std::shared_ptr<Impl> impl_;                            // of its own; users of files know it weakly
 };
 
+// Calls may overlap. A truncate waits for those that run and keeps later ones waiting; reads see every write that has
+// returned. A flush covers what was dirty when it was called.
 class FileData {
  public:
   FileData(DataPlane::Impl& plane, fs::InodeId inode, fs::Layout layout);
@@ -65,15 +73,18 @@ class FileData {
   Task<Result<std::uint64_t>> write(std::uint64_t offset, const IoVec* data, std::uint32_t parts);
   // Cuts or grows the objects; what is cached beyond `size` is forgotten, dirty or not.
   Task<Status> truncate(std::uint64_t old_size, std::uint64_t size);
-  Task<Status> flush();                                   // dirty bytes are at their targets
-  Task<Status> sync();                                    // and durable there
-  // Size, as the objects show it (for a file whose record is not exact), and 512-byte blocks used.
+  // Dirty bytes are at their targets; sync: and durable there, as is what anybody's completed write brought before. A
+  // failed write of this time is also kept for take_error(): report one of the two.
+  Task<Status> flush();
+  Task<Status> sync();
+  // What the targets have, dirty bytes apart. Size, as the objects show it (for a file whose record is not exact), and 512-byte blocks used.
   struct ObjectsStat {
     std::uint64_t size = 0;
     std::uint64_t blocks = 0;
   };
   Task<Result<ObjectsStat>> stat_objects();
   void drop();                                            // forgets clean bytes
+  void discard();                                         // forgets dirty ones too, unsent: the file is gone
   bool dirty() const noexcept;
   // The error of a write that was acknowledged early: returned once, then ok.
   Status take_error() noexcept;
@@ -81,6 +92,7 @@ class FileData {
   std::uint64_t blocks_hint() const noexcept;
 
   struct Impl;
+  Impl& impl() noexcept { return *impl_; }                // for DataPlane
 
  private:
   std::unique_ptr<Impl> impl_;

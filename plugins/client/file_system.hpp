@@ -17,6 +17,7 @@
 #include "plugins/fs/meta_calls.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -59,6 +60,7 @@ struct StatFileSystem {
   std::uint64_t inodes_free = 0;
 };
 
+// No call may be running when it is destroyed (or its frames must have been destroyed before).
 class FileSystem {
  public:
   FileSystem(Runtime& runtime, Logger& log, FileSystemOptions options);
@@ -68,6 +70,9 @@ class FileSystem {
 
   // Null: nobody caches above. Set before start() or while nothing runs.
   void set_kernel_cache(KernelCache* cache);
+  // Fetches the supplementary groups of Caller::process when a decision hangs on them. Without one there are none.
+  using GroupsProvider = std::function<Task<std::vector<std::uint32_t>>(std::int32_t process)>;
+  void set_groups_provider(GroupsProvider provider);
   Task<Status> start();                   // sessions with every target
   Task<Status> stop();                    // writes everything, gives the lock back, ends the sessions
 

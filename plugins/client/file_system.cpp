@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+// The life of a client's file system: its sessions, what their turns mean, and the calls about all of it.
+#include "plugins/client/file_system.hpp"
+
+#include "plugins/client/file_system_impl.hpp"
+#include "plugins/fs/codec.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+namespace rideau::client {
+namespace {
+
+rpc::SessionOptions session_options(const FileSystemOptions& options, const TargetAddress& address) {
+  rpc::SessionOptions session;
+  session.address = address.address;
+  session.cluster = options.cluster;
+  session.target = address.target;
+  session.client = options.client;
+  session.client_name = options.client_name;
+  return session;
+}
+
+DataOptions data_options(const FileSystemOptions& options) {
+  DataOptions data;
+  data.cache_bytes = options.cache_bytes;
+  data.dirty_bytes_max = options.dirty_bytes_max;
+  data.dirty_age_ms = options.dirty_age_ms;
+  data.read_ahead_bytes = options.read_ahead_bytes;
+  return data;
+}
+
+}  // namespace
+
+FileSystem::Impl::ObjectTarget::ObjectTarget(Impl& owner, const TargetAddress& address)
+    : impl(owner),
+      target(address.target),
+      session(owner.runtime, *address.transport, owner.log, *this, session_options(owner.options, address)) {}
+
+Task<rpc::CallbackReply> FileSystem::Impl::ObjectTarget::on_callback(std::uint16_t, Bytes, std::uint64_t) {
+  rpc::CallbackReply reply;
+  reply.status = Status{Code::unsupported, 0, "object targets have nothing to ask of clients"};
+  co_return reply;
+}
+
+void FileSystem::Impl::ObjectTarget::on_new_epoch(std::uint64_t boot_epoch) {
+  impl.log.warning("object target %u has a new epoch %llu", target, static_cast<unsigned long long>(boot_epoch));
+  impl.plane.on_new_epoch(target);
+}
+
+FileSystem::Impl::Impl(Runtime& host, Logger& logger, FileSystemOptions wanted)
+    : runtime(host),
+      log(logger),
+      options(std::move(wanted)),
+      tasks(std::in_place, host),
+      meta_session(host, *options.meta.transport, logger, *this, session_options(options, options.meta)),
+      meta(meta_session),
+      plane(host, *tasks, data_options(options)),
+      locks(host, *tasks, *this),
+      inodes(kNodesMax,
+             [this](Node& node) {
+               if (node.kernel_attributes && kernel != nullptr) kernel->expire_attributes(node.inode.id);
+               node.kernel_attributes = false;
+             }),
+      names(kNamesMax),
+      hold_up_alarm(host, [this] { stop_holding_up(); }),
+      gate_changed(host),
+      sent(host),
+      close_alarm(host, [this] {
+        if (!sending) tasks->spawn(send_ready());
+      }) {
+  for (const TargetAddress& address : options.objects) {
+    targets.push_back(std::make_unique<ObjectTarget>(*this, address));
+    plane.add_target(address.target, targets.back()->session);
+  }
+}
+
+FileSystem::Impl::~Impl() { tasks.reset(); }
+
+Task<rpc::CallbackReply> FileSystem::Impl::on_callback(std::uint16_t method, Bytes body, std::uint64_t) {
+  rpc::CallbackReply reply;
+  fs::RevokeRequest request;
+  if (method != static_cast<std::uint16_t>(fs::MetaCallback::revoke)) {
+    reply.status = Status{Code::unsupported, 0, "a callback this client does not know"};
+  } else if (reply.status = fs::decode(body, &request); reply.status.ok() && request.resource == kLockResource) {
+    locks.revoke();
+  }
+  co_return reply;
+}
+
+void FileSystem::Impl::break_lost_handles() {
+  for (auto& [id, handle] : handles) {
+    if (!handle->wrote) continue;
+    const bool dirty = handle->data != nullptr && handle->data->dirty();
+    if (dirty || handle->node->changed || handle->node->transaction > meta.durable()) handle->broken = true;
+  }
+}
+
+// Everything that was known under the lost session goes. What other clients did since is not known, so bytes that were
+// not written back are lost too, and the handles they came through say so.
+void FileSystem::Impl::on_new_epoch(std::uint64_t boot_epoch) {
+  log.warning("the metadata server has a new epoch %llu: caches are dropped",
+              static_cast<unsigned long long>(boot_epoch));
+  break_lost_handles();
+  ++epoch;
+  held = Mode::none;
+  releasing = false;
+  sealed = false;
+  stop_holding_up();
+  closes.clear();
+  changed.clear();
+  close_alarm.clear();
+  names.clear();
+  inodes.drop_all();
+  plane.discard_all();
+  meta.on_new_epoch();
+  if (kernel != nullptr) {
+    kernel->expire_names();
+    tasks->spawn(drop_all_pages());
+  }
+  locks.lost();
+  gate_changed.wake_all();
+}
+
+Task<Status> FileSystem::Impl::sync_object_targets() {
+  fs::ObjectSyncRequest request;            // no objects named: all
+  wire::Encoded body;
+  fs::encode(request, body);
+  Status result = kOk;
+  for (const auto& target : targets) {
+    rpc::Request message;
+    message.method = static_cast<std::uint16_t>(fs::ObjectMethod::sync);
+    message.body = body.bytes();
+    const rpc::Reply reply = co_await target->session.call(message);
+    if (!reply.ok()) result = reply.status;
+  }
+  co_return result;
+}
+
+FileSystem::FileSystem(Runtime& runtime, Logger& log, FileSystemOptions options)
+    : impl_(std::make_unique<Impl>(runtime, log, std::move(options))) {}
+
+FileSystem::~FileSystem() = default;
+
+void FileSystem::set_kernel_cache(KernelCache* cache) { impl_->kernel = cache; }
+
+void FileSystem::set_groups_provider(GroupsProvider provider) { impl_->meta.set_groups_provider(std::move(provider)); }
+
+Task<Status> FileSystem::start() {
+  Status status = co_await impl_->meta_session.connect();
+  if (!status.ok()) {
+    impl_->log.error("metadata target %u at %s: %s", impl_->options.meta.target, impl_->options.meta.address.c_str(),
+                     impl_->meta_session.last_refusal().c_str());
+    co_return status;
+  }
+  for (const auto& target : impl_->targets) {
+    status = co_await target->session.connect();
+    if (status.ok()) continue;
+    impl_->log.error("object target %u: %s", target->target, target->session.last_refusal().c_str());
+    co_return status;
+  }
+  impl_->started = true;
+  co_return kOk;
+}
+
+Task<Status> FileSystem::stop() {
+  Impl& impl = *impl_;
+  if (impl.stopped) co_return kOk;
+  Status status = kOk;
+  if (impl.started) {
+    status = co_await sync_all();
+    co_await impl.locks.release_now();
+    const Status sent = co_await impl.send_everything();
+    if (status.ok()) status = sent;
+  }
+  impl.stopped = true;
+  impl.close_alarm.clear();
+  impl.hold_up_alarm.clear();
+  impl.handles.clear();
+  impl.gate_changed.wake_all();
+  for (const auto& target : impl.targets) co_await target->session.close();
+  co_await impl.meta_session.close();
+  co_await impl.tasks->join();
+  co_return status;
+}
+
+Task<Status> FileSystem::sync_directory(fs::InodeId directory) {
+  const Node* node = impl_->inodes.find(directory);
+  const std::uint64_t transaction =
+      node != nullptr && node->transaction != 0 ? node->transaction : impl_->meta.highest_transaction();
+  if (transaction <= impl_->meta_session.durable()) co_return kOk;
+  const Status status = co_await impl_->meta.sync(transaction);
+  co_return status;
+}
+
+Task<Status> FileSystem::sync_all() {
+  Impl& impl = *impl_;
+  co_await impl.until_unsealed();
+  const bool stayed = impl.stay();
+  Status status = co_await impl.plane.flush_all();
+  const Status durable = co_await impl.sync_object_targets();
+  if (status.ok()) status = durable;
+  const Status sizes = co_await impl.send_everything();
+  if (status.ok()) status = sizes;
+  if (stayed) impl.unstay();
+  const Status names = co_await impl.meta.sync(0);
+  if (status.ok()) status = names;
+  co_return status;
+}
+
+Task<Result<StatFileSystem>> FileSystem::stat_file_system() {
+  const auto meta = co_await impl_->meta.stat_file_system();
+  if (!meta.ok()) co_return meta.status;
+  StatFileSystem result;
+  result.inodes_used = meta.body.inodes_used;
+  result.inodes_free = meta.body.inodes_free;
+  for (const auto& target : impl_->targets) {
+    rpc::Request message;
+    message.method = static_cast<std::uint16_t>(fs::ObjectMethod::stat_file_system);
+    const rpc::Reply reply = co_await target->session.call(message);
+    if (!reply.ok()) co_return reply.status;
+    fs::ObjectStatFileSystemReply body;
+    const Status decoded = fs::decode(reply.body, &body);
+    if (!decoded.ok()) co_return decoded;
+    result.bytes_total += body.bytes_total;
+    result.bytes_free += body.bytes_free;
+  }
+  co_return result;
+}
+
+}  // namespace rideau::client

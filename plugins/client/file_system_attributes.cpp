@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+// Attributes: from the cache where they are known, sizes from the objects where the record is not exact, changes at the
+// metadata server; extended attributes.
+#include "plugins/client/file_system_impl.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+namespace rideau::client {
+
+// Makes the attributes of a node known, its size too when asked. The lock is held.
+Task<Status> FileSystem::Impl::know(NodeRef node, bool size) {
+  const fs::InodeId id = node->inode.id;
+  const std::uint64_t before = epoch;
+  if (!node->valid) {
+    const auto reply = co_await meta.get_attributes(id);
+    if (!reply.ok()) co_return reply.status;
+    if (reply.body.inode.id != id) co_return Status{Code::invalid, 0, "attributes of another inode"};
+    if (epoch != before) co_return Status{Code::closed, 0, "the metadata server restarted"};
+    inodes.update(reply.body.inode);
+  }
+  if (!size || node->size_known || !node->inode.is_regular()) co_return kOk;
+  // The record is not exact and nobody here wrote the file: its last writer did not come to tell. The objects know.
+  const std::shared_ptr<FileData> data = plane.file(id, node->inode.layout);
+  const auto stat = co_await data->stat_objects();
+  if (!stat.ok()) co_return stat.status();
+  if (epoch != before) co_return Status{Code::closed, 0, "the metadata server restarted"};
+  if (node->size_known) co_return kOk;
+  node->inode.size = stat->size;
+  node->inode.blocks = stat->blocks;
+  node->size_known = true;
+  if (node->writers == 0) {
+    mark_changed(*node);
+    kick_closes();
+  }
+  co_return kOk;
+}
+
+fs::Inode FileSystem::Impl::tell(Node& node) {
+  if (kernel != nullptr) node.kernel_attributes = true;
+  return node.inode;
+}
+
+Task<Result<fs::Inode>> FileSystem::Impl::attributes(fs::InodeId inode) {
+  NodeRef node = inodes.get(inode);
+  const Status status = co_await know(node, true);
+  if (!status.ok()) co_return status;
+  co_return tell(*node);
+}
+
+// A change that does not answer with attributes: they must be asked for again, but what is written here stays known.
+void FileSystem::Impl::attributes_changed(fs::InodeId inode, std::uint64_t transaction) {
+  NodeRef node = inodes.get(inode);
+  node->transaction = std::max(node->transaction, transaction);
+  node->valid = false;
+}
+
+// Grown objects come before the record that says so, cut ones after it: a crash in between leaves zeros or bytes beyond
+// the end, never bytes that are not there.
+Task<MetaReply<fs::InodeReply>> FileSystem::Impl::resize(fs::SetAttributesRequest& request, NodeRef node) {
+  const std::uint64_t old_size = node->inode.size;
+  const std::shared_ptr<FileData> data = plane.file(node->inode.id, node->inode.layout);
+  MetaReply<fs::InodeReply> reply;
+  const bool grows = request.size > old_size;
+  if (grows) {
+    reply.status = co_await data->truncate(old_size, request.size);
+    if (!reply.ok()) co_return reply;
+  }
+  reply = co_await meta.set_attributes(request);
+  if (!reply.ok()) {
+    if (grows) static_cast<void>(co_await data->truncate(request.size, old_size));
+    co_return reply;
+  }
+  inodes.update(reply.body.inode);
+  node->inode.size = request.size;
+  node->inode.blocks = reply.body.inode.blocks;
+  node->size_known = true;
+  ++node->change_count;
+  if (!grows) {
+    const Status cut = co_await data->truncate(old_size, request.size);
+    if (!cut.ok()) reply.status = cut;
+  }
+  co_return reply;
+}
+
+Task<Result<fs::Inode>> FileSystem::Impl::set_attributes(fs::SetAttributesRequest& request) {
+  NodeRef node = inodes.get(request.inode);
+  bool resizes = (request.mask & fs::kSetSize) != 0;
+  if (resizes) {
+    if (request.size > limits::kFileBytesMax) co_return posix_error(EFBIG);
+    const Status known = co_await know(node, true);
+    if (!known.ok()) co_return known;
+    resizes = node->inode.is_regular();          // of anything else the server refuses it
+  }
+  const bool sets_mtime = (request.mask & (fs::kSetMtime | fs::kSetMtimeNow)) != 0;
+  MetaReply<fs::InodeReply> reply;
+  if (resizes) {
+    reply = co_await resize(request, node);
+  } else {
+    reply = co_await meta.set_attributes(request);
+  }
+  if (!reply.ok()) co_return reply.status;
+  inodes.update(reply.body.inode);
+  node->transaction = std::max(node->transaction, reply.transaction);
+  // What the caller set overrides what writes of before left here.
+  if (sets_mtime && node->inode.change == reply.body.inode.change) node->inode.mtime_ns = reply.body.inode.mtime_ns;
+  const Status known = co_await know(node, true);
+  if (!known.ok()) co_return known;
+  co_return tell(*node);
+}
+
+Task<Result<fs::Inode>> FileSystem::get_attributes(fs::InodeId inode) {
+  const Status status = co_await impl_->use(Mode::shared);
+  if (!status.ok()) co_return status;
+  auto result = co_await impl_->attributes(inode);
+  impl_->locks.end_use();
+  co_return result;
+}
+
+Task<Result<fs::Inode>> FileSystem::set_attributes(fs::SetAttributesRequest request) {
+  // While a file is cut, the kernel holds back the bytes of its mapped pages, and dropping these waits for the answer: so
+  // this is a data call.
+  const bool resizes = (request.mask & fs::kSetSize) != 0;
+  Status status;
+  if (resizes) {
+    status = co_await impl_->enter(request.inode, true);
+  } else {
+    status = co_await impl_->use(Mode::exclusive);
+  }
+  if (!status.ok()) co_return status;
+  auto result = co_await impl_->set_attributes(request);
+  if (resizes) {
+    impl_->leave(request.inode);
+  } else {
+    impl_->locks.end_use();
+  }
+  co_return result;
+}
+
+namespace {
+
+// This version keeps the user's own attributes; the kernel asks for some of its own with every other call.
+Status check_attribute_name(const std::string& name) {
+  if (name.rfind("user.", 0) != 0) return posix_error(EOPNOTSUPP);
+  if (name.size() == 5) return posix_error(EINVAL);
+  if (name.size() > limits::kXattrNameBytesMax) return posix_error(ERANGE);
+  return kOk;
+}
+
+}  // namespace
+
+Task<Result<std::string>> FileSystem::get_attribute(fs::Caller caller, fs::InodeId inode, std::string name) {
+  Status status = check_attribute_name(name);
+  if (!status.ok()) co_return status;
+  status = co_await impl_->use(Mode::shared);
+  if (!status.ok()) co_return status;
+  fs::GetAttributeRequest request;
+  request.caller = std::move(caller);
+  request.inode = inode;
+  request.name = name;
+  auto reply = co_await impl_->meta.get_attribute(request);
+  impl_->locks.end_use();
+  if (!reply.ok()) co_return reply.status;
+  co_return std::move(reply.body.value);
+}
+
+Task<Status> FileSystem::set_attribute(fs::Caller caller, fs::InodeId inode, std::string name, std::string value,
+                                       std::uint32_t flags) {
+  Status status = check_attribute_name(name);
+  if (!status.ok()) co_return status;
+  if (value.size() > limits::kXattrValueBytesMax) co_return posix_error(E2BIG);
+  status = co_await impl_->use(Mode::exclusive);
+  if (!status.ok()) co_return status;
+  fs::SetAttributeRequest request;
+  request.caller = std::move(caller);
+  request.inode = inode;
+  request.name = name;
+  request.value = value;
+  request.flags = flags;
+  const auto reply = co_await impl_->meta.set_attribute(request);
+  if (reply.ok()) impl_->attributes_changed(inode, reply.transaction);
+  impl_->locks.end_use();
+  co_return reply.status;
+}
+
+Task<Result<std::vector<std::string>>> FileSystem::list_attributes(fs::Caller caller, fs::InodeId inode) {
+  const Status status = co_await impl_->use(Mode::shared);
+  if (!status.ok()) co_return status;
+  fs::ListAttributesRequest request;
+  request.caller = std::move(caller);
+  request.inode = inode;
+  auto reply = co_await impl_->meta.list_attributes(request);
+  impl_->locks.end_use();
+  if (!reply.ok()) co_return reply.status;
+  co_return std::move(reply.body.names);
+}
+
+Task<Status> FileSystem::remove_attribute(fs::Caller caller, fs::InodeId inode, std::string name) {
+  Status status = check_attribute_name(name);
+  if (!status.ok()) co_return status;
+  status = co_await impl_->use(Mode::exclusive);
+  if (!status.ok()) co_return status;
+  fs::RemoveAttributeRequest request;
+  request.caller = std::move(caller);
+  request.inode = inode;
+  request.name = name;
+  const auto reply = co_await impl_->meta.remove_attribute(request);
+  if (reply.ok()) impl_->attributes_changed(inode, reply.transaction);
+  impl_->locks.end_use();
+  co_return reply.status;
+}
+
+}  // namespace rideau::client

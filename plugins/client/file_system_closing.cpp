@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the metadata server must still hear of files: handles that were closed, sizes and times of what was written. It is
+// told in batches, soon after a close and always before the lock is given back.
+#include "plugins/client/file_system_impl.hpp"
+
+#include <algorithm>
+
+namespace rideau::client {
+
+void FileSystem::Impl::mark_changed(Node& node) {
+  node.changed = true;
+  ++node.change_count;
+  changed.try_emplace(node.inode.id, NodeRef(node));
+}
+
+void FileSystem::Impl::queue_close(HandleRef handle) {
+  if (handle->writes()) {
+    RIDEAU_ASSERT(handle->node->writers > 0);
+    --handle->node->writers;
+  }
+  if (handle->epoch != epoch || handle->broken) return;      // the server has forgotten it
+  const bool dirty = handle->data != nullptr && handle->data->dirty();
+  closes.push_back(PendingClose{handle});
+  if (dirty && handle->writes()) {
+    tasks->spawn(flush_released(std::move(handle)));
+  } else {
+    kick_closes();
+  }
+}
+
+// The size is told when the bytes are at their targets: a crash in between must not leave a record that calls itself exact.
+Task<> FileSystem::Impl::flush_released(HandleRef handle) {
+  static_cast<void>(co_await handle->data->flush());
+  kick_closes();
+}
+
+void FileSystem::Impl::kick_closes() {
+  if (sending || stopped) return;
+  if (closes.size() >= kCloseItemsMax) {
+    close_alarm.clear();
+    tasks->spawn(send_ready());
+  } else if (!close_alarm.pending()) {
+    close_alarm.set(kCloseDelayNs);
+  }
+}
+
+bool FileSystem::Impl::ready(const PendingClose& item) const {
+  return item.handle->data == nullptr || !item.handle->writes() || !item.handle->data->dirty();
+}
+
+Task<> FileSystem::Impl::send_ready() {
+  if (sending) co_return;
+  const bool stayed = stay();
+  const Status status = co_await send_batch(false);
+  if (!status.ok()) log.warning("telling the metadata server of closed files: %s", code_name(status.code));
+  if (stayed) unstay();
+}
+
+fs::SizeUpdate FileSystem::Impl::size_update(Node& node) {
+  fs::SizeUpdate update;
+  update.present = held != Mode::none && node.size_known && node.inode.is_regular();
+  if (!update.present) return update;
+  const std::shared_ptr<FileData> data = plane.find(node.inode.id);
+  if (data != nullptr && data->blocks_hint() != 0) node.inode.blocks = data->blocks_hint();
+  update.size = node.inode.size;
+  update.blocks = node.inode.blocks;
+  update.mtime_ns = node.inode.mtime_ns;
+  update.time_generation = node.inode.time_generation;
+  return update;
+}
+
+void FileSystem::Impl::told(Node& node, std::uint64_t change_count, std::uint64_t transaction) {
+  node.transaction = std::max(node.transaction, transaction);
+  if (node.change_count != change_count) return;             // written again meanwhile
+  node.changed = false;
+}
+
+// Sends queued closes and news, at most one call's worth. `everything`: also what is not ready, and files still open.
+Task<Status> FileSystem::Impl::send_batch(bool everything) {
+  struct Told {
+    NodeRef node;
+    std::uint64_t change_count;
+  };
+  sending = true;
+  const std::uint64_t before = epoch;
+  fs::CloseRequest request;
+  std::vector<Told> tellings;
+  std::vector<PendingClose> taken;
+  for (auto item = closes.begin(); item != closes.end() && request.items.size() < kCloseItemsMax;) {
+    if (!everything && !ready(*item)) {
+      ++item;
+      continue;
+    }
+    Node& node = *item->handle->node;
+    fs::CloseItem entry;
+    entry.inode = node.inode.id;
+    entry.handle = item->handle->id;
+    if (item->handle->writes()) entry.update = size_update(node);
+    if (entry.update.present) tellings.push_back(Told{item->handle->node, node.change_count});
+    request.items.push_back(entry);
+    taken.push_back(std::move(*item));
+    item = closes.erase(item);
+  }
+  for (auto entry = changed.begin(); entry != changed.end() && request.items.size() < kCloseItemsMax; ++entry) {
+    Node& node = *entry->second;
+    if (!node.changed || (!everything && node.writers != 0)) continue;
+    const auto is_node = [&node](const Told& one) { return &*one.node == &node; };
+    if (std::any_of(tellings.begin(), tellings.end(), is_node)) continue;
+    const std::shared_ptr<FileData> data = plane.find(node.inode.id);
+    if (!everything && data != nullptr && data->dirty()) continue;
+    fs::CloseItem update;
+    update.inode = node.inode.id;
+    update.update = size_update(node);
+    if (!update.update.present) continue;
+    tellings.push_back(Told{entry->second, node.change_count});
+    request.items.push_back(update);
+  }
+  Status status = kOk;
+  std::uint64_t transaction = 0;
+  if (!request.items.empty()) {
+    const MetaReply<Nothing> reply = co_await meta.close(request);
+    status = reply.status;
+    transaction = reply.transaction;
+  }
+  if (epoch == before) {
+    if (status.ok()) {
+      for (Told& one : tellings) told(*one.node, one.change_count, transaction);
+    }
+    std::erase_if(changed, [](const auto& entry) { return !entry.second->changed; });
+  }
+  sending = false;
+  sent.wake_all();
+  const bool more = std::any_of(closes.begin(), closes.end(), [this](const PendingClose& item) { return ready(item); });
+  if (more) kick_closes();
+  co_return status;
+}
+
+Task<Status> FileSystem::Impl::send_everything() {
+  const std::uint64_t before = epoch;
+  close_alarm.clear();
+  // What comes meanwhile (when the lock stays) is not waited for.
+  std::size_t calls_left = (closes.size() + changed.size()) / kCloseItemsMax + 2;
+  for (;;) {
+    while (sending) co_await sent.wait();
+    if (epoch != before) co_return Status{Code::closed, 0, "the metadata server restarted"};
+    const auto is_news = [](const auto& entry) { return entry.second->changed; };
+    if (closes.empty() && std::none_of(changed.begin(), changed.end(), is_news)) co_return kOk;
+    if (calls_left-- == 0) co_return kOk;
+    const Status status = co_await send_batch(true);
+    if (!status.ok()) co_return status;
+  }
+}
+
+Task<Status> FileSystem::Impl::send_size(NodeRef node) {
+  fs::CloseRequest request;
+  fs::CloseItem item;
+  item.inode = node->inode.id;
+  item.update = size_update(*node);
+  if (!item.update.present) co_return kOk;
+  const std::uint64_t change_count = node->change_count;
+  request.items.push_back(item);
+  const MetaReply<Nothing> reply = co_await meta.close(request);
+  if (reply.ok()) told(*node, change_count, reply.transaction);
+  if (!node->changed) changed.erase(node->inode.id);
+  co_return reply.status;
+}
+
+}  // namespace rideau::client

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+// Open files: open, create, read, write, flush, sync, release.
+#include "plugins/client/file_system_impl.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+namespace rideau::client {
+namespace {
+
+std::uint64_t size_of(const IoVec* parts, std::uint32_t count) noexcept {
+  std::uint64_t size = 0;
+  for (std::uint32_t i = 0; i < count; ++i) size += parts[i].size;
+  return size;
+}
+
+}  // namespace
+
+HandleRef FileSystem::Impl::find_handle(fs::HandleId id) {
+  const auto found = handles.find(id);
+  return found != handles.end() ? found->second : nullptr;
+}
+
+HandleRef FileSystem::Impl::add_handle(fs::HandleId id, NodeRef node, std::uint32_t flags, const fs::Caller& caller) {
+  auto handle = std::make_shared<Handle>(runtime, id, node);
+  handle->flags = flags;
+  handle->caller = caller;
+  handle->epoch = epoch;
+  if (node->inode.is_regular()) handle->data = plane.file(node->inode.id, node->inode.layout);
+  if (handle->writes()) ++node->writers;
+  handles.emplace(id, handle);
+  return handle;
+}
+
+// After an open that cut the file at the metadata server: the objects follow.
+Task<Status> FileSystem::Impl::cut_opened(NodeRef node, std::uint64_t old_size) {
+  node->inode.size = 0;
+  node->inode.blocks = 0;
+  node->size_known = true;
+  ++node->change_count;
+  const std::shared_ptr<FileData> data = plane.file(node->inode.id, node->inode.layout);
+  const Status status = co_await data->truncate(old_size, 0);
+  co_return status;
+}
+
+Task<Result<OpenFile>> FileSystem::Impl::open(fs::Caller& caller, fs::InodeId inode, std::uint32_t flags) {
+  NodeRef node = inodes.get(inode);
+  fs::OpenRequest request;
+  request.caller = caller;
+  request.inode = inode;
+  request.flags = flags;
+  request.handle = next_handle++;
+  const std::uint64_t old_size = node->size_known ? node->inode.size : kUnknownSize;
+  const auto reply = co_await meta.open(request);
+  if (!reply.ok()) co_return reply.status;
+  if (reply.body.inode.id != inode) co_return Status{Code::invalid, 0, "another inode was opened"};
+  inodes.update(reply.body.inode);
+  node->transaction = std::max(node->transaction, reply.transaction);
+  HandleRef handle = add_handle(request.handle, node, flags, caller);
+  Status status = kOk;
+  if ((flags & fs::kOpenTruncate) != 0 && node->inode.is_regular()) status = co_await cut_opened(node, old_size);
+  if (status.ok()) status = co_await know(node, true);
+  if (!status.ok()) {
+    handles.erase(request.handle);
+    queue_close(handle);
+    co_return status;
+  }
+  OpenFile file;
+  file.handle = request.handle;
+  file.inode = tell(*node);
+  co_return file;
+}
+
+Task<Result<OpenFile>> FileSystem::Impl::create(fs::MakeRequest& request) {
+  request.handle = next_handle++;
+  const auto reply = co_await make(request);
+  if (!reply.ok()) co_return reply.status;
+  NodeRef node = inodes.get(reply.body.inode.id);
+  const std::uint64_t old_size = node->size_known ? node->inode.size : kUnknownSize;
+  if (!reply.body.existed && !node->size_known) {
+    node->inode.size = 0;
+    node->inode.blocks = 0;
+    node->size_known = true;
+  }
+  HandleRef handle = add_handle(request.handle, node, request.open_flags, request.caller);
+  Status status = kOk;
+  const bool cuts = reply.body.existed && (request.open_flags & fs::kOpenTruncate) != 0;
+  if (cuts) status = co_await cut_opened(node, old_size);
+  if (status.ok()) status = co_await know(node, true);
+  if (!status.ok()) {
+    handles.erase(request.handle);
+    queue_close(handle);
+    co_return status;
+  }
+  OpenFile file;
+  file.handle = request.handle;
+  file.inode = tell(*node);
+  co_return file;
+}
+
+// A handle of before the metadata server's restart is opened again, unless changes made through it were lost.
+Task<Status> FileSystem::Impl::usable(HandleRef handle) {
+  if (handle->broken) co_return Status{Code::io_error, EIO, "changes of this open file were lost"};
+  if (handle->epoch == epoch) co_return kOk;
+  co_await handle->reopening.lock();
+  Status status = kOk;
+  if (handle->epoch != epoch) {
+    fs::OpenRequest request;
+    request.caller = handle->caller;
+    request.inode = handle->inode();
+    request.flags = handle->flags & ~static_cast<std::uint32_t>(fs::kOpenTruncate | fs::kOpenExclusive);
+    request.handle = handle->id;
+    const std::uint64_t before = epoch;
+    const auto reply = co_await meta.open(request);
+    status = reply.status;
+    if (status.ok() && epoch == before) handle->epoch = before;
+  }
+  handle->reopening.unlock();
+  if (!status.ok()) co_return Status{Code::io_error, EIO, "the file could not be opened again"};
+  co_return kOk;
+}
+
+Task<Result<std::uint64_t>> FileSystem::Impl::read(HandleRef handle, std::uint64_t offset, const IoVec* room,
+                                                   std::uint32_t parts) {
+  const Status known = co_await know(handle->node, true);
+  if (!known.ok()) co_return known;
+  const std::uint64_t size = handle->node->inode.size;
+  if (offset >= size) co_return std::uint64_t{0};
+  auto result = co_await handle->data->read(offset, room, parts, size);
+  co_return result;
+}
+
+Task<Result<std::uint64_t>> FileSystem::Impl::write(HandleRef handle, std::uint64_t offset, const IoVec* data,
+                                                    std::uint32_t parts, std::uint64_t size) {
+  Node& node = *handle->node;
+  const Status known = co_await know(handle->node, true);
+  if (!known.ok()) co_return known;
+  if ((handle->flags & fs::kOpenAppend) != 0) offset = node.inode.size;
+  if (offset > limits::kFileBytesMax || size > limits::kFileBytesMax - offset) co_return posix_error(EFBIG);
+  const std::uint64_t before = epoch;
+  handle->wrote = true;
+  auto result = co_await handle->data->write(offset, data, parts);
+  if (epoch != before) {
+    handle->broken = true;
+    co_return Status{Code::io_error, EIO, "the lock was lost while writing"};
+  }
+  if (!result.ok() || *result == 0) co_return result;
+  node.inode.size = std::max(node.inode.size, offset + *result);
+  const std::uint64_t hint = handle->data->blocks_hint();
+  node.inode.blocks = hint != 0 ? hint : std::max(node.inode.blocks, (node.inode.size + 511) / 512);
+  node.size_known = true;
+  const std::int64_t now = server_now_ns();
+  node.inode.mtime_ns = std::max(node.inode.mtime_ns, now);     // as the record takes it
+  node.inode.ctime_ns = std::max(node.inode.ctime_ns, now);
+  mark_changed(node);
+  co_return result;
+}
+
+Task<Status> FileSystem::Impl::sync(HandleRef handle) {
+  Node& node = *handle->node;
+  co_await until_unsealed();
+  const bool stayed = stay();
+  Status status = kOk;
+  if (handle->data != nullptr) {
+    status = co_await handle->data->sync();
+    const Status early = handle->data->take_error();
+    if (!early.ok()) status = early;
+  }
+  if (status.ok() && node.changed) status = co_await send_size(handle->node);
+  if (stayed) unstay();
+  if (status.ok() && node.transaction > meta_session.durable()) status = co_await meta.sync(node.transaction);
+  co_return status;
+}
+
+// The calls of the interface.
+
+Task<Result<OpenFile>> FileSystem::create(fs::Caller caller, fs::InodeId parent, std::string name, std::uint32_t mode,
+                                          std::uint32_t flags) {
+  const Status status = co_await impl_->use(Mode::exclusive);
+  if (!status.ok()) co_return status;
+  fs::MakeRequest request;
+  request.caller = std::move(caller);
+  request.parent = parent;
+  request.name = name;
+  request.mode = (mode & S_IFMT) == 0 ? mode | S_IFREG : mode;
+  request.open = true;
+  request.open_flags = flags;
+  auto result = co_await impl_->create(request);
+  impl_->locks.end_use();
+  co_return result;
+}
+
+Task<Result<OpenFile>> FileSystem::open(fs::Caller caller, fs::InodeId inode, std::uint32_t flags) {
+  // The kernel treats an open that cuts like any cut, see set_attributes.
+  const bool cuts = (flags & fs::kOpenTruncate) != 0;
+  Status status;
+  if (cuts) {
+    status = co_await impl_->enter(inode, true);
+  } else {
+    status = co_await impl_->use((flags & fs::kOpenWrite) != 0 ? Mode::exclusive : Mode::shared);
+  }
+  if (!status.ok()) co_return status;
+  auto result = co_await impl_->open(caller, inode, flags);
+  if (cuts) {
+    impl_->leave(inode);
+  } else {
+    impl_->locks.end_use();
+  }
+  co_return result;
+}
+
+Task<Status> FileSystem::release(fs::HandleId id) {
+  HandleRef handle = impl_->find_handle(id);
+  if (handle == nullptr) co_return posix_error(EBADF);
+  impl_->handles.erase(id);
+  impl_->queue_close(std::move(handle));
+  co_return kOk;
+}
+
+Task<Result<std::uint64_t>> FileSystem::read(fs::HandleId id, std::uint64_t offset, const IoVec* room,
+                                             std::uint32_t parts) {
+  HandleRef handle = impl_->find_handle(id);
+  if (handle == nullptr || (handle->flags & (fs::kOpenRead | fs::kOpenExecute)) == 0) co_return posix_error(EBADF);
+  if (handle->data == nullptr) co_return posix_error(handle->node->inode.is_directory() ? EISDIR : EINVAL);
+  Status status = co_await impl_->usable(handle);
+  if (!status.ok()) co_return status;
+  status = co_await impl_->enter(handle->inode(), false);
+  if (!status.ok()) co_return status;
+  auto result = co_await impl_->read(handle, offset, room, parts);
+  impl_->leave(handle->inode());
+  co_return result;
+}
+
+Task<Result<std::uint64_t>> FileSystem::write(fs::HandleId id, std::uint64_t offset, const IoVec* data,
+                                              std::uint32_t parts) {
+  HandleRef handle = impl_->find_handle(id);
+  if (handle == nullptr || !handle->writes() || handle->data == nullptr) co_return posix_error(EBADF);
+  const std::uint64_t size = size_of(data, parts);
+  if (size == 0) co_return std::uint64_t{0};
+  Status status = co_await impl_->usable(handle);
+  if (!status.ok()) co_return status;
+  status = co_await impl_->enter(handle->inode(), true);
+  if (!status.ok()) co_return status;
+  // Two appends must not choose the same end of the file.
+  std::shared_ptr<AsyncMutex> appending;
+  if ((handle->flags & fs::kOpenAppend) != 0) {
+    if (handle->node->append_mutex == nullptr) handle->node->append_mutex = std::make_shared<AsyncMutex>(impl_->runtime);
+    appending = handle->node->append_mutex;
+    co_await appending->lock();
+  }
+  auto result = co_await impl_->write(handle, offset, data, parts, size);
+  if (appending != nullptr) appending->unlock();
+  impl_->leave(handle->inode());
+  co_return result;
+}
+
+Task<Status> FileSystem::flush(fs::HandleId id) {
+  HandleRef handle = impl_->find_handle(id);
+  if (handle == nullptr) co_return posix_error(EBADF);
+  if (handle->broken) co_return Status{Code::io_error, EIO, "changes of this open file were lost"};
+  co_return handle->data != nullptr ? handle->data->take_error() : kOk;
+}
+
+Task<Status> FileSystem::sync(fs::HandleId id, bool data_only) {
+  static_cast<void>(data_only);          // the size belongs to the data, and both travel in one call
+  HandleRef handle = impl_->find_handle(id);
+  if (handle == nullptr) co_return posix_error(EBADF);
+  Status status = co_await impl_->usable(handle);
+  if (!status.ok()) co_return status;
+  status = co_await impl_->sync(handle);
+  co_return status;
+}
+
+}  // namespace rideau::client

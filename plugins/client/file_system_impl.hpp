@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+// The inside of FileSystem, shared by its source files: file_system.cpp (life, sessions, whole-system calls), _locking (the
+// lock and giving it back), _names, _attributes, _files, _closing (closes and sizes on their way to the metadata server).
+#pragma once
+
+#include "framework/lock/lock_cache.hpp"
+#include "framework/observe/log.hpp"
+#include "framework/rpc/client_session.hpp"
+#include "framework/runtime/sync.hpp"
+#include "framework/runtime/task_group.hpp"
+#include "plugins/client/file_data.hpp"
+#include "plugins/client/file_system.hpp"
+#include "plugins/client/inode_cache.hpp"
+#include "plugins/client/meta_client.hpp"
+#include "plugins/client/name_cache.hpp"
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+
+namespace rideau::client {
+
+using lock::Mode;
+
+constexpr std::size_t kNodesMax = 128 * 1024;
+constexpr std::size_t kNamesMax = 256 * 1024;
+constexpr std::size_t kPagedMax = 64 * 1024;          // inodes whose pages the kernel may have
+constexpr std::size_t kCloseItemsMax = 64;            // of one call
+constexpr std::uint64_t kCloseDelayNs = 5 * kMillisecond;
+constexpr std::uint64_t kHoldUpNs = 20 * kMillisecond;
+constexpr std::uint64_t kLockResource = 0;            // the one lock of this version
+constexpr std::uint64_t kUnknownSize = limits::kFileBytesMax;
+
+// An open file of this client.
+struct Handle {
+  Handle(Runtime& runtime, fs::HandleId handle_id, NodeRef of) : id(handle_id), node(std::move(of)), reopening(runtime) {}
+  fs::HandleId id;
+  NodeRef node;
+  std::uint32_t flags = 0;
+  fs::Caller caller;
+  std::shared_ptr<FileData> data;        // of regular files
+  std::uint64_t epoch = 0;               // of the metadata session that knows the handle
+  bool wrote = false;
+  bool broken = false;                   // its changes were lost with the metadata server
+  AsyncMutex reopening;
+
+  bool writes() const noexcept { return (flags & fs::kOpenWrite) != 0; }
+  fs::InodeId inode() const noexcept { return node->inode.id; }
+};
+using HandleRef = std::shared_ptr<Handle>;
+
+struct FileSystem::Impl final : rpc::SessionEvents, lock::LockCache::Owner {
+  Impl(Runtime& host, Logger& logger, FileSystemOptions wanted);
+  ~Impl();
+
+  // Sessions (file_system.cpp).
+  struct ObjectTarget final : rpc::SessionEvents {
+    ObjectTarget(Impl& owner, const TargetAddress& address);
+    Task<rpc::CallbackReply> on_callback(std::uint16_t method, Bytes body, std::uint64_t trace_id) override;
+    void on_new_epoch(std::uint64_t boot_epoch) override;
+    Impl& impl;
+    fs::TargetId target;
+    rpc::ClientSession session;
+  };
+  Task<rpc::CallbackReply> on_callback(std::uint16_t method, Bytes body, std::uint64_t trace_id) override;
+  void on_new_epoch(std::uint64_t boot_epoch) override;
+  void break_lost_handles();
+  Task<Status> sync_object_targets();
+  std::int64_t server_now_ns() const noexcept { return runtime.wall_ns() + meta_session.time_offset_ns(); }
+
+  // The lock (file_system_locking.cpp).
+  Task<Result<Mode>> take(Mode mode) override;
+  Task<> prepare_release() override;
+  Task<Status> give_back() override;
+  void on_taken(Mode mode) override;
+  // A call that the kernel does not hold page locks for: waits for the lock, ends with locks.end_use().
+  Task<Status> use(Mode mode);
+  // A call for data (read, write, cut): may go on while the lock is being given back; ends with leave().
+  Task<Status> enter(fs::InodeId inode, bool changes);
+  bool try_enter(fs::InodeId inode, Mode mode);
+  void leave(fs::InodeId inode);
+  // Keeps the lock from going while it is held; false: it is not held, and everything was told. Ends with unstay().
+  bool stay();
+  void unstay();
+  Task<> until_unsealed();
+  Task<> fetch_lock(Mode mode);
+  Task<> drop_pages_of(fs::InodeId inode);
+  void stop_holding_up();
+  Task<> drop_all_pages();
+  Task<> trim_pages();
+
+  // Names (file_system_names.cpp).
+  Task<Status> check_search(fs::Caller& caller, NodeRef directory);
+  Task<Result<fs::Inode>> lookup(fs::Caller& caller, fs::InodeId parent, const std::string& name);
+  Task<Result<fs::Inode>> lookup_dots(fs::InodeId directory, bool parent);
+  Task<Result<fs::Inode>> ask_lookup(fs::Caller& caller, NodeRef directory, const std::string& name);
+  Task<MetaReply<fs::MakeReply>> make(fs::MakeRequest& request);
+  Task<Result<fs::Inode>> link(fs::LinkRequest& request);
+  Task<Status> remove(fs::RemoveRequest& request);
+  Task<Status> rename(fs::RenameRequest& request);
+  Task<Result<std::vector<fs::DirectoryEntry>>> read_directory(fs::InodeId directory, fs::Cookie after,
+                                                               std::uint32_t entries_max, bool attributes);
+  NodeRef begin_name_change(fs::InodeId directory);
+  void end_name_change(NodeRef& directory);
+
+  // Attributes (file_system_attributes.cpp).
+  Task<Status> know(NodeRef node, bool size);
+  Task<Result<fs::Inode>> attributes(fs::InodeId inode);
+  Task<Result<fs::Inode>> set_attributes(fs::SetAttributesRequest& request);
+  fs::Inode tell(Node& node);                       // the attributes for the caller, who may cache them
+  Task<MetaReply<fs::InodeReply>> resize(fs::SetAttributesRequest& request, NodeRef node);
+  void attributes_changed(fs::InodeId inode, std::uint64_t transaction);
+
+  // Files (file_system_files.cpp).
+  HandleRef find_handle(fs::HandleId id);
+  Task<Result<OpenFile>> open(fs::Caller& caller, fs::InodeId inode, std::uint32_t flags);
+  Task<Result<OpenFile>> create(fs::MakeRequest& request);
+  Task<Status> cut_opened(NodeRef node, std::uint64_t old_size);
+  HandleRef add_handle(fs::HandleId id, NodeRef node, std::uint32_t flags, const fs::Caller& caller);
+  Task<Status> usable(HandleRef handle);
+  Task<Result<std::uint64_t>> read(HandleRef handle, std::uint64_t offset, const IoVec* room, std::uint32_t parts);
+  Task<Result<std::uint64_t>> write(HandleRef handle, std::uint64_t offset, const IoVec* data, std::uint32_t parts,
+                                    std::uint64_t size);
+  Task<Status> sync(HandleRef handle);
+
+  // Closes and sizes (file_system_closing.cpp).
+  struct PendingClose {
+    HandleRef handle;
+  };
+  void mark_changed(Node& node);
+  void queue_close(HandleRef handle);
+  void kick_closes();
+  Task<> flush_released(HandleRef handle);
+  Task<> send_ready();
+  Task<Status> send_batch(bool everything);
+  Task<Status> send_everything();                   // every queued close and every size that is news
+  Task<Status> send_size(NodeRef node);
+  fs::SizeUpdate size_update(Node& node);
+  bool ready(const PendingClose& item) const;
+  void told(Node& node, std::uint64_t change_count, std::uint64_t transaction);
+
+  Runtime& runtime;
+  Logger& log;
+  FileSystemOptions options;
+  KernelCache* kernel = nullptr;
+  std::optional<TaskGroup> tasks;                   // reset first: its frames refer to everything below
+  rpc::ClientSession meta_session;
+  MetaClient meta;
+  std::vector<std::unique_ptr<ObjectTarget>> targets;
+  DataPlane plane;
+  lock::LockCache locks;
+  InodeCache inodes;
+  NameCache names;
+  bool started = false;
+  bool stopped = false;
+  std::uint64_t epoch = 1;                          // grows when the metadata server lost our session
+
+  // The lock: what data calls see of it.
+  struct Paged {
+    std::uint32_t running = 0;                      // data calls of this inode
+    bool entered = false;                           // since the last drop began
+  };
+  Mode held = Mode::none;
+  bool releasing = false;                           // pages are going, inode by inode
+  bool sealed = false;                              // no data call may start under this lock any more
+  std::uint32_t data_uses = 0;
+  std::map<fs::InodeId, Paged> paged;               // inodes whose pages the kernel may have
+  bool trimming = false;
+  fs::InodeId held_up = fs::kNoInode;               // its data calls wait for a moment
+  Alarm hold_up_alarm;
+  WaitQueue gate_changed;
+  bool fetching[3] = {};                            // by Mode
+  std::uint64_t fetch_failures[3] = {};
+  Status fetch_failure{};
+
+  std::map<fs::HandleId, HandleRef> handles;
+  fs::HandleId next_handle = 1;
+
+  std::map<fs::InodeId, NodeRef> changed;           // inodes with news for the metadata server
+  std::deque<PendingClose> closes;
+  bool sending = false;
+  WaitQueue sent;
+  Alarm close_alarm;
+};
+
+}  // namespace rideau::client

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: Apache-2.0
+// Names: looking them up (from the cache where it knows), making, linking, removing, renaming, listing.
+#include "plugins/client/file_system_impl.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+namespace rideau::client {
+
+// Whether the caller may search a directory whose attributes are known here.
+Task<Status> FileSystem::Impl::check_search(fs::Caller& caller, NodeRef directory) {
+  const auto check = [&] {
+    const fs::Inode& inode = directory->inode;
+    return fs::check_access(caller, inode.mode, inode.uid, inode.gid, fs::kWantExecute);
+  };
+  if (!directory->inode.is_directory()) co_return posix_error(ENOTDIR);
+  Status status = check();
+  if (fs::groups_wanted(status)) {
+    co_await meta.fetch_groups(caller);
+    status = check();
+  }
+  co_return status;
+}
+
+Task<Result<fs::Inode>> FileSystem::Impl::lookup(fs::Caller& caller, fs::InodeId parent, const std::string& name) {
+  if (name == "." || name == "..") {
+    auto result = co_await lookup_dots(parent, name.size() == 2);
+    co_return result;
+  }
+  NodeRef directory = inodes.get(parent);
+  if (directory->valid) {
+    const Status allowed = co_await check_search(caller, directory);
+    if (!allowed.ok()) co_return allowed;
+    const std::optional<fs::InodeId> known = names.find(parent, name);
+    if (known == fs::kNoInode) co_return posix_error(ENOENT);
+    Node* node = known ? inodes.find(*known) : nullptr;
+    if (node != nullptr && node->valid) {
+      NodeRef pinned(*node);
+      const Status status = co_await know(pinned, true);
+      if (!status.ok()) co_return status;
+      co_return tell(*pinned);
+    }
+  }
+  auto result = co_await ask_lookup(caller, directory, name);
+  co_return result;
+}
+
+Task<Result<fs::Inode>> FileSystem::Impl::lookup_dots(fs::InodeId directory, bool parent) {
+  NodeRef node = inodes.get(directory);
+  const Status status = co_await know(node, false);
+  if (!status.ok()) co_return status;
+  if (parent && !node->inode.is_directory()) co_return posix_error(ENOTDIR);
+  const bool other = parent && node->inode.parent != fs::kNoInode;
+  auto result = co_await attributes(other ? node->inode.parent : directory);
+  co_return result;
+}
+
+Task<Result<fs::Inode>> FileSystem::Impl::ask_lookup(fs::Caller& caller, NodeRef directory, const std::string& name) {
+  fs::LookupRequest request;
+  request.caller = caller;
+  request.parent = directory->inode.id;
+  request.name = name;
+  const std::uint64_t changes = directory->name_changes;
+  const std::uint64_t before = epoch;
+  const auto reply = co_await meta.lookup(request);
+  // An answer that may be older than a change made here meanwhile is good for this caller, but not for later ones.
+  const bool keep = epoch == before && changes == directory->name_changes && directory->name_changes_running == 0;
+  if (!reply.ok()) {
+    if (keep && errno_of(reply.status) == ENOENT) names.put(request.parent, name, fs::kNoInode);
+    co_return reply.status;
+  }
+  NodeRef node = inodes.update(reply.body.inode);
+  if (keep) names.put(request.parent, name, node->inode.id);
+  const Status status = co_await know(node, true);
+  if (!status.ok()) co_return status;
+  co_return tell(*node);
+}
+
+NodeRef FileSystem::Impl::begin_name_change(fs::InodeId directory) {
+  NodeRef node = inodes.get(directory);
+  ++node->name_changes;
+  ++node->name_changes_running;
+  return node;
+}
+
+void FileSystem::Impl::end_name_change(NodeRef& directory) {
+  RIDEAU_ASSERT(directory->name_changes_running > 0);
+  --directory->name_changes_running;
+}
+
+Task<MetaReply<fs::MakeReply>> FileSystem::Impl::make(fs::MakeRequest& request) {
+  NodeRef directory = begin_name_change(request.parent);
+  MetaReply<fs::MakeReply> reply = co_await meta.make(request);
+  end_name_change(directory);
+  if (!reply.ok()) {
+    names.forget(request.parent, request.name);
+    co_return reply;
+  }
+  inodes.update(reply.body.parent);
+  NodeRef node = inodes.update(reply.body.inode);
+  node->transaction = std::max(node->transaction, reply.transaction);
+  names.put(request.parent, request.name, node->inode.id, reply.transaction);
+  co_return reply;
+}
+
+Task<Result<fs::Inode>> FileSystem::Impl::link(fs::LinkRequest& request) {
+  NodeRef directory = begin_name_change(request.parent);
+  const auto reply = co_await meta.link(request);
+  end_name_change(directory);
+  directory->valid = false;               // its times changed, and the answer does not tell
+  if (!reply.ok()) {
+    names.forget(request.parent, request.name);
+    co_return reply.status;
+  }
+  NodeRef node = inodes.update(reply.body.inode);
+  node->transaction = std::max(node->transaction, reply.transaction);
+  directory->transaction = std::max(directory->transaction, reply.transaction);
+  names.put(request.parent, request.name, node->inode.id, reply.transaction);
+  const Status status = co_await know(node, true);
+  if (!status.ok()) co_return status;
+  co_return tell(*node);
+}
+
+Task<Status> FileSystem::Impl::remove(fs::RemoveRequest& request) {
+  NodeRef directory = begin_name_change(request.parent);
+  const auto reply = co_await meta.remove(request);
+  end_name_change(directory);
+  if (!reply.ok()) {
+    names.forget(request.parent, request.name);
+    co_return reply.status;
+  }
+  names.put(request.parent, request.name, fs::kNoInode, reply.transaction);
+  inodes.update(reply.body.parent);
+  if (reply.body.inode.id != fs::kNoInode) {
+    NodeRef node = inodes.update(reply.body.inode);
+    node->transaction = std::max(node->transaction, reply.transaction);
+  }
+  co_return kOk;
+}
+
+Task<Status> FileSystem::Impl::rename(fs::RenameRequest& request) {
+  NodeRef old_directory = begin_name_change(request.old_parent);
+  NodeRef new_directory = begin_name_change(request.new_parent);
+  const auto reply = co_await meta.rename(request);
+  end_name_change(old_directory);
+  end_name_change(new_directory);
+  if (!reply.ok()) {
+    names.forget(request.old_parent, request.old_name);
+    names.forget(request.new_parent, request.new_name);
+    co_return reply.status;
+  }
+  const fs::RenameReply& body = reply.body;
+  inodes.update(body.old_parent);
+  inodes.update(body.new_parent);
+  if (body.inode.id != fs::kNoInode) {
+    NodeRef moved = inodes.update(body.inode);
+    moved->transaction = std::max(moved->transaction, reply.transaction);
+  }
+  const bool exchanged = (request.flags & fs::kRenameExchange) != 0;
+  if (body.replaced.id != fs::kNoInode && body.replaced.id != body.inode.id) {
+    NodeRef replaced = inodes.update(body.replaced);
+    replaced->transaction = std::max(replaced->transaction, reply.transaction);
+  }
+  // Two names of one inode: rename does nothing then (POSIX), and both stay.
+  const bool same_inode = body.replaced.id == body.inode.id && !exchanged;
+  const fs::InodeId at_old = exchanged ? body.replaced.id : fs::kNoInode;
+  if (same_inode || (exchanged && at_old == fs::kNoInode)) {
+    names.forget(request.old_parent, request.old_name);
+  } else {
+    names.put(request.old_parent, request.old_name, at_old, reply.transaction);
+  }
+  if (same_inode || (request.old_parent == request.new_parent && request.old_name == request.new_name)) {
+    names.forget(request.new_parent, request.new_name);
+  } else {
+    names.put(request.new_parent, request.new_name, body.inode.id, reply.transaction);
+  }
+  co_return kOk;
+}
+
+Task<Result<std::vector<fs::DirectoryEntry>>> FileSystem::Impl::read_directory(fs::InodeId directory_id, fs::Cookie after,
+                                                                               std::uint32_t entries_max,
+                                                                               bool with_attributes) {
+  NodeRef directory = inodes.get(directory_id);
+  const std::uint32_t dots = after < fs::kCookieDot ? 2 : after < fs::kCookieDotDot ? 1 : 0;
+  fs::ReadDirectoryRequest request;
+  request.directory = directory_id;
+  request.after = dots != 0 ? fs::kCookieStart : after;
+  request.entries_max = entries_max > dots ? entries_max - dots : 1;
+  request.attributes = with_attributes;
+  const std::uint64_t changes = directory->name_changes;
+  const std::uint64_t before = epoch;
+  auto reply = co_await meta.read_directory(request);
+  if (!reply.ok()) co_return reply.status;
+  const bool keep = epoch == before && changes == directory->name_changes && directory->name_changes_running == 0;
+
+  std::vector<fs::DirectoryEntry> entries;
+  entries.reserve(reply.body.entries.size() + dots);
+  const auto add_dot = [&entries](fs::Cookie cookie, const char* name, fs::InodeId inode) {
+    fs::DirectoryEntry entry;
+    entry.cookie = cookie;
+    entry.inode = inode;
+    entry.type = S_IFDIR;
+    entry.name = name;
+    entries.push_back(std::move(entry));
+  };
+  if (dots == 2) add_dot(fs::kCookieDot, ".", directory_id);
+  if (dots >= 1) add_dot(fs::kCookieDotDot, "..", reply.body.parent != fs::kNoInode ? reply.body.parent : directory_id);
+  for (fs::DirectoryEntry& entry : reply.body.entries) {
+    if (entry.attributes.id != fs::kNoInode) {
+      NodeRef node = inodes.update(entry.attributes);
+      if (keep) names.put(directory_id, entry.name, entry.inode);
+      // The size of a file that somebody writes is asked for when it is wanted.
+      entry.attributes = node->valid && node->size_known ? tell(*node) : fs::Inode{};
+    }
+    entries.push_back(std::move(entry));
+  }
+  if (entries.size() > std::max(entries_max, 1u)) entries.resize(std::max(entries_max, 1u));
+  co_return entries;
+}
+
+// The calls of the interface: each takes the lock, does its work, ends its use.
+
+Task<Result<fs::Inode>> FileSystem::lookup(fs::Caller caller, fs::InodeId parent, std::string name) {
+  const Status status = co_await impl_->use(Mode::shared);
+  if (!status.ok()) co_return status;
+  auto result = co_await impl_->lookup(caller, parent, name);
+  impl_->locks.end_use();
+  co_return result;
+}
+
+Task<Result<fs::Inode>> FileSystem::make(fs::Caller caller, fs::InodeId parent, std::string name, std::uint32_t mode,
+                                         std::uint64_t device, std::string symlink_target) {
+  const Status status = co_await impl_->use(Mode::exclusive);
+  if (!status.ok()) co_return status;
+  fs::MakeRequest request;
+  request.caller = std::move(caller);
+  request.parent = parent;
+  request.name = name;
+  request.mode = mode;
+  request.device = device;
+  request.symlink_target = symlink_target;
+  const auto reply = co_await impl_->make(request);
+  Result<fs::Inode> result = reply.status.ok() ? Result<fs::Inode>(reply.body.inode) : Result<fs::Inode>(reply.status);
+  if (result.ok()) {
+    Node* node = impl_->inodes.find(reply.body.inode.id);
+    if (node != nullptr && node->valid) result = impl_->tell(*node);
+  }
+  impl_->locks.end_use();
+  co_return result;
+}
+
+Task<Result<fs::Inode>> FileSystem::link(fs::Caller caller, fs::InodeId inode, fs::InodeId parent, std::string name) {
+  const Status status = co_await impl_->use(Mode::exclusive);
+  if (!status.ok()) co_return status;
+  fs::LinkRequest request;
+  request.caller = std::move(caller);
+  request.inode = inode;
+  request.parent = parent;
+  request.name = name;
+  auto result = co_await impl_->link(request);
+  impl_->locks.end_use();
+  co_return result;
+}
+
+Task<Status> FileSystem::remove(fs::Caller caller, fs::InodeId parent, std::string name, bool directory) {
+  Status status = co_await impl_->use(Mode::exclusive);
+  if (!status.ok()) co_return status;
+  fs::RemoveRequest request;
+  request.caller = std::move(caller);
+  request.parent = parent;
+  request.name = name;
+  request.directory = directory;
+  status = co_await impl_->remove(request);
+  impl_->locks.end_use();
+  co_return status;
+}
+
+Task<Status> FileSystem::rename(fs::Caller caller, fs::InodeId old_parent, std::string old_name, fs::InodeId new_parent,
+                                std::string new_name, std::uint32_t flags) {
+  Status status = co_await impl_->use(Mode::exclusive);
+  if (!status.ok()) co_return status;
+  fs::RenameRequest request;
+  request.caller = std::move(caller);
+  request.old_parent = old_parent;
+  request.old_name = old_name;
+  request.new_parent = new_parent;
+  request.new_name = new_name;
+  request.flags = flags;
+  status = co_await impl_->rename(request);
+  impl_->locks.end_use();
+  co_return status;
+}
+
+Task<Result<std::string>> FileSystem::read_link(fs::InodeId inode) {
+  const Status status = co_await impl_->use(Mode::shared);
+  if (!status.ok()) co_return status;
+  auto reply = co_await impl_->meta.read_link(inode);
+  impl_->locks.end_use();
+  if (!reply.ok()) co_return reply.status;
+  co_return std::move(reply.body.target);
+}
+
+Task<Result<std::vector<fs::DirectoryEntry>>> FileSystem::read_directory(fs::InodeId directory, fs::Cookie after,
+                                                                         std::uint32_t entries_max, bool attributes) {
+  const Status status = co_await impl_->use(Mode::shared);
+  if (!status.ok()) co_return status;
+  auto result = co_await impl_->read_directory(directory, after, entries_max, attributes);
+  impl_->locks.end_use();
+  co_return result;
+}
+
+}  // namespace rideau::client

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plugins/client/name_cache.hpp"
+
+#include "framework/base/checksum.hpp"
+
+namespace rideau::client {
+
+std::size_t NameCache::KeyHash::operator()(const Key& key) const noexcept {
+  return static_cast<std::size_t>(hash64(Bytes(key.name), key.directory));
+}
+
+std::optional<fs::InodeId> NameCache::find(fs::InodeId directory, std::string_view name) {
+  const auto found = index_.find(Key{directory, name});
+  if (found == index_.end()) return std::nullopt;
+  entries_.splice(entries_.begin(), entries_, found->second);
+  return found->second->inode;
+}
+
+void NameCache::put(fs::InodeId directory, std::string_view name, fs::InodeId inode, std::uint64_t transaction) {
+  const auto found = index_.find(Key{directory, name});
+  if (found != index_.end()) {
+    Entry& entry = *found->second;
+    if (transaction < entry.transaction) return;
+    entry.inode = inode;
+    entry.transaction = transaction;
+    entries_.splice(entries_.begin(), entries_, found->second);
+    return;
+  }
+  if (entries_max_ == 0) return;
+  if (entries_.size() >= entries_max_) {
+    const Entry& oldest = entries_.back();
+    index_.erase(Key{oldest.directory, oldest.name});
+    entries_.pop_back();
+  }
+  entries_.push_front(Entry{directory, std::string(name), inode, transaction});
+  const Entry& added = entries_.front();
+  index_.emplace(Key{added.directory, added.name}, entries_.begin());
+}
+
+void NameCache::forget(fs::InodeId directory, std::string_view name) {
+  const auto found = index_.find(Key{directory, name});
+  if (found == index_.end()) return;
+  const auto place = found->second;
+  index_.erase(found);
+  entries_.erase(place);
+}
+
+void NameCache::clear() {
+  index_.clear();
+  entries_.clear();
+}
+
+}  // namespace rideau::client

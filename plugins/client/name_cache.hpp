@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// What names mean, as far as this client knows while it holds the lock: an inode, or that there is no such name. Bounded;
+// the entry that was not used for the longest time goes first.
+#pragma once
+
+#include "plugins/fs/ids.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+namespace rideau::client {
+
+class NameCache {
+ public:
+  explicit NameCache(std::size_t entries_max) : entries_max_(entries_max) {}
+  NameCache(const NameCache&) = delete;
+  NameCache& operator=(const NameCache&) = delete;
+
+  // kNoInode: known not to exist. Nothing: not known.
+  std::optional<fs::InodeId> find(fs::InodeId directory, std::string_view name);
+  // `transaction` is the change that made the name so; 0 for what a lookup told. An entry that a later change made stays.
+  void put(fs::InodeId directory, std::string_view name, fs::InodeId inode, std::uint64_t transaction = 0);
+  void forget(fs::InodeId directory, std::string_view name);
+  void clear();
+  std::size_t size() const noexcept { return entries_.size(); }
+
+ private:
+  struct Key {
+    fs::InodeId directory;
+    std::string_view name;             // into the entry's own string
+    bool operator==(const Key&) const = default;
+  };
+  struct KeyHash {
+    std::size_t operator()(const Key& key) const noexcept;
+  };
+  struct Entry {
+    fs::InodeId directory;
+    std::string name;
+    fs::InodeId inode;
+    std::uint64_t transaction;
+  };
+
+  std::size_t entries_max_;
+  std::list<Entry> entries_;           // most recently used first
+  std::unordered_map<Key, std::list<Entry>::iterator, KeyHash> index_;
+};
+
+}  // namespace rideau::client
