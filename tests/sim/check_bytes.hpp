@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// Did every read see the right bytes? Each file has one writer, so its states form a line; a read that was called after
+// one write had returned and returned before another was called must show a state between the two, at each byte.
+#pragma once
+
+#include "tests/sim/history.hpp"
+
+#include <string>
+#include <vector>
+
+namespace rideau::sim {
+
+// The calls on one file. Returns what is wrong; empty: nothing.
+std::string check_bytes(std::vector<DataOp> ops);
+
+}  // namespace rideau::sim

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+// SimKernel: a model of the kernel's half of a FUSE mount, between the processes of a workload and the client's file
+// system. It has what makes a real kernel dangerous: caches of names, attributes and pages; locks of directories and
+// inodes that are held while a request is unanswered; pages that stay locked through READ and WRITE, and for which
+// drop_pages() waits. A client that waits for the wrong thing shows as a run that never ends.
+//
+// System calls take a directory and a name (as the ...at() calls do): each is one step at the server, so histories of
+// them can be checked for linearizability.
+#pragma once
+
+#include "framework/runtime/sync.hpp"
+#include "framework/runtime/task_group.hpp"
+#include "plugins/client/file_system.hpp"
+#include "tests/sim/sim_runtime.hpp"
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace rideau::sim {
+
+// A lock of the kernel: shared or exclusive, first come first served, so that a waiting writer holds up later readers.
+class KernelLock {
+ public:
+  explicit KernelLock(Runtime& runtime) : waiters_(runtime) {}
+  Task<> lock(bool exclusive);
+  void unlock(bool exclusive);
+  bool busy() const noexcept { return exclusive_ || shared_ > 0 || serving_ != next_ticket_; }
+
+ private:
+  std::uint64_t next_ticket_ = 0;
+  std::uint64_t serving_ = 0;
+  std::uint32_t shared_ = 0;
+  bool exclusive_ = false;
+  WaitQueue waiters_;
+};
+
+struct SimKernelOptions {
+  std::uint32_t page_bytes = 4096;
+  std::uint32_t write_bytes_max = 32 * 1024;     // of one WRITE
+  std::uint32_t read_bytes_max = 32 * 1024;      // of one READ
+  std::uint32_t list_entries_max = 128;          // of one READDIR
+};
+
+using FileId = std::uint32_t;                    // of an open file; 0: none
+
+class SimKernel final : public client::KernelCache {
+ public:
+  SimKernel(SimRuntime& runtime, client::FileSystem& below, SimKernelOptions options = {});
+  ~SimKernel();
+
+  // What client::FileSystem asks.
+  void expire_names() override;
+  void expire_attributes(fs::InodeId inode) override;
+  Task<> drop_pages(fs::InodeId inode) override;
+
+  // System calls. Errors are errno values in a Status.
+  Task<Result<fs::Inode>> lookup(fs::InodeId directory, std::string name);
+  Task<Result<fs::Inode>> get_attributes(fs::InodeId inode);
+  Task<Result<fs::Inode>> make(fs::InodeId directory, std::string name, std::uint32_t mode, std::string symlink_target);
+  struct Created {
+    FileId file = 0;
+    fs::Inode inode{};
+  };
+  Task<Result<Created>> create(fs::InodeId directory, std::string name, bool exclusive);
+  Task<Result<fs::Inode>> link(fs::InodeId inode, fs::InodeId directory, std::string name);
+  Task<Status> remove(fs::InodeId directory, std::string name, bool is_directory);
+  Task<Status> rename(fs::InodeId old_directory, std::string old_name, fs::InodeId new_directory, std::string new_name,
+                      std::uint32_t flags);
+  Task<Result<std::string>> read_link(fs::InodeId inode);
+  struct Listing {
+    std::vector<fs::DirectoryEntry> entries;     // without "." and ".."
+    bool one_step = true;                        // everything came with the first call
+  };
+  Task<Result<Listing>> list(fs::InodeId directory);
+  Task<Result<FileId>> open(fs::InodeId inode, std::uint32_t flags);
+  Task<Result<std::string>> read(FileId file, std::uint64_t offset, std::uint64_t size);
+  Task<Result<std::uint64_t>> write(FileId file, std::uint64_t offset, std::string bytes);
+  Task<Status> truncate(fs::InodeId inode, std::uint64_t size);
+  Task<Status> sync(FileId file);
+  Task<Status> close(FileId file);
+
+  // Memory pressure: forgets some names, attributes and pages of its own accord.
+  void shrink();
+  // Waits until what goes on after close() has ended.
+  Task<> settle() { return background_.join(); }
+  // Who holds or waits for what, for the report of a run that got stuck.
+  std::string describe() const;
+
+ private:
+  struct Page {
+    std::vector<std::uint8_t> bytes;
+    bool current = false;                        // holds what the file has
+    bool locked = false;
+  };
+  struct Name {
+    fs::InodeId inode = fs::kNoInode;            // none: known to be absent
+    std::uint64_t epoch = 0;
+  };
+  struct Node {
+    Node(Runtime& runtime) : lock(runtime), page_unlocked(runtime) {}
+    KernelLock lock;
+    WaitQueue page_unlocked;
+    std::map<std::string, Name> names;           // of a directory
+    fs::InodeId parent = fs::kNoInode;           // of a directory, as far as known
+    std::optional<fs::Inode> attributes;
+    std::uint32_t type = 0;
+    std::uint64_t size = 0;                      // what the kernel believes, also while attributes have expired
+    std::uint64_t version = 0;                   // of the last change: answers to older questions are not cached
+    std::map<std::uint64_t, Page> pages;
+  };
+  struct File {
+    fs::InodeId inode;
+    fs::HandleId handle;
+  };
+
+  Node& node(fs::InodeId inode);
+  // Remembers attributes that a reply carried, unless something changed after the question.
+  void learn(const fs::Inode& inode, std::uint64_t asked_at);
+  void learn_name(fs::InodeId directory, const std::string& name, fs::InodeId inode, std::uint64_t epoch);
+  void directory_changed(fs::InodeId directory);
+  // With the directory's lock held: from the cache, or by a LOOKUP. An absent name is kNoInode.
+  Task<Result<fs::InodeId>> find(fs::InodeId directory, std::string name);
+  bool above(fs::InodeId ancestor, fs::InodeId inode) const;
+  Task<> lock_page(Node& node, std::uint64_t index);
+  void unlock_page(Node& node, std::uint64_t index);
+  // With page `first` locked and not current: reads it and those after it that are missing, below `end`.
+  Task<Status> fill(File file, std::uint64_t first, std::uint64_t end);
+  Task<Result<std::uint64_t>> write_chunk(File file, std::uint64_t offset, std::string bytes);
+  void cut_pages(Node& node, std::uint64_t size);
+  Task<> release(fs::HandleId handle);
+  void busy(const char* what) { ++requests_[what]; }
+  void idle(const char* what) { --requests_[what]; }
+
+  SimRuntime& runtime_;
+  client::FileSystem& below_;
+  const SimKernelOptions options_;
+  const fs::Caller caller_{};
+  std::uint64_t epoch_ = 1;
+  std::uint64_t changes_ = 0;
+  std::map<fs::InodeId, std::unique_ptr<Node>> nodes_;
+  std::map<FileId, File> files_;
+  FileId next_file_ = 1;
+  AsyncMutex rename_lock_;
+  std::map<std::string, std::int64_t> requests_; // unanswered, by kind
+  TaskGroup background_;
+};
+
+}  // namespace rideau::sim

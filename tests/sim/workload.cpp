@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+// Preparing, checking and cleaning; what the processes do is in workload_calls.cpp.
+#include "tests/sim/workload.hpp"
+
+#include "tests/sim/check_bytes.hpp"
+#include "tests/sim/check_names.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace rideau::sim {
+namespace {
+
+constexpr std::uint32_t kGroupSizes[] = {2, 1};
+constexpr std::uint32_t kFiles = 3;
+
+}  // namespace
+
+Workload::Workload(SimWorld& world, WorkloadOptions options) : world_(world), options_(options) {}
+
+void Workload::fail(const std::string& who, const std::string& what, Status status) {
+  history_.failures.push_back(who + ": " + what + ": " + std::strerror(errno_of(status)) +
+                              (status.where != nullptr ? std::string(" in ") + status.where : std::string()));
+}
+
+Task<> Workload::prepare(Mount& mount) {
+  SimKernel& kernel = *mount.kernel;
+  std::uint32_t made = 0;
+  for (const std::uint32_t size : kGroupSizes) {
+    Group group;
+    for (std::uint32_t i = 0; i < size; ++i) {
+      const std::string name = "dir" + std::to_string(made++);
+      const Result<fs::Inode> directory = co_await kernel.make(fs::kRootInode, name, S_IFDIR | 0755, "");
+      if (!directory.ok()) {
+        fail(mount.name, "mkdir " + name, directory.status());
+        co_return;
+      }
+      group.directories.push_back(directory->id);
+    }
+    groups_.push_back(group);
+  }
+  const Result<fs::Inode> data = co_await kernel.make(fs::kRootInode, "data", S_IFDIR | 0755, "");
+  if (!data.ok()) {
+    fail(mount.name, "mkdir data", data.status());
+    co_return;
+  }
+  data_directory_ = data->id;
+  for (std::uint32_t i = 0; i < kFiles; ++i) {
+    SharedFile file;
+    file.name = "file" + std::to_string(i);
+    const Result<SimKernel::Created> created = co_await kernel.create(data_directory_, file.name, true);
+    if (!created.ok()) {
+      fail(mount.name, "create " + file.name, created.status());
+      co_return;
+    }
+    file.inode = created->inode.id;
+    const Status closed = co_await kernel.close(created->file);
+    if (!closed.ok()) fail(mount.name, "close " + file.name, closed);
+    files_.push_back(file);
+  }
+}
+
+void Workload::start(std::vector<Mount>& mounts) {
+  std::uint32_t number = 0;
+  for (std::uint32_t i = 0; i < options_.processes; ++i) {
+    for (Mount& mount : mounts) {
+      Process process;
+      process.mount = &mount;
+      process.name = mount.name + "." + std::to_string(i);
+      process.random = world_.random().fork();
+      process.subdirectories.resize(groups_.size());
+      process.inodes.resize(groups_.size());
+      process.file = number % kFiles;
+      process.writes = number < kFiles;
+      ++number;
+      ++running_;
+      mount.tasks->spawn(run_process(std::move(process)));
+    }
+  }
+}
+
+Task<> Workload::look_into(Mount& mount, std::uint32_t group, fs::InodeId directory) {
+  NameOp list;
+  list.call = NameCall::list;
+  list.group = group;
+  list.directory = directory;
+  NameOp listed;
+  co_await call(mount, list, listed);
+  for (const auto& [name, inode] : listed.entries) {
+    NameOp lookup;
+    lookup.call = NameCall::lookup;
+    lookup.group = group;
+    lookup.directory = directory;
+    lookup.name = name;
+    NameOp found;
+    co_await call(mount, lookup, found);
+    if (found.error != 0) continue;
+    NameOp attributes;
+    attributes.call = NameCall::attributes;
+    attributes.group = group;
+    attributes.inode = found.result;
+    NameOp seen;
+    co_await call(mount, attributes, seen);
+    if (found.type == S_IFDIR) co_await look_into(mount, group, found.result);
+  }
+}
+
+Task<> Workload::look(Mount& mount) {
+  for (std::uint32_t group = 0; group < groups_.size(); ++group) {
+    for (const fs::InodeId directory : groups_[group].directories) co_await look_into(mount, group, directory);
+  }
+  for (std::uint32_t i = 0; i < files_.size(); ++i) {
+    const Result<FileId> opened = co_await mount.kernel->open(files_[i].inode, fs::kOpenRead);
+    if (!opened.ok()) {
+      fail(mount.name, "open " + files_[i].name, opened.status());
+      continue;
+    }
+    DataOp op;
+    op.call = DataCall::read;
+    op.file = i;
+    op.who = mount.name;
+    op.size = 4 << 20;
+    const std::size_t index = begin(op);
+    const Result<std::string> bytes = co_await mount.kernel->read(*opened, 0, op.size);
+    if (bytes.ok()) {
+      history_.data[index].bytes = *bytes;
+    } else {
+      fail(mount.name, "read " + files_[i].name, bytes.status());
+    }
+    end(index);
+    const Status closed = co_await mount.kernel->close(*opened);
+    if (!closed.ok()) fail(mount.name, "close " + files_[i].name, closed);
+  }
+}
+
+Task<> Workload::clean_directory(Mount& mount, fs::InodeId directory) {
+  const Result<SimKernel::Listing> listing = co_await mount.kernel->list(directory);
+  if (!listing.ok()) {
+    fail(mount.name, "list", listing.status());
+    co_return;
+  }
+  for (const fs::DirectoryEntry& entry : listing->entries) {
+    const bool is_directory = (entry.type & S_IFMT) == S_IFDIR;
+    if (is_directory) co_await clean_directory(mount, entry.inode);
+    const Status removed = co_await mount.kernel->remove(directory, entry.name, is_directory);
+    if (!removed.ok()) fail(mount.name, "remove " + entry.name, removed);
+  }
+}
+
+Task<> Workload::clean(Mount& mount) { co_await clean_directory(mount, fs::kRootInode); }
+
+std::string Workload::waiting() const {
+  std::string text;
+  for (const NameOp& op : history_.names) {
+    if (op.returned == 0) text += "  " + to_text(op) + "\n";
+  }
+  for (const DataOp& op : history_.data) {
+    if (op.returned == 0) text += "  " + to_text(op) + "\n";
+  }
+  return text;
+}
+
+std::string Workload::check() const {
+  std::string wrong;
+  for (const std::string& failure : history_.failures) wrong += failure + "\n";
+  if (!wrong.empty()) return wrong;
+  for (std::uint32_t group = 0; group < groups_.size(); ++group) {
+    std::vector<NameOp> ops;
+    std::copy_if(history_.names.begin(), history_.names.end(), std::back_inserter(ops),
+                 [group](const NameOp& op) { return op.group == group; });
+    ModelNames model;
+    for (const fs::InodeId directory : groups_[group].directories) model.add_directory(directory);
+    const NamesVerdict verdict = check_names(std::move(ops), model);
+    if (!verdict.linearizable && !verdict.gave_up) wrong += "names are not linearizable: " + verdict.why;
+  }
+  for (std::uint32_t file = 0; file < files_.size(); ++file) {
+    std::vector<DataOp> ops;
+    std::copy_if(history_.data.begin(), history_.data.end(), std::back_inserter(ops),
+                 [file](const DataOp& op) { return op.file == file; });
+    const std::string bytes = check_bytes(std::move(ops));
+    if (!bytes.empty()) wrong += "bytes are wrong: " + bytes + "\n";
+  }
+  return wrong;
+}
+
+}  // namespace rideau::sim

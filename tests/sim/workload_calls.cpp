@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the processes of the workload do.
+#include "tests/sim/workload.hpp"
+
+#include "framework/runtime/await.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+namespace rideau::sim {
+namespace {
+
+// Errors that POSIX has for these calls. Whether one is right at that moment is the model's affair.
+bool is_answer(int error) {
+  switch (error) {
+    case 0:
+    case ENOENT:
+    case EEXIST:
+    case ENOTDIR:
+    case EISDIR:
+    case ENOTEMPTY:
+    case EINVAL:
+    case EPERM:
+    case ELOOP:
+    case ESTALE: return true;
+    default: return false;
+  }
+}
+
+template <class T>
+const T& pick(Random& random, const std::vector<T>& from) {
+  return from[random.below(from.size())];
+}
+
+void remember(std::vector<fs::InodeId>& known, fs::InodeId inode) {
+  if (std::find(known.begin(), known.end(), inode) == known.end()) known.push_back(inode);
+}
+
+NameCall choose_call(Random& random) {
+  static const std::vector<NameCall> kCalls = {
+      NameCall::lookup, NameCall::lookup, NameCall::lookup, NameCall::create, NameCall::create,
+      NameCall::create_or_open, NameCall::make_directory, NameCall::make_symlink, NameCall::link, NameCall::unlink,
+      NameCall::unlink, NameCall::remove_directory, NameCall::rename, NameCall::rename, NameCall::rename,
+      NameCall::list, NameCall::attributes, NameCall::read_link};
+  return pick(random, kCalls);
+}
+
+}  // namespace
+
+Task<> Workload::think(Process& process) {
+  const std::uint64_t ns = process.random.chance(40) ? 0 : process.random.below(options_.think_ns_max);
+  if (ns > 0) co_await sleep_for(*process.mount->runtime, ns);
+}
+
+Task<> Workload::run_process(Process process) {
+  for (std::uint32_t i = 0; i < options_.calls; ++i) {
+    co_await think(process);
+    if (process.random.chance(3)) process.mount->kernel->shrink();
+    if (process.random.chance(55)) {
+      co_await work_on_names(process);
+    } else {
+      co_await work_on_bytes(process);
+    }
+  }
+  if (process.writing != 0) {
+    const Status closed = co_await process.mount->kernel->close(process.writing);
+    if (!closed.ok()) fail(process.name, "close", closed);
+  }
+  --running_;
+}
+
+void Workload::choose_place(Process& process, NameOp& op, fs::InodeId& directory, std::string& name) {
+  const std::vector<fs::InodeId>& made = process.subdirectories[op.group];
+  const bool deep = !made.empty() && process.random.chance(25);
+  directory = deep ? pick(process.random, made) : pick(process.random, groups_[op.group].directories);
+  name = std::string(1, static_cast<char>('a' + process.random.below(options_.names)));
+}
+
+Task<> Workload::work_on_names(Process& process) {
+  Random& random = process.random;
+  NameOp op;
+  op.group = static_cast<std::uint32_t>(random.below(groups_.size()));
+  op.who = process.name;
+  op.call = choose_call(random);
+  std::vector<fs::InodeId>& inodes = process.inodes[op.group];
+  const bool by_inode = op.call == NameCall::link || op.call == NameCall::attributes || op.call == NameCall::read_link;
+  if (by_inode && inodes.empty()) op.call = NameCall::lookup;
+  choose_place(process, op, op.directory, op.name);
+  switch (op.call) {
+    case NameCall::rename:
+      choose_place(process, op, op.other_directory, op.other_name);
+      if (random.chance(15)) op.flags = fs::kRenameNoReplace;
+      break;
+    case NameCall::make_symlink: op.other_name = "target" + std::to_string(random.below(1000)); break;
+    case NameCall::link: op.inode = pick(random, inodes); break;
+    case NameCall::attributes:
+    case NameCall::read_link:
+      op.inode = pick(random, inodes);
+      op.directory = fs::kNoInode;
+      op.name.clear();
+      break;
+    default: break;
+  }
+  NameOp seen;
+  co_await call(*process.mount, op, seen);
+  if (seen.error != 0 || seen.result == fs::kNoInode) co_return;
+  if (seen.type == S_IFDIR) {
+    remember(process.subdirectories[op.group], seen.result);
+  } else {
+    remember(inodes, seen.result);
+  }
+}
+
+Task<> Workload::call(Mount& mount, NameOp op, NameOp& seen) {
+  if (op.who.empty()) op.who = mount.name;
+  op.invoked = ++history_.now;
+  const std::size_t index = history_.names.size();
+  history_.names.push_back(op);
+  world_.trace(mount.runtime->id(), "%s calls %s", op.who.c_str(), to_text(op).c_str());
+  co_await make_call(mount, op);
+  op.returned = ++history_.now;
+  ++calls_returned_;
+  world_.mix(static_cast<std::uint64_t>(op.error) << 32 | op.result);
+  world_.trace(mount.runtime->id(), "%s", to_text(op).c_str());
+  if (!is_answer(op.error)) fail(op.who, to_text(op), posix_error(op.error));
+  history_.names[index] = op;
+  seen = op;
+}
+
+Task<> Workload::make_call(Mount& mount, NameOp& op) {
+  SimKernel& kernel = *mount.kernel;
+  Result<fs::Inode> inode{posix_error(EINVAL)};
+  Status status = kOk;
+  switch (op.call) {
+    case NameCall::lookup: inode = co_await kernel.lookup(op.directory, op.name); break;
+    case NameCall::make_directory: inode = co_await kernel.make(op.directory, op.name, S_IFDIR | 0755, ""); break;
+    case NameCall::make_symlink:
+      inode = co_await kernel.make(op.directory, op.name, S_IFLNK | 0777, op.other_name);
+      break;
+    case NameCall::link: inode = co_await kernel.link(op.inode, op.directory, op.name); break;
+    case NameCall::attributes: inode = co_await kernel.get_attributes(op.inode); break;
+    case NameCall::create:
+    case NameCall::create_or_open: {
+      const Result<SimKernel::Created> created =
+          co_await kernel.create(op.directory, op.name, op.call == NameCall::create);
+      op.error = errno_of(created.status());
+      if (!created.ok()) co_return;
+      op.result = created->inode.id;
+      op.type = S_IFREG;
+      const Status closed = co_await kernel.close(created->file);
+      if (!closed.ok()) fail(op.who, "close after create", closed);
+      co_return;
+    }
+    case NameCall::unlink: status = co_await kernel.remove(op.directory, op.name, false); break;
+    case NameCall::remove_directory: status = co_await kernel.remove(op.directory, op.name, true); break;
+    case NameCall::rename:
+      status = co_await kernel.rename(op.directory, op.name, op.other_directory, op.other_name, op.flags);
+      break;
+    case NameCall::list: {
+      Result<SimKernel::Listing> listing = co_await kernel.list(op.directory);
+      op.error = errno_of(listing.status());
+      if (!listing.ok()) co_return;
+      if (!listing->one_step) fail(op.who, "a short directory came in several steps", posix_error(EIO));
+      for (const fs::DirectoryEntry& entry : listing->entries) op.entries.emplace_back(entry.name, entry.inode);
+      std::sort(op.entries.begin(), op.entries.end());
+      co_return;
+    }
+    case NameCall::read_link: {
+      const Result<std::string> target = co_await kernel.read_link(op.inode);
+      op.error = errno_of(target.status());
+      if (target.ok()) op.other_name = *target;
+      co_return;
+    }
+  }
+  const bool has_inode = op.call == NameCall::lookup || op.call == NameCall::make_directory ||
+                         op.call == NameCall::make_symlink || op.call == NameCall::link ||
+                         op.call == NameCall::attributes;
+  if (!has_inode) {
+    op.error = errno_of(status);
+    co_return;
+  }
+  op.error = errno_of(inode.status());
+  if (!inode.ok()) co_return;
+  op.result = inode->id;
+  op.type = inode->mode & S_IFMT;
+  op.link_count = inode->link_count;
+}
+
+std::size_t Workload::begin(DataOp op) {
+  op.invoked = ++history_.now;
+  history_.data.push_back(std::move(op));
+  return history_.data.size() - 1;
+}
+
+void Workload::end(std::size_t index) {
+  DataOp& op = history_.data[index];
+  op.returned = ++history_.now;
+  ++calls_returned_;
+  world_.mix(op.bytes.size());
+  world_.mix(Bytes(op.bytes));
+  if (world_.tracing()) world_.trace(kNoNode, "%s", to_text(op).c_str());
+}
+
+Task<> Workload::work_on_bytes(Process& process) {
+  if (process.writes && process.random.chance(50)) {
+    co_await write_some(process);
+  } else {
+    co_await read_some(process);
+  }
+}
+
+Task<> Workload::write_some(Process& process) {
+  Random& random = process.random;
+  SimKernel& kernel = *process.mount->kernel;
+  const SharedFile& file = files_[process.file];
+  if (process.writing == 0) {
+    const Result<FileId> opened = co_await kernel.open(file.inode, fs::kOpenRead | fs::kOpenWrite);
+    if (!opened.ok()) {
+      fail(process.name, "open to write", opened.status());
+      co_return;
+    }
+    process.writing = *opened;
+  }
+  DataOp op;
+  op.file = process.file;
+  op.who = process.name;
+  if (random.chance(15)) {
+    op.call = DataCall::truncate;
+    op.size = random.chance(30) ? 0 : random.below(options_.offset_max);
+    const std::size_t index = begin(op);
+    const Status cut = co_await kernel.truncate(file.inode, op.size);
+    if (!cut.ok()) fail(process.name, "truncate", cut);
+    end(index);
+  } else {
+    op.call = DataCall::write;
+    op.stamp = next_stamp_++;
+    op.offset = random.chance(40) ? random.below(32 * 1024) : random.below(options_.offset_max);
+    if (random.chance(40)) op.offset &= ~std::uint64_t{4095};
+    op.size = random.chance(70) ? random.between(1, 12 * 1024) : random.between(1, 120 * 1024);
+    std::string bytes(op.size, '\0');
+    for (std::uint64_t i = 0; i < op.size; ++i) bytes[i] = static_cast<char>(stamp_byte(op.stamp, op.offset + i));
+    const std::size_t index = begin(op);
+    const Result<std::uint64_t> written = co_await kernel.write(process.writing, op.offset, std::move(bytes));
+    if (!written.ok()) fail(process.name, "write", written.status());
+    if (written.ok() && *written != op.size) fail(process.name, "write was short", posix_error(ENOSPC));
+    end(index);
+  }
+  if (random.chance(20)) {
+    const Status synced = co_await kernel.sync(process.writing);
+    if (!synced.ok()) fail(process.name, "fsync", synced);
+  }
+  if (random.chance(30)) {
+    const Status closed = co_await kernel.close(process.writing);
+    if (!closed.ok()) fail(process.name, "close", closed);
+    process.writing = 0;
+  }
+}
+
+Task<> Workload::read_some(Process& process) {
+  Random& random = process.random;
+  SimKernel& kernel = *process.mount->kernel;
+  DataOp op;
+  op.file = static_cast<std::uint32_t>(random.below(files_.size()));
+  op.who = process.name;
+  const SharedFile& file = files_[op.file];
+  if (random.chance(20)) {
+    op.call = DataCall::size;
+    const std::size_t index = begin(op);
+    const Result<fs::Inode> inode = co_await kernel.get_attributes(file.inode);
+    if (!inode.ok()) fail(process.name, "stat", inode.status());
+    history_.data[index].size = inode.ok() ? inode->size : 0;
+    end(index);
+    co_return;
+  }
+  const Result<FileId> opened = co_await kernel.open(file.inode, fs::kOpenRead);
+  if (!opened.ok()) {
+    fail(process.name, "open to read", opened.status());
+    co_return;
+  }
+  const std::uint32_t reads = 1 + static_cast<std::uint32_t>(random.below(3));
+  for (std::uint32_t i = 0; i < reads; ++i) {
+    op.call = DataCall::read;
+    op.offset = random.chance(40) ? random.below(32 * 1024) : random.below(options_.offset_max);
+    op.size = random.chance(70) ? random.between(1, 16 * 1024) : random.between(1, 200 * 1024);
+    const std::size_t index = begin(op);
+    const Result<std::string> bytes = co_await kernel.read(*opened, op.offset, op.size);
+    if (bytes.ok()) {
+      history_.data[index].bytes = *bytes;
+    } else {
+      fail(process.name, "read", bytes.status());
+    }
+    end(index);
+    co_await think(process);
+  }
+  const Status closed = co_await kernel.close(*opened);
+  if (!closed.ok()) fail(process.name, "close", closed);
+}
+
+}  // namespace rideau::sim
