@@ -35,7 +35,7 @@ Task<Reply> ClientSession::call(const Request& request) { return impl_->call(req
 Task<Status> ClientSession::connect() {
   Impl& self = *impl_;
   RIDEAU_ASSERT(self.state == Impl::State::idle);
-  const std::uint64_t give_up_ns = self.runtime.now_ns() + limits::kConnectMs * kMillisecond;
+  const std::uint64_t give_up_ns = self.runtime.now_ns() + self.options.connect_ms * kMillisecond;
   std::uint64_t pause_ms = limits::kReconnectFirstMs;
   for (;;) {
     self.state = Impl::State::connecting;

@@ -6,6 +6,7 @@
 // SessionEvents::on_new_epoch is told, and later calls go to the new epoch.
 #pragma once
 
+#include "framework/base/limits.hpp"
 #include "framework/base/uuid.hpp"
 #include "framework/rpc/call.hpp"
 #include "framework/runtime/task_group.hpp"
@@ -45,6 +46,7 @@ struct SessionOptions {
   std::uint32_t target = 0;
   Uuid client{};
   std::string client_name;
+  std::uint32_t connect_ms = limits::kConnectMs;   // how long connect() tries
 };
 
 class ClientSession final : LinkEvents {

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "framework/node/node.hpp"
+
+#include "framework/node/open_plugin.hpp"
+
+namespace rideau {
+
+Node::Node(Runtime& runtime, Logger& log, const PluginCatalog& catalog, const ClusterConfig& cluster, const NodeConfig& node)
+    : runtime_(runtime), log_(log), catalog_(catalog), cluster_(cluster), config_(node) {}
+Node::~Node() = default;
+
+void Node::add_role(Role role, RoleFactory factory) { factories_[role] = std::move(factory); }
+
+Status Node::fail(Status status, std::string problem) {
+  problem_ = std::move(problem);
+  log_.error("%s", problem_.c_str());
+  return status;
+}
+
+Task<Status> Node::open(std::unique_ptr<PluginInstance>& into, const PluginChoice& choice, std::string name) {
+  OpenedPlugin opened = open_plugin(runtime_, log_, catalog_, cluster_, choice, name);
+  if (opened.instance == nullptr) {
+    bad_configuration_ = opened.bad_configuration;
+    co_return fail({Code::invalid, 0, "open a plugin"}, opened.problem);
+  }
+  into = std::move(opened.instance);
+  const Status started = co_await into->start();
+  if (!started.ok()) {
+    const std::string problem = into->message();
+    into.reset();
+    co_return fail(started, problem);
+  }
+  co_return kOk;
+}
+
+Task<Status> Node::start_target(Target& target) {
+  const TargetConfig& config = *target.config;
+  const std::string name = config_.name + "." + std::to_string(config.id);
+  const Status index = co_await open(target.index, config.index, name + ".index");
+  if (!index.ok()) co_return index;
+  if (config.role == Role::oss) {
+    const Status objects = co_await open(target.objects, config.objects, name + ".objects");
+    if (!objects.ok()) co_return objects;
+  }
+  const auto factory = factories_.find(config.role);
+  if (factory == factories_.end()) {
+    co_return fail({Code::unsupported, 0, "role"}, "target " + name + ": this program has no role " + role_name(config.role));
+  }
+  const RoleContext context{runtime_, log_, cluster_, config_, config, transport_->transport(), target.index->index_store(),
+                            target.objects ? &target.objects->object_store() : nullptr};
+  target.role = factory->second(context);
+  const Status started = co_await target.role->start();
+  if (!started.ok()) {
+    co_return fail(started, "target " + std::to_string(config.id) + " (" + role_name(config.role) + ", " + config.data +
+                                ") does not start: " + target.role->problem());
+  }
+  target.started = true;
+  server_->add_target(target.role->service(), {cluster_.uuid, config.id, target.role->boot_epoch()});
+  co_return kOk;
+}
+
+Task<Status> Node::start() {
+  const Status transport = co_await open(transport_, config_.transport, config_.name + ".transport");
+  if (!transport.ok()) co_return transport;
+  server_ = std::make_unique<rpc::Server>(runtime_, transport_->transport(), log_);
+  for (const TargetConfig& config : config_.targets) {
+    targets_.push_back(std::make_unique<Target>());
+    targets_.back()->config = &config;
+    const Status started = co_await start_target(*targets_.back());
+    if (!started.ok()) co_return started;
+  }
+  const Status listening = server_->listen(config_.listen, &bound_);
+  if (!listening.ok()) {
+    co_return fail(listening, "node " + config_.name + " cannot listen on " + config_.listen + ": " + status_text(listening) +
+                                  "; is another process using it? choose another `listen` in " + cluster_.file);
+  }
+  for (auto& target : targets_) target->role->on_listening();
+  log_.info("node %s listens on %s", config_.name.c_str(), bound_.c_str());
+  co_return kOk;
+}
+
+Task<> Node::stop() {
+  if (server_ != nullptr) co_await server_->stop();
+  for (auto& target : targets_) {
+    if (target->started) co_await target->role->stop();
+    target->role.reset();
+    for (PluginInstance* store : {target->objects.get(), target->index.get()}) {
+      if (store == nullptr) continue;
+      const Status stopped = co_await store->stop();
+      if (!stopped.ok()) log_.error("%s", store->message().c_str());
+    }
+  }
+  targets_.clear();
+  server_.reset();
+  if (transport_ != nullptr) {
+    const Status stopped = co_await transport_->stop();
+    if (!stopped.ok()) log_.error("%s", transport_->message().c_str());
+  }
+  transport_.reset();
+}
+
+}  // namespace rideau

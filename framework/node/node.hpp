@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// Node: a process-like unit that serves the targets of one node of the configuration. It opens the transport and the
+// stores, hands them to the roles, and listens. What a role is, it learns from factories: the framework knows no files.
+#pragma once
+
+#include "framework/config/cluster_config.hpp"
+#include "framework/plugin_host/catalog.hpp"
+#include "framework/plugin_host/instance.hpp"
+#include "framework/rpc/server.hpp"
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace rideau {
+
+// A role on one target, as the node drives it.
+class RoleInstance {
+ public:
+  virtual ~RoleInstance() = default;
+  virtual Task<Status> start() = 0;               // before the node listens; formats a new target
+  virtual rpc::Service& service() = 0;
+  virtual std::uint64_t boot_epoch() const = 0;   // after start()
+  // The node listens: the role may call other nodes now.
+  virtual void on_listening() = 0;
+  // The node takes no calls any more, and none runs.
+  virtual Task<> stop() = 0;
+  virtual std::string problem() const = 0;        // after a failed start
+};
+
+struct RoleContext {
+  Runtime& runtime;
+  Logger& log;
+  const ClusterConfig& cluster;
+  const NodeConfig& node;
+  const TargetConfig& target;
+  Transport& transport;
+  IndexStore& index;
+  ObjectStore* objects;                           // of an oss
+};
+using RoleFactory = std::function<std::unique_ptr<RoleInstance>(const RoleContext&)>;
+
+class Node {
+ public:
+  Node(Runtime& runtime, Logger& log, const PluginCatalog& catalog, const ClusterConfig& cluster, const NodeConfig& node);
+  ~Node();
+  void add_role(Role role, RoleFactory factory);
+
+  // Everything up and listening, or problem() says what is not; then stop() still has to be called.
+  Task<Status> start();
+  Task<> stop();
+  const std::string& problem() const noexcept { return problem_; }
+  bool bad_configuration() const noexcept { return bad_configuration_; }
+  const std::string& bound_address() const noexcept { return bound_; }
+
+ private:
+  struct Target {
+    const TargetConfig* config = nullptr;
+    std::unique_ptr<PluginInstance> index;
+    std::unique_ptr<PluginInstance> objects;
+    std::unique_ptr<RoleInstance> role;
+    bool started = false;
+  };
+  Task<Status> open(std::unique_ptr<PluginInstance>& into, const PluginChoice& choice, std::string name);
+  Task<Status> start_target(Target& target);
+  Status fail(Status status, std::string problem);
+
+  Runtime& runtime_;
+  Logger& log_;
+  const PluginCatalog& catalog_;
+  const ClusterConfig& cluster_;
+  const NodeConfig& config_;
+  std::map<Role, RoleFactory> factories_;
+  std::unique_ptr<PluginInstance> transport_;
+  std::unique_ptr<rpc::Server> server_;
+  std::vector<std::unique_ptr<Target>> targets_;
+  std::string bound_;
+  std::string problem_;
+  bool bad_configuration_ = false;
+};
+
+}  // namespace rideau

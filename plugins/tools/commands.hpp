@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// The commands of the program, one function a command, each in the file of its name. They answer with the exit status:
+// 0 done, 1 failed, 2 usage or configuration.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace rideau::tools {
+
+constexpr int kDone = 0;
+constexpr int kFailed = 1;
+constexpr int kUsage = 2;
+
+struct CommonOptions {
+  std::vector<std::string> plugin_paths;     // --plugin-path
+  std::string log_level;                     // overrides the configuration when set
+};
+
+struct UpOptions {
+  std::string folder;
+  std::string mount_point;                   // empty: FOLDER/mnt
+  bool no_mount = false;
+  std::uint32_t mds_count = 1;
+  std::uint32_t oss_count = 2;
+  std::string transport = "tcp";
+  std::string index = "lmdb";
+  std::string objects = "raw-file";
+  std::vector<std::string> devices;          // OSS=PATH
+  bool single_process = false;
+};
+int up(const CommonOptions& common, const UpOptions& options);
+int down(const CommonOptions& common, const std::string& folder);
+
+struct ServeOptions {
+  std::string config;
+  std::string node;
+  std::vector<std::string> roles;            // when given, they must be the node's
+};
+int serve(const CommonOptions& common, const ServeOptions& options);
+
+struct MountOptions {
+  std::string config;
+  std::string mount_point;
+  std::string node;                          // empty: the first client node that is free
+  bool foreground = false;
+  bool no_default_permissions = false;
+};
+int mount(const CommonOptions& common, const MountOptions& options);
+int umount(const std::string& mount_point);
+
+int status(const CommonOptions& common, const std::string& config, bool json);
+int check_config(const CommonOptions& common, const std::string& config);
+int list_plugins(const CommonOptions& common);
+int describe_plugin(const CommonOptions& common, const std::string& name);
+int sync(const std::string& path);
+int version();
+
+}  // namespace rideau::tools

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+// `rideau mount`: a client of the cluster at a mount point; in the background once mounted. `rideau umount` ends it.
+#include "framework/node/open_plugin.hpp"
+#include "framework/runtime/real_runtime.hpp"
+#include "plugins/client/file_system.hpp"
+#include "plugins/client/fuse_mount.hpp"
+#include "plugins/tools/commands.hpp"
+#include "plugins/tools/mount_table.hpp"
+#include "plugins/tools/process.hpp"
+#include "plugins/tools/setup.hpp"
+#include "plugins/tools/signals.hpp"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace rideau::tools {
+namespace {
+
+// Tells the process that was typed how the one in the background fared: nothing for "mounted", else the problem.
+class Report {
+ public:
+  explicit Report(int descriptor) : descriptor_(descriptor) {}
+  void done(const std::string& problem) {
+    if (descriptor_ < 0) {
+      if (!problem.empty()) std::fprintf(stderr, "%s\n", problem.c_str());
+      return;
+    }
+    const std::string text = problem.empty() ? std::string(1, '\0') : problem;
+    [[maybe_unused]] const ssize_t written = ::write(descriptor_, text.data(), text.size());
+    ::close(descriptor_);
+    descriptor_ = -1;
+  }
+
+ private:
+  int descriptor_;
+};
+
+struct Session {
+  RealRuntime& runtime;
+  Logger& log;
+  const PluginCatalog& catalog;
+  const ClusterConfig& cluster;
+  const NodeConfig& node;
+  std::string mount_point;
+  bool default_permissions;
+  Report& report;
+  PidFile& pid_file;
+  int result = kFailed;
+};
+
+client::FileSystemOptions file_system_options(const Session& session, Transport& transport) {
+  client::FileSystemOptions options;
+  options.cluster = session.cluster.uuid;
+  std::array<std::uint8_t, 16> bytes{};
+  session.runtime.random(MutableBytes(bytes.data(), bytes.size()));
+  options.client = make_uuid(bytes);
+  char host[256] = "localhost";
+  ::gethostname(host, sizeof host - 1);
+  options.client_name = std::string(host) + ":" + session.mount_point;
+  options.cache_bytes = session.node.client.cache_bytes;
+  options.dirty_bytes_max = session.node.client.dirty_bytes_max;
+  options.dirty_age_ms = session.node.client.dirty_age_ms;
+  options.read_ahead_bytes = session.node.client.read_ahead_bytes;
+  for (const TargetPlace& place : targets_of(session.cluster)) {
+    const client::TargetAddress address{place.target->id, place.node->address, &transport};
+    if (place.target->role == Role::oss) {
+      options.objects.push_back(address);
+    } else if (options.meta.target == 0) {
+      options.meta = address;
+    }
+  }
+  return options;
+}
+
+Task<> end_on_signal(Runtime& runtime, StopSignals& signals, client::FuseMount& mounted) {
+  co_await signals.wait(runtime);
+  mounted.unmount();
+}
+
+Task<> run_mounted(Session& session, StopSignals& signals, client::FileSystem& files, const std::string& name) {
+  client::FuseOptions options;
+  options.mountpoint = session.mount_point;
+  options.fs_name = name;
+  options.allow_other = ::geteuid() == 0;
+  options.default_permissions = session.default_permissions;
+  client::FuseMount mounted(session.runtime, session.log, files, options);
+  std::string problem;
+  const Status done = mounted.mount(&problem);
+  if (!done.ok()) {
+    session.report.done(problem);
+    co_return;
+  }
+  session.pid_file.record(session.mount_point);
+  session.log.info("mounted at %s", session.mount_point.c_str());
+  session.report.done("");
+  TaskGroup tasks(session.runtime);
+  tasks.spawn(end_on_signal(session.runtime, signals, mounted));
+  co_await mounted.serve();
+  session.log.info("unmounted from %s", session.mount_point.c_str());
+  session.result = kDone;
+}
+
+Task<> run_client(Session& session, StopSignals& signals) {
+  OpenedPlugin opened = open_plugin(session.runtime, session.log, session.catalog, session.cluster, session.node.transport,
+                                    session.node.name + ".transport");
+  if (opened.instance == nullptr) {
+    session.report.done(opened.problem);
+    if (opened.bad_configuration) session.result = kUsage;
+    co_return;
+  }
+  const Status transport = co_await opened.instance->start();
+  if (!transport.ok()) {
+    session.report.done(opened.instance->message());
+    co_return;
+  }
+  {
+    client::FileSystem files(session.runtime, session.log, file_system_options(session, opened.instance->transport()));
+    const Status started = co_await files.start();
+    if (started.ok()) {
+      co_await run_mounted(session, signals, files, "rideau:" + session.cluster.name);
+    } else {
+      session.report.done("cannot reach the cluster " + session.cluster.name + ": " + status_text(started) +
+                          "; `rideau status --config " + session.cluster.file + "` tells which server is missing");
+    }
+    const Status stopped = co_await files.stop();
+    if (!stopped.ok()) session.log.error("not everything could be written before the end: %s", status_text(stopped).c_str());
+  }
+  const Status ended = co_await opened.instance->stop();
+  if (!ended.ok()) session.log.error("%s", opened.instance->message().c_str());
+}
+
+// A client node of the file that no process holds; the file's any_client under a name of its own when all are taken.
+bool choose_node(const ClusterConfig& cluster, const std::string& wanted, NodeConfig* node, PidFile* pid_file) {
+  std::string why;
+  PidRecord holder;
+  if (!wanted.empty()) {
+    const NodeConfig* named = cluster.find(wanted);
+    if (named == nullptr || !named->has(Role::client)) {
+      std::fprintf(stderr, "%s: there is no client node \"%s\"\n", cluster.file.c_str(), wanted.c_str());
+      return false;
+    }
+    *node = *named;
+    if (pid_file->acquire(pid_path(cluster.folder, node->name), &holder, &why)) return true;
+    std::fprintf(stderr, "%s\n", why.empty() ? ("node " + wanted + " runs already: process " + std::to_string(holder.pid) +
+                                                " at " + holder.detail).c_str()
+                                             : why.c_str());
+    return false;
+  }
+  for (const NodeConfig& candidate : cluster.nodes) {
+    if (!candidate.has(Role::client) || !candidate.targets.empty()) continue;
+    if (pid_file->acquire(pid_path(cluster.folder, candidate.name), &holder, &why)) {
+      *node = candidate;
+      return true;
+    }
+  }
+  *node = cluster.any_client;
+  for (int number = 0; number < 1000; ++number) {
+    node->name = "client" + std::to_string(number);
+    if (cluster.find(node->name) != nullptr) continue;
+    if (pid_file->acquire(pid_path(cluster.folder, node->name), &holder, &why)) return true;
+    if (!why.empty()) break;
+  }
+  std::fprintf(stderr, "%s\n", why.empty() ? "too many clients on this machine" : why.c_str());
+  return false;
+}
+
+bool prepare_mount_point(const std::string& mount_point, const ClusterConfig& cluster, std::string* why) {
+  if (lies_in(cluster.folder, mount_point)) {
+    *why = "the folder of the cluster, " + cluster.folder + ", lies inside the mount point " + mount_point +
+           ": its servers would wait for themselves; choose another mount point";
+    return false;
+  }
+  switch (mount_state(mount_point)) {
+    case MountState::alive: *why = mount_point + " is mounted already; `rideau umount " + mount_point + "` ends that"; return false;
+    case MountState::stale:
+      if (!unmount(mount_point, true, why)) return false;
+      break;
+    case MountState::none: break;
+  }
+  struct stat point {};
+  if (::stat(mount_point.c_str(), &point) != 0) {
+    *why = "mount point " + mount_point + ": " + std::strerror(errno) + "; make it with `mkdir -p`";
+    return false;
+  }
+  if (!S_ISDIR(point.st_mode)) {
+    *why = "mount point " + mount_point + " is not a folder";
+    return false;
+  }
+  return true;
+}
+
+// In the parent: waits for the report of the background process, and tells it.
+int await_report(int descriptor) {
+  std::string text;
+  char part[1024];
+  for (ssize_t size = 0; (size = ::read(descriptor, part, sizeof part)) > 0;) text.append(part, static_cast<std::size_t>(size));
+  if (text == std::string(1, '\0')) return kDone;
+  if (text.empty()) text = "the client process ended before it had mounted; its log tells why";
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  std::fprintf(stderr, "%s\n", text.c_str());
+  return kFailed;
+}
+
+void go_to_background(const std::string& log) {
+  ::setsid();
+  [[maybe_unused]] const int moved = ::chdir("/");
+  const int input = ::open("/dev/null", O_RDONLY);
+  const int output = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
+  ::dup2(input, 0);
+  if (output >= 0) {
+    ::dup2(output, 1);
+    ::dup2(output, 2);
+    ::close(output);
+  }
+  ::close(input);
+}
+
+}  // namespace
+
+int mount(const CommonOptions& common, const MountOptions& options) {
+  const PluginCatalog catalog = make_catalog(common);
+  ClusterConfig cluster;
+  if (!load_config(options.config, nullptr, &cluster)) return kUsage;
+  const std::string mount_point = absolute_path(options.mount_point);
+  std::string why;
+  if (!prepare_mount_point(mount_point, cluster, &why) || !make_folder(run_folder(cluster.folder), &why) ||
+      !make_folder(log_folder(cluster.folder), &why)) {
+    std::fprintf(stderr, "%s\n", why.c_str());
+    return kFailed;
+  }
+  NodeConfig node;
+  PidFile pid_file;
+  if (!choose_node(cluster, options.node, &node, &pid_file)) return kFailed;
+
+  int report_descriptor = -1;
+  if (!options.foreground) {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0) return kFailed;
+    const pid_t child = ::fork();
+    if (child != 0) {
+      pid_file.leave_to_child();
+      ::close(ends[1]);
+      return child < 0 ? kFailed : await_report(ends[0]);
+    }
+    ::close(ends[0]);
+    report_descriptor = ends[1];
+    go_to_background(log_path(cluster.folder, node.name));
+  }
+  Report report(report_descriptor);
+  StopSignals signals;
+  pid_file.record("");
+  ::prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
+  const std::unique_ptr<Logger> log = make_log(common, node);
+  RealRuntime runtime({node.spin_ns, node.blocking_threads});
+  Session session{runtime, *log, catalog, cluster, node, mount_point, !options.no_default_permissions, report, pid_file};
+  runtime.run(run_client(session, signals));
+  return session.result;
+}
+
+int umount(const std::string& mount_point) {
+  const std::string absolute = absolute_path(mount_point);
+  const MountState state = mount_state(absolute);
+  if (state == MountState::none) {
+    std::fprintf(stderr, "no Rideau file system is mounted at %s\n", absolute.c_str());
+    return kFailed;
+  }
+  std::string why;
+  if (!unmount(absolute, state == MountState::stale, &why)) {
+    std::fprintf(stderr, "%s\n", why.c_str());
+    return kFailed;
+  }
+  return kDone;
+}
+
+}  // namespace rideau::tools

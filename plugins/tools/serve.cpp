@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// `rideau serve`: one node, in the foreground, until it is asked to stop.
+#include "framework/node/node.hpp"
+#include "framework/runtime/real_runtime.hpp"
+#include "plugins/tools/commands.hpp"
+#include "plugins/tools/process.hpp"
+#include "plugins/tools/roles.hpp"
+#include "plugins/tools/setup.hpp"
+#include "plugins/tools/signals.hpp"
+
+#include <cstdio>
+
+#include <sys/prctl.h>
+
+namespace rideau::tools {
+namespace {
+
+// Roles given on the command line must be those of the file: a mix-up of machines shows at once.
+bool roles_agree(const NodeConfig& node, const std::vector<std::string>& wanted) {
+  if (wanted.empty()) return true;
+  std::size_t known = 0;
+  for (const std::string& word : wanted) {
+    for (const Role role : node.roles) known += word == role_name(role) ? 1 : 0;
+  }
+  return known == wanted.size() && known == node.roles.size();
+}
+
+std::string roles_text(const NodeConfig& node) {
+  std::string text;
+  for (const Role role : node.roles) text += (text.empty() ? "" : ",") + std::string(role_name(role));
+  return text;
+}
+
+Task<> serve_node(Runtime& runtime, Node& node, StopSignals& signals, Logger& log, PidFile& pid_file, int& result) {
+  const Status started = co_await node.start();
+  if (started.ok()) {
+    pid_file.record(node.bound_address());
+    co_await signals.wait(runtime);
+    log.info("stopping");
+  } else {
+    result = node.bad_configuration() ? kUsage : kFailed;
+  }
+  co_await node.stop();
+}
+
+}  // namespace
+
+int serve(const CommonOptions& common, const ServeOptions& options) {
+  StopSignals signals;
+  const PluginCatalog catalog = make_catalog(common);
+  ClusterConfig cluster;
+  if (!load_config(options.config, nullptr, &cluster)) return kUsage;
+  const NodeConfig* config = cluster.find(options.node);
+  if (config == nullptr) {
+    std::fprintf(stderr, "%s: there is no node \"%s\"; the file has:", cluster.file.c_str(), options.node.c_str());
+    for (const NodeConfig& node : cluster.nodes) std::fprintf(stderr, " %s", node.name.c_str());
+    std::fputc('\n', stderr);
+    return kUsage;
+  }
+  if (!roles_agree(*config, options.roles)) {
+    std::fprintf(stderr, "%s: node \"%s\" has the roles %s; leave out --role or give exactly these\n", cluster.file.c_str(),
+                 config->name.c_str(), roles_text(*config).c_str());
+    return kUsage;
+  }
+  if (config->targets.empty()) {
+    std::fprintf(stderr, "node \"%s\" is a client: use `rideau mount --config %s MOUNTPOINT`\n", config->name.c_str(),
+                 cluster.file.c_str());
+    return kUsage;
+  }
+  std::string why;
+  if (!make_folder(run_folder(cluster.folder), &why)) {
+    std::fprintf(stderr, "%s\n", why.c_str());
+    return kFailed;
+  }
+  PidFile pid_file;
+  PidRecord holder;
+  if (!pid_file.acquire(pid_path(cluster.folder, config->name), &holder, &why)) {
+    if (!why.empty()) {
+      std::fprintf(stderr, "%s\n", why.c_str());
+    } else {
+      std::fprintf(stderr, "node %s runs already: process %d on %s\n", config->name.c_str(), static_cast<int>(holder.pid),
+                   holder.detail.empty() ? config->listen.c_str() : holder.detail.c_str());
+    }
+    return kFailed;
+  }
+  pid_file.record("");
+  // The kernel must not wait for a write-back through this process while this process waits for memory.
+  ::prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
+  const std::unique_ptr<Logger> log = make_log(common, *config);
+  RealRuntime runtime({config->spin_ns, config->blocking_threads});
+  Node node(runtime, *log, catalog, cluster, *config);
+  add_roles(node);
+  int result = kDone;
+  runtime.run(serve_node(runtime, node, signals, *log, pid_file, result));
+  return result;
+}
+
+}  // namespace rideau::tools

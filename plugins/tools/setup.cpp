@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plugins/tools/setup.hpp"
+
+#include "framework/config/plugin_values.hpp"
+
+#include <cstdio>
+
+namespace rideau::tools {
+
+PluginCatalog make_catalog(const CommonOptions& common) {
+  CatalogOptions options;
+  options.folders = common.plugin_paths;
+  for (const std::string& folder : default_plugin_folders()) options.folders.push_back(folder);
+  return PluginCatalog(options);
+}
+
+bool load_config(const std::string& path, const PluginCatalog* plugins, ClusterConfig* out) {
+  ConfigResult loaded = load_cluster_config(path);
+  if (loaded.ok() && plugins != nullptr) check_cluster_plugins(loaded.config, *plugins, &loaded.problems);
+  if (!loaded.ok()) {
+    std::fputs(to_text(loaded.problems).c_str(), stderr);
+    return false;
+  }
+  *out = std::move(loaded.config);
+  return true;
+}
+
+std::unique_ptr<Logger> make_log(const CommonOptions& common, const NodeConfig& node) {
+  Level level = node.log_level;
+  if (!common.log_level.empty()) parse_level(common.log_level, &level);
+  return make_stderr_logger(node.name, level);
+}
+
+std::vector<TargetPlace> targets_of(const ClusterConfig& cluster) {
+  std::vector<TargetPlace> all;
+  for (const NodeConfig& node : cluster.nodes) {
+    for (const TargetConfig& target : node.targets) all.push_back({&node, &target});
+  }
+  return all;
+}
+
+}  // namespace rideau::tools

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// `rideau status`: every node of the file: role, up or not, capacity, versions. Exit status 1 when one is missing.
+#include "plugins/tools/commands.hpp"
+#include "plugins/tools/mount_table.hpp"
+#include "plugins/tools/probe.hpp"
+#include "plugins/tools/process.hpp"
+#include "plugins/tools/setup.hpp"
+
+#include "framework/base/version.hpp"
+
+#include <cstdio>
+
+#include <nlohmann/json.hpp>
+
+namespace rideau::tools {
+namespace {
+
+struct ClientHealth {
+  std::string node;
+  bool up = false;
+  std::string mount_point;
+  pid_t process = 0;
+};
+
+std::string size_text(std::uint64_t bytes) {
+  const char* const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+  double value = static_cast<double>(bytes);
+  std::size_t unit = 0;
+  while (value >= 1024 && unit + 1 < std::size(units)) {
+    value /= 1024;
+    ++unit;
+  }
+  char text[32];
+  std::snprintf(text, sizeof text, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
+  return text;
+}
+
+std::vector<ClientHealth> clients_of(const ClusterConfig& cluster) {
+  std::vector<ClientHealth> clients;
+  for (const NodeConfig& node : cluster.nodes) {
+    if (!node.has(Role::client)) continue;
+    ClientHealth health;
+    health.node = node.name;
+    if (const auto process = living_process(pid_path(cluster.folder, node.name))) {
+      health.process = process->pid;
+      health.mount_point = process->detail;
+      health.up = !health.mount_point.empty() && mount_state(health.mount_point) == MountState::alive;
+    }
+    clients.push_back(health);
+  }
+  return clients;
+}
+
+std::string capacity_text(const TargetHealth& health) {
+  if (!health.up) return health.problem;
+  if (health.role == Role::mds) {
+    return std::to_string(health.inodes_used) + " inodes, room for " + std::to_string(health.inodes_free);
+  }
+  return size_text(health.bytes_free) + " free of " + size_text(health.bytes_total) + ", " + std::to_string(health.objects) +
+         " objects";
+}
+
+void print_text(const ClusterConfig& cluster, const std::vector<TargetHealth>& targets, const std::vector<ClientHealth>& clients) {
+  std::printf("cluster %s (%s)\n", cluster.name.c_str(), to_text(cluster.uuid).c_str());
+  std::printf("%-12s %-7s %-7s %-5s %-22s %-8s %s\n", "NODE", "ROLE", "TARGET", "STATE", "ADDRESS", "VERSION", "CAPACITY");
+  for (const TargetHealth& health : targets) {
+    std::printf("%-12s %-7s %-7u %-5s %-22s %-8s %s\n", health.node.c_str(), role_name(health.role), health.target,
+                health.up ? "up" : "down", health.address.c_str(), health.version.empty() ? "-" : health.version.c_str(),
+                capacity_text(health).c_str());
+  }
+  for (const ClientHealth& client : clients) {
+    std::printf("%-12s %-7s %-7s %-5s %-22s %-8s %s\n", client.node.c_str(), "client", "-", client.up ? "up" : "down", "-",
+                client.up ? kVersion : "-", client.mount_point.empty() ? "not mounted on this machine" : client.mount_point.c_str());
+  }
+}
+
+void print_json(const ClusterConfig& cluster, const std::vector<TargetHealth>& targets, const std::vector<ClientHealth>& clients,
+                bool healthy) {
+  nlohmann::ordered_json document;
+  document["cluster"] = cluster.name;
+  document["uuid"] = to_text(cluster.uuid);
+  document["healthy"] = healthy;
+  document["nodes"] = nlohmann::ordered_json::array();
+  for (const TargetHealth& health : targets) {
+    nlohmann::ordered_json node;
+    node["node"] = health.node;
+    node["role"] = role_name(health.role);
+    node["target"] = health.target;
+    node["up"] = health.up;
+    node["address"] = health.address;
+    if (health.up) {
+      node["version"] = health.version;
+      node["boot_epoch"] = health.boot_epoch;
+      if (health.role == Role::mds) {
+        node["inodes_used"] = health.inodes_used;
+        node["inodes_free"] = health.inodes_free;
+      } else {
+        node["bytes_total"] = health.bytes_total;
+        node["bytes_free"] = health.bytes_free;
+        node["objects"] = health.objects;
+      }
+    } else {
+      node["problem"] = health.problem;
+    }
+    document["nodes"].push_back(node);
+  }
+  for (const ClientHealth& client : clients) {
+    nlohmann::ordered_json node;
+    node["node"] = client.node;
+    node["role"] = "client";
+    node["up"] = client.up;
+    if (client.up) {
+      node["version"] = kVersion;
+      node["mount_point"] = client.mount_point;
+      node["process"] = client.process;
+    }
+    document["nodes"].push_back(node);
+  }
+  std::printf("%s\n", document.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
+}
+
+}  // namespace
+
+int status(const CommonOptions& common, const std::string& config, bool json) {
+  const PluginCatalog catalog = make_catalog(common);
+  ClusterConfig cluster;
+  if (!load_config(config, nullptr, &cluster)) return kUsage;
+  const std::vector<TargetHealth> targets = probe_cluster(cluster, catalog, 1000);
+  const std::vector<ClientHealth> clients = clients_of(cluster);
+  // A client may be mounted elsewhere, or not at all: only servers can be missing.
+  bool healthy = true;
+  for (const TargetHealth& health : targets) healthy = healthy && health.up;
+  if (json) {
+    print_json(cluster, targets, clients, healthy);
+  } else {
+    print_text(cluster, targets, clients);
+  }
+  return healthy ? kDone : kFailed;
+}
+
+}  // namespace rideau::tools

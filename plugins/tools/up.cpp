@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+// `rideau up` and `rideau down`: a whole cluster on one machine.
+#include "framework/config/plugin_values.hpp"
+#include "framework/runtime/real_runtime.hpp"
+#include "plugins/tools/commands.hpp"
+#include "plugins/tools/mount_table.hpp"
+#include "plugins/tools/probe.hpp"
+#include "plugins/tools/process.hpp"
+#include "plugins/tools/setup.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace rideau::tools {
+namespace {
+
+constexpr std::uint32_t kStartMs = 30'000;
+constexpr std::uint32_t kStopMs = 20'000;
+
+int not_in_this_version(const std::string& what) {
+  std::fprintf(stderr, "%s: not in this version\n", what.c_str());
+  return kUsage;
+}
+
+// Ports that are free now: held open together, so that they differ.
+std::vector<std::uint16_t> free_ports(std::size_t count) {
+  std::vector<int> sockets;
+  std::vector<std::uint16_t> ports;
+  for (std::size_t i = 0; i < count; ++i) {
+    const int descriptor = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    const bool bound = ::bind(descriptor, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 &&
+                       ::getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size) == 0;
+    if (bound) ports.push_back(ntohs(address.sin_port));
+    sockets.push_back(descriptor);
+  }
+  for (const int descriptor : sockets) ::close(descriptor);
+  return ports;
+}
+
+int check_wishes(const UpOptions& options, const PluginCatalog& catalog) {
+  if (options.single_process) return not_in_this_version("--single-process");
+  if (options.mds_count != 1) return not_in_this_version("--mds " + std::to_string(options.mds_count));
+  const struct {
+    PluginKind kind;
+    const char* option;
+    const std::string& name;
+  } wishes[] = {{PluginKind::transport, "--transport", options.transport},
+                {PluginKind::index_store, "--index", options.index},
+                {PluginKind::object_store, "--objects", options.objects}};
+  for (const auto& wish : wishes) {
+    const LoadResult found = catalog.find(wish.kind, wish.name);
+    if (found.ok()) continue;
+    if (found.status.code != Code::not_found) {
+      std::fprintf(stderr, "%s\n", found.message.c_str());
+      return kFailed;
+    }
+    return not_in_this_version(std::string(wish.option) + " " + wish.name);
+  }
+  if (!options.devices.empty()) return not_in_this_version("--device");
+  return kDone;
+}
+
+int write_new_cluster(const UpOptions& options, const std::string& folder, const std::string& file) {
+  NewCluster cluster;
+  cluster.name = folder.substr(folder.rfind('/') + 1);
+  RealRuntime runtime;
+  std::array<std::uint8_t, 16> random{};
+  runtime.random(MutableBytes(random.data(), random.size()));
+  cluster.uuid = make_uuid(random);
+  cluster.transport = options.transport;
+  cluster.index = options.index;
+  cluster.objects = options.objects;
+  const std::size_t count = options.mds_count + options.oss_count;
+  const std::vector<std::uint16_t> ports = free_ports(count);
+  if (ports.size() != count) {
+    std::fprintf(stderr, "no free port on 127.0.0.1: %s\n", std::strerror(errno));
+    return kFailed;
+  }
+  for (std::uint32_t i = 0; i < count; ++i) {
+    NewCluster::Server server;
+    const bool mds = i < options.mds_count;
+    server.name = mds ? "mds" + std::to_string(i) : "oss" + std::to_string(i - options.mds_count);
+    server.role = mds ? Role::mds : Role::oss;
+    server.id = i + 1;
+    server.listen = "127.0.0.1:" + std::to_string(ports[i]);
+    cluster.servers.push_back(server);
+  }
+  std::string why;
+  if (!write_cluster_config(file, cluster, &why)) {
+    std::fprintf(stderr, "%s\n", why.c_str());
+    return kFailed;
+  }
+  return kDone;
+}
+
+// Makes FOLDER and everything above it.
+bool make_folders(const std::string& path, std::string* why) {
+  for (std::size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
+    if (!make_folder(path.substr(0, slash), why)) return false;
+    if (slash == path.npos) return true;
+  }
+}
+
+struct Started {
+  const NodeConfig* node;
+  pid_t process;
+};
+
+bool start_servers(const CommonOptions& common, const ClusterConfig& cluster, std::vector<Started>* started) {
+  std::string why;
+  for (const NodeConfig& node : cluster.nodes) {
+    if (node.targets.empty() || living_process(pid_path(cluster.folder, node.name))) continue;
+    bool made = make_folders(node.data, &why);
+    for (const TargetConfig& target : node.targets) made = made && make_folders(target.data, &why);
+    std::vector<std::string> words{own_program()};
+    for (const std::string& path : common.plugin_paths) words.insert(words.end(), {"--plugin-path", path});
+    if (!common.log_level.empty()) words.insert(words.end(), {"--log-level", common.log_level});
+    words.insert(words.end(), {"serve", "--config", cluster.file, "--node", node.name});
+    const pid_t process = made ? start_detached(words, log_path(cluster.folder, node.name), &why) : 0;
+    if (process == 0) {
+      std::fprintf(stderr, "node %s: %s\n", node.name.c_str(), why.c_str());
+      return false;
+    }
+    started->push_back({&node, process});
+  }
+  return true;
+}
+
+// Waits until every target answers; tells early which process has ended, with the end of its log.
+bool await_servers(const ClusterConfig& cluster, const PluginCatalog& catalog, const std::vector<Started>& started) {
+  const std::uint64_t until = clock_ms() + kStartMs;
+  for (;;) {
+    const std::vector<TargetHealth> healths = probe_cluster(cluster, catalog, 200);
+    const auto down = std::find_if(healths.begin(), healths.end(), [](const TargetHealth& health) { return !health.up; });
+    if (down == healths.end()) return true;
+    for (const Started& server : started) {
+      if (!child_ended(server.process)) continue;
+      const std::string log = log_path(cluster.folder, server.node->name);
+      std::fprintf(stderr, "node %s does not start. The end of %s:\n%s", server.node->name.c_str(), log.c_str(),
+                   last_lines(log, 8).c_str());
+      return false;
+    }
+    if (clock_ms() >= until) {
+      std::fprintf(stderr, "node %s at %s does not answer: %s; its log is %s\n", down->node.c_str(), down->address.c_str(),
+                   down->problem.c_str(), log_path(cluster.folder, down->node).c_str());
+      return false;
+    }
+  }
+}
+
+int mount_first_client(const CommonOptions& common, const ClusterConfig& cluster, const std::string& mount_point) {
+  std::string why;
+  if (mount_state(mount_point) == MountState::alive) return kDone;
+  // A mount whose client died answers nothing, not even mkdir.
+  if (mount_state(mount_point) == MountState::stale && !unmount(mount_point, true, &why)) {
+    std::fprintf(stderr, "%s\n", why.c_str());
+    return kFailed;
+  }
+  if (!make_folders(mount_point, &why)) {
+    std::fprintf(stderr, "%s\n", why.c_str());
+    return kFailed;
+  }
+  MountOptions options;
+  options.config = cluster.file;
+  options.mount_point = mount_point;
+  return mount(common, options);
+}
+
+}  // namespace
+
+int up(const CommonOptions& common, const UpOptions& options) {
+  const PluginCatalog catalog = make_catalog(common);
+  if (const int refused = check_wishes(options, catalog); refused != kDone) return refused;
+  const std::string folder = absolute_path(options.folder);
+  const std::string mount_point = absolute_path(options.mount_point.empty() ? folder + "/mnt" : options.mount_point);
+  if (!options.no_mount && lies_in(folder, mount_point)) {
+    std::fprintf(stderr, "the folder of the cluster, %s, lies inside the mount point %s: choose another\n", folder.c_str(),
+                 mount_point.c_str());
+    return kUsage;
+  }
+  std::string why;
+  if (!make_folders(folder, &why) || !make_folder(run_folder(folder), &why) || !make_folder(log_folder(folder), &why)) {
+    std::fprintf(stderr, "%s\n", why.c_str());
+    return kFailed;
+  }
+  const std::string file = folder + "/cluster.toml";
+  if (::access(file.c_str(), F_OK) != 0) {
+    if (const int failed = write_new_cluster(options, folder, file); failed != kDone) return failed;
+    std::printf("wrote %s\n", file.c_str());
+  }
+  ClusterConfig cluster;
+  if (!load_config(file, &catalog, &cluster)) return kUsage;
+  std::vector<Started> started;
+  const bool up_now = start_servers(common, cluster, &started) && await_servers(cluster, catalog, started);
+  if (!up_now) {
+    for (const Started& server : started) end_process(pid_path(cluster.folder, server.node->name), kStopMs);
+    return kFailed;
+  }
+  for (const NodeConfig& node : cluster.nodes) {
+    if (!node.targets.empty()) std::printf("%s is up on %s\n", node.name.c_str(), node.address.c_str());
+  }
+  if (options.no_mount) return kDone;
+  std::fflush(stdout);
+  const int mounted = mount_first_client(common, cluster, mount_point);
+  if (mounted == kDone) std::printf("mounted at %s\n", mount_point.c_str());
+  return mounted;
+}
+
+int down(const CommonOptions&, const std::string& folder_given) {
+  const std::string folder = absolute_path(folder_given);
+  ClusterConfig cluster;
+  if (!load_config(folder + "/cluster.toml", nullptr, &cluster)) return kUsage;
+  int result = kDone;
+  std::vector<std::string> clients;
+  for (const NodeConfig& node : cluster.nodes) {
+    if (node.has(Role::client) && node.targets.empty()) clients.push_back(node.name);
+  }
+  for (int number = 0; number < 1000; ++number) {
+    const std::string name = "client" + std::to_string(number);
+    if (std::find(clients.begin(), clients.end(), name) == clients.end() && ::access(pid_path(folder, name).c_str(), F_OK) == 0) {
+      clients.push_back(name);
+    }
+  }
+  for (const std::string& name : clients) {
+    const auto process = living_process(pid_path(folder, name));
+    if (!process) continue;
+    std::string why;
+    if (!process->detail.empty() && mount_state(process->detail) == MountState::alive && !unmount(process->detail, false, &why)) {
+      std::fprintf(stderr, "%s\n", why.c_str());
+      return kFailed;  // somebody works there: the servers stay
+    }
+    // The client writes what is dirty and ends by itself.
+    const std::uint64_t until = clock_ms() + kStopMs;
+    while (living_process(pid_path(folder, name)) && clock_ms() < until) pause_ms(10);
+    if (end_process(pid_path(folder, name), kStopMs)) std::fprintf(stderr, "%s had to be stopped by a signal\n", name.c_str());
+  }
+  const std::string own_mount = folder + "/mnt";
+  std::string why;
+  if (mount_state(own_mount) == MountState::stale && !unmount(own_mount, true, &why)) std::fprintf(stderr, "%s\n", why.c_str());
+  // Metadata first: it still destroys objects as long as the object servers are there.
+  for (const Role role : {Role::mds, Role::oss}) {
+    for (const NodeConfig& node : cluster.nodes) {
+      if (!node.has(role)) continue;
+      if (end_process(pid_path(folder, node.name), kStopMs)) std::printf("%s stopped\n", node.name.c_str());
+      if (living_process(pid_path(folder, node.name))) {
+        std::fprintf(stderr, "%s does not end\n", node.name.c_str());
+        result = kFailed;
+      }
+    }
+  }
+  return result;
+}
+
+}  // namespace rideau::tools
