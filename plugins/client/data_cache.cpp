@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// See data_cache.hpp.
+#include "plugins/client/data_cache.hpp"
+
+#include "framework/base/assert.hpp"
+
+#include <bit>
+#include <cstring>
+
+namespace rideau::client {
+
+namespace {
+constexpr std::size_t kSpareBuffersMax = 512;
+}
+
+Buffer::Buffer(std::shared_ptr<BufferPool> pool, std::uint32_t capacity) : pool_(std::move(pool)), capacity_(capacity) {
+  if (capacity == kBlockBytes && !pool_->spare.empty()) {
+    bytes_ = std::move(pool_->spare.back());
+    pool_->spare.pop_back();
+  } else {
+    bytes_.reset(new std::uint8_t[capacity]);
+  }
+  pool_->bytes += capacity_;
+}
+
+Buffer::~Buffer() {
+  pool_->bytes -= capacity_;
+  if (capacity_ == kBlockBytes && pool_->spare.size() < kSpareBuffersMax) pool_->spare.push_back(std::move(bytes_));
+}
+
+std::shared_ptr<Buffer> DataCache::make_buffer(std::uint32_t bytes_min) {
+  RIDEAU_ASSERT(bytes_min <= kBlockBytes);
+  return std::make_shared<Buffer>(pool_, std::bit_ceil(std::max(bytes_min, kBufferBytesMin)));
+}
+
+void DataCache::make_room() {
+  while (pool_->bytes > bytes_max_ && !unused_.empty()) {
+    const auto [map, index] = unused_.back();
+    unused_.pop_back();
+    map->blocks_.erase(index);
+    if (map->blocks_.empty()) on_empty_(map->owner_);
+  }
+}
+
+BlockMap::~BlockMap() {
+  for (auto& [index, block] : blocks_) unlist(block);
+}
+
+Block* BlockMap::find(std::uint64_t index) noexcept {
+  const auto found = blocks_.find(index);
+  return found == blocks_.end() ? nullptr : &found->second;
+}
+
+void BlockMap::unlist(Block& block) noexcept {
+  if (block.listed) cache_.unused_.erase(block.place);
+  block.listed = false;
+}
+
+void BlockMap::settle(std::uint64_t index) {
+  const auto found = blocks_.find(index);
+  if (found == blocks_.end()) return;
+  Block& block = found->second;
+  unlist(block);
+  if (!block.evictable()) return;
+  if (block.valid.empty()) {
+    blocks_.erase(found);
+    return;
+  }
+  cache_.unused_.emplace_front(this, index);
+  block.place = cache_.unused_.begin();
+  block.listed = true;
+}
+
+void BlockMap::pin(std::uint64_t index) {
+  Block& block = blocks_[index];
+  ++block.pins;
+  unlist(block);
+}
+
+void BlockMap::unpin(std::uint64_t index) {
+  Block* block = find(index);
+  RIDEAU_ASSERT(block != nullptr && block->pins > 0);
+  --block->pins;
+  settle(index);
+}
+
+std::uint8_t* BlockMap::writable(Block& block, std::uint32_t end) {
+  if (block.buffer != nullptr && block.buffer.use_count() == 1 && block.buffer->capacity() >= end) {
+    return block.buffer->data();
+  }
+  const std::uint32_t used = block.valid.empty() ? 0 : block.valid.list().back().end;
+  std::shared_ptr<Buffer> fresh = cache_.make_buffer(std::max(end, used));
+  for (const ByteRange& range : block.valid.list()) {
+    std::memcpy(fresh->data() + range.begin, block.buffer->data() + range.begin, range.end - range.begin);
+  }
+  block.buffer = std::move(fresh);
+  return block.buffer->data();
+}
+
+void BlockMap::drop_clean() {
+  each_from(0, [this](std::uint64_t index, Block& block) {
+    block.valid = block.dirty;
+    for (const ByteRange& range : block.sending.list()) block.valid.add(range.begin, range.end);
+    settle(index);
+  });
+}
+
+}  // namespace rideau::client

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// The cache of file data: blocks of 64 KiB with the exact ranges that are valid, dirty and on their way to a target. One
+// BlockMap a file, one DataCache for all of them: it counts memory and evicts what was not used for longest.
+#pragma once
+
+#include "plugins/client/data_ranges.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <vector>
+
+namespace rideau::client {
+
+constexpr std::uint32_t kBlockBytes = 64 * 1024;      // divides every stripe size: a block lies in one object
+constexpr std::uint32_t kBufferBytesMin = 4 * 1024;
+
+// Memory of blocks, counted; buffers of full size are kept for reuse. Outlives the cache through the buffers in flight.
+struct BufferPool {
+  std::uint64_t bytes = 0;
+  std::vector<std::unique_ptr<std::uint8_t[]>> spare;
+};
+
+// Shared by a block and the requests that are sending it: who writes into a shared one copies it first.
+class Buffer {
+ public:
+  Buffer(std::shared_ptr<BufferPool> pool, std::uint32_t capacity);
+  ~Buffer();
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+  std::uint8_t* data() const noexcept { return bytes_.get(); }
+  std::uint32_t capacity() const noexcept { return capacity_; }
+
+ private:
+  std::shared_ptr<BufferPool> pool_;
+  std::uint32_t capacity_;
+  std::unique_ptr<std::uint8_t[]> bytes_;
+};
+
+class BlockMap;
+
+struct Block {
+  std::shared_ptr<Buffer> buffer;      // as long as the last valid byte needs
+  ByteRanges valid;                    // includes dirty and sending
+  ByteRanges dirty;                    // must still be sent
+  ByteRanges sending;                  // as it was when its request was made
+  std::uint64_t dirty_stamp = 0;       // of the oldest dirty byte (FileData counts)
+  std::uint64_t sending_stamp = 0;
+  std::uint32_t pins = 0;              // must not be evicted
+  bool listed = false;
+  std::list<std::pair<BlockMap*, std::uint64_t>>::iterator place{};
+
+  bool evictable() const noexcept { return pins == 0 && dirty.empty() && sending.empty(); }
+};
+
+class DataCache {
+ public:
+  // `on_empty` is told the owner of a map whose last block was evicted.
+  DataCache(std::uint64_t bytes_max, std::function<void(std::uint64_t)> on_empty)
+      : bytes_max_(bytes_max), pool_(std::make_shared<BufferPool>()), on_empty_(std::move(on_empty)) {}
+
+  std::shared_ptr<Buffer> make_buffer(std::uint32_t bytes_min);
+  void make_room();
+  // More than its size is in use, and nothing can be evicted.
+  bool stuck() const noexcept { return pool_->bytes > bytes_max_ && unused_.empty(); }
+  std::uint64_t bytes() const noexcept { return pool_->bytes; }
+  std::uint64_t bytes_max() const noexcept { return bytes_max_; }
+
+ private:
+  friend class BlockMap;
+  std::uint64_t bytes_max_;
+  std::shared_ptr<BufferPool> pool_;
+  std::function<void(std::uint64_t)> on_empty_;
+  std::list<std::pair<BlockMap*, std::uint64_t>> unused_;   // blocks that can be evicted, used last at the front
+};
+
+class BlockMap {
+ public:
+  BlockMap(DataCache& cache, std::uint64_t owner) : cache_(cache), owner_(owner) {}
+  ~BlockMap();
+  BlockMap(const BlockMap&) = delete;
+  BlockMap& operator=(const BlockMap&) = delete;
+
+  bool empty() const noexcept { return blocks_.empty(); }
+  Block* find(std::uint64_t index) noexcept;
+  // Makes the block when needed. The caller changes it and then calls settle().
+  Block& get(std::uint64_t index) { return blocks_[index]; }
+  // After a change of a block: it becomes evictable, or is no longer, or goes when nothing is left in it.
+  void settle(std::uint64_t index);
+  void pin(std::uint64_t index);
+  void unpin(std::uint64_t index);
+  // Memory for bytes up to `end` that nobody else reads.
+  std::uint8_t* writable(Block& block, std::uint32_t end);
+  // Forgets what is neither dirty nor being sent.
+  void drop_clean();
+  // Every block from an index on; the visit may let its own block go.
+  template <class Visit>
+  void each_from(std::uint64_t first, Visit visit) {
+    for (auto at = blocks_.lower_bound(first); at != blocks_.end();) {
+      const std::uint64_t index = at->first;
+      Block& block = at->second;
+      ++at;
+      visit(index, block);
+    }
+  }
+
+ private:
+  friend class DataCache;
+  void unlist(Block& block) noexcept;
+  DataCache& cache_;
+  std::uint64_t owner_;
+  std::map<std::uint64_t, Block> blocks_;
+};
+
+}  // namespace rideau::client

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files of one client share; see data_plane_impl.hpp.
+#include "plugins/client/data_plane_impl.hpp"
+#include "plugins/client/file_data_impl.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+namespace rideau::client {
+
+namespace {
+constexpr std::size_t kFilesAtOnce = 64;                    // whose write-back is started in one go
+constexpr std::uint64_t kAgeRetryNs = 100 * kMillisecond;   // for old bytes that a busy target could not take
+}
+
+DataPlane::Impl::Impl(Runtime& runtime_in, TaskGroup& tasks_in, DataOptions options_in)
+    : runtime(runtime_in),
+      tasks(tasks_in),
+      options(options_in),
+      background_bytes(std::min(kBackgroundBytes, options_in.dirty_bytes_max / 4)),
+      cache(options_in.cache_bytes,
+            [this](std::uint64_t inode) { candidates.insert(inode); }),
+      progress(runtime_in),
+      age_alarm(runtime_in, [this] { ring(); }) {}
+
+DataTarget* DataPlane::Impl::target(fs::TargetId id) noexcept {
+  const auto found = targets.find(id);
+  return found == targets.end() ? nullptr : &found->second;
+}
+
+std::uint64_t DataPlane::Impl::next_version(const DataTarget& target) noexcept {
+  const std::int64_t clock = runtime.wall_ns() + target.channel->time_offset_ns();
+  last_version = std::max(last_version + 1, static_cast<std::uint64_t>(std::max<std::int64_t>(clock, 0)));
+  return last_version;
+}
+
+void DataPlane::Impl::became_dirty(FileData::Impl& file) {
+  file.dirty_since_ns = runtime.now_ns();
+  dirty_files.emplace(file.dirty_since_ns, file.inode);
+  if (!age_alarm.pending()) set_alarm();
+}
+
+void DataPlane::Impl::all_sent(FileData::Impl& file) {
+  dirty_files.erase({file.dirty_since_ns, file.inode});
+  if (dirty_files.empty()) age_alarm.clear();
+}
+
+void DataPlane::Impl::set_alarm() {
+  if (dirty_files.empty()) return;
+  const std::uint64_t due = dirty_files.begin()->first + options.dirty_age_ms * kMillisecond;
+  const std::uint64_t now = runtime.now_ns();
+  age_alarm.set(due > now ? due - now : kAgeRetryNs);
+}
+
+void DataPlane::Impl::ring() {
+  const std::uint64_t age_ns = options.dirty_age_ms * kMillisecond;
+  const std::uint64_t now = runtime.now_ns();
+  std::vector<fs::InodeId> old_files;
+  for (const auto& [since, inode] : dirty_files) {
+    if (since + age_ns > now) break;
+    old_files.push_back(inode);
+  }
+  for (const fs::InodeId inode : old_files) {
+    if (saturated()) break;
+    FileData::Impl& file = files.at(inode).data->impl();
+    if (!file.gate.try_enter()) continue;
+    file.start_sends(Send::all, kAnyStamp);
+    file.leave();
+  }
+  set_alarm();
+}
+
+bool DataPlane::Impl::saturated() const noexcept {
+  return std::all_of(targets.begin(), targets.end(),
+                     [](const auto& entry) { return entry.second.sends >= kSendsPerTarget; });
+}
+
+void DataPlane::Impl::write_back_oldest() {
+  std::vector<fs::InodeId> oldest;
+  for (auto at = dirty_files.begin(); at != dirty_files.end() && oldest.size() < kFilesAtOnce; ++at) {
+    oldest.push_back(at->second);
+  }
+  for (const fs::InodeId inode : oldest) {
+    if (saturated()) break;
+    FileData::Impl& file = files.at(inode).data->impl();
+    if (!file.gate.try_enter()) continue;
+    file.start_sends(Send::all, kAnyStamp);
+    file.leave();
+  }
+}
+
+void DataPlane::Impl::kick(FileData::Impl& file) {
+  progress.wake_all();
+  if (over_background() && file.gate.try_enter()) {
+    file.start_sends(Send::full, kAnyStamp);
+    file.leave();
+  }
+  if (dirty_total > options.dirty_bytes_max / 2) write_back_oldest();
+}
+
+void DataPlane::Impl::released(fs::InodeId inode) {
+  candidates.insert(inode);
+  sweep();
+}
+
+void DataPlane::Impl::sweep() {
+  for (const fs::InodeId inode : std::exchange(candidates, {})) {
+    const auto found = files.find(inode);
+    if (found == files.end() || !found->second.users.expired() || !found->second.data->impl().idle()) continue;
+    files.erase(found);
+  }
+}
+
+DataPlane::DataPlane(Runtime& runtime, TaskGroup& tasks, DataOptions options)
+    : impl_(std::make_shared<Impl>(runtime, tasks, options)) {}
+DataPlane::~DataPlane() = default;
+
+void DataPlane::add_target(fs::TargetId target, rpc::ClientSession& session) {
+  DataTarget& added = impl_->targets[target];
+  added.own = std::make_unique<SessionChannel>(session);
+  added.channel = added.own.get();
+}
+void DataPlane::add_target(fs::TargetId target, ObjectChannel& channel) { impl_->targets[target].channel = &channel; }
+
+std::shared_ptr<FileData> DataPlane::file(fs::InodeId inode, const fs::Layout& layout) {
+  impl_->sweep();
+  Impl::Entry& entry = impl_->files[inode];
+  if (entry.data == nullptr) entry.data = std::make_unique<FileData>(*impl_, inode, layout);
+  std::shared_ptr<FileData> user = entry.users.lock();
+  if (user == nullptr) {
+    const std::weak_ptr<Impl> plane = impl_;
+    user = std::shared_ptr<FileData>(entry.data.get(), [plane, inode](FileData*) {
+      if (const std::shared_ptr<Impl> alive = plane.lock()) alive->released(inode);
+    });
+    entry.users = user;
+  }
+  return user;
+}
+
+std::shared_ptr<FileData> DataPlane::find(fs::InodeId inode) {
+  impl_->sweep();
+  const auto found = impl_->files.find(inode);
+  if (found == impl_->files.end()) return nullptr;
+  const fs::Layout layout = found->second.data->impl().striping.layout();
+  return file(inode, layout);
+}
+
+Task<Status> DataPlane::flush_all() {
+  struct Waiting {
+    fs::InodeId inode;
+    std::uint64_t stamp;
+    std::uint64_t failures;
+  };
+  Impl& plane = *impl_;
+  std::vector<Waiting> waiting;
+  for (const auto& [inode, entry] : plane.files) {
+    FileData::Impl& file = entry.data->impl();
+    if (file.dirty()) waiting.push_back({inode, file.stamp++, file.failures});
+  }
+  Status result{};
+  while (!waiting.empty()) {
+    std::vector<Waiting> left;
+    for (const Waiting& one : waiting) {
+      const auto found = plane.files.find(one.inode);
+      if (found == plane.files.end()) continue;
+      FileData::Impl& file = found->second.data->impl();
+      if (file.gate.try_enter()) {
+        file.start_sends(Impl::Send::all, one.stamp);
+        file.leave();
+      }
+      if (file.has_older(one.stamp)) {
+        left.push_back(one);
+      } else if (file.failures != one.failures) {
+        result = file.last_failure;
+      }
+    }
+    waiting = std::move(left);
+    if (!waiting.empty()) co_await plane.progress.wait();
+  }
+  co_return result;
+}
+
+void DataPlane::drop_all() {
+  for (const auto& [inode, entry] : impl_->files) {
+    entry.data->impl().drop();
+    impl_->candidates.insert(inode);
+  }
+  impl_->sweep();
+}
+
+void DataPlane::on_new_epoch(fs::TargetId id) {
+  DataTarget* target = impl_->target(id);
+  if (target == nullptr) return;
+  ++target->epoch;
+  target->grant = 0;
+  target->held = 0;
+  target->asked = 0;
+  target->returned = 0;
+  for (const auto& [inode, entry] : impl_->files) entry.data->impl().lose_target(id);
+  impl_->progress.wake_all();
+}
+
+std::uint64_t DataPlane::dirty_bytes() const noexcept { return impl_->dirty_total; }
+
+}  // namespace rideau::client

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// The inside of DataPlane: targets with their grants, the cache, the order in which dirty files are written back.
+#pragma once
+
+#include "framework/runtime/sync.hpp"
+#include "framework/runtime/task_group.hpp"
+#include "plugins/client/data_cache.hpp"
+#include "plugins/client/file_data.hpp"
+#include "plugins/client/object_client.hpp"
+
+#include <map>
+#include <memory>
+#include <set>
+#include <utility>
+
+namespace rideau::client {
+
+constexpr std::uint64_t kSendBytes = 1 << 20;          // of one request, where so much is contiguous
+constexpr std::uint32_t kSendsPerTarget = 8;           // writes in flight
+constexpr std::uint64_t kAnyStamp = ~0ull;             // bytes that became dirty at any time
+constexpr std::uint64_t kBackgroundBytes = 8 << 20;    // dirty bytes from which full requests go out by themselves
+
+struct DataTarget {
+  std::unique_ptr<ObjectChannel> own;
+  ObjectChannel* channel = nullptr;
+  std::uint64_t epoch = 0;             // counts losses of the session: grants of before mean nothing
+  std::uint64_t grant = 0;             // bytes that may still become dirty
+  std::uint64_t held = 0;              // dirty bytes and bytes on their way, on a grant
+  std::uint64_t asked = 0;             // grants that requests in flight asked for
+  std::uint64_t returned = 0;          // grant given up, to be told with the next write
+  std::uint32_t sends = 0;
+
+  std::uint64_t grant_to_ask(std::uint64_t wanted_in_all) const noexcept {
+    const std::uint64_t have = grant + held + asked;
+    return have < wanted_in_all ? wanted_in_all - have : 0;
+  }
+};
+
+// Several tasks at once, and the wait for all of them. They run in the plane's group; what they refer to stands in the
+// frame that joins.
+class Gather {
+ public:
+  Gather(Runtime& runtime, TaskGroup& tasks) : tasks_(tasks), state_(std::make_shared<State>(runtime)) {}
+  void spawn(Task<> task) {
+    ++state_->running;
+    tasks_.spawn(run(state_, std::move(task)));
+  }
+  Task<> join() {
+    while (state_->running > 0) co_await state_->idle.wait();
+  }
+
+ private:
+  struct State {
+    explicit State(Runtime& runtime) : idle(runtime) {}
+    std::size_t running = 0;
+    WaitQueue idle;
+  };
+  static Task<> run(std::shared_ptr<State> state, Task<> task) {
+    co_await std::move(task);
+    if (--state->running == 0) state->idle.wake_all();
+  }
+  TaskGroup& tasks_;
+  std::shared_ptr<State> state_;
+};
+
+struct DataPlane::Impl {
+  Impl(Runtime& runtime, TaskGroup& tasks, DataOptions options);
+
+  // Which dirty bytes to send: full requests alone, or everything.
+  enum class Send { full, all };
+
+  DataTarget* target(fs::TargetId id) noexcept;
+  // Clock of the target and growing: versions of truncates.
+  std::uint64_t next_version(const DataTarget& target) noexcept;
+  void saw_version(std::uint64_t version) noexcept { last_version = std::max(last_version, version); }
+
+  void became_dirty(FileData::Impl& file);
+  void all_sent(FileData::Impl& file);
+  // Starts writing back the oldest files, as far as the targets take requests.
+  void write_back_oldest();
+  bool saturated() const noexcept;   // no target takes another request now
+  // After a request ended or a gate opened.
+  void kick(FileData::Impl& file);
+  bool over_background() const noexcept { return dirty_total >= background_bytes; }
+
+  void released(fs::InodeId inode);
+  // Lets files go that nobody refers to and that have nothing cached.
+  void sweep();
+
+  Runtime& runtime;
+  TaskGroup& tasks;
+  DataOptions options;
+  std::uint64_t background_bytes;
+  DataCache cache;
+  std::map<fs::TargetId, DataTarget> targets;
+  struct Entry {
+    std::unique_ptr<FileData> data;
+    std::weak_ptr<FileData> users;
+  };
+  std::map<fs::InodeId, Entry> files;
+  std::set<fs::InodeId> candidates;                              // for sweep()
+  std::set<std::pair<std::uint64_t, fs::InodeId>> dirty_files;   // with bytes not sent yet, by the time of the first
+  std::uint64_t dirty_total = 0;                                 // bytes, those on their way included
+  std::uint64_t last_version = 0;
+  WaitQueue progress;                                            // woken when a request to write ended
+  Alarm age_alarm;
+
+ private:
+  void ring();
+  void set_alarm();
+};
+
+}  // namespace rideau::client

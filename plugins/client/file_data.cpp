@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+// The calls of FileData: each passes the gate, does its work, leaves.
+#include "plugins/client/file_data_impl.hpp"
+
+#include "framework/base/limits.hpp"
+#include "plugins/fs/object_parts.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+namespace rideau::client {
+
+FileData::Impl::Impl(DataPlane::Impl& plane_in, fs::InodeId inode_in, fs::Layout layout)
+    : plane(plane_in),
+      inode(inode_in),
+      striping(std::move(layout)),
+      blocks(plane_in.cache, inode_in),
+      gate(plane_in.runtime),
+      stripes(striping.stripe_count()) {}
+
+void FileData::Impl::leave() {
+  gate.leave();
+  if (idle()) plane.candidates.insert(inode);
+}
+
+void FileData::Impl::keep_error(Status status) noexcept {
+  ++failures;
+  last_failure = status;
+  if (error.ok()) error = status;
+}
+
+void FileData::Impl::wrote(std::uint32_t stripe, std::uint64_t bytes_used) {
+  stripes[stripe].bytes_used = bytes_used;
+  ++stripes[stripe].changes;
+}
+
+void FileData::Impl::undirty(std::uint64_t index, Block& block, std::uint32_t begin, std::uint32_t end) {
+  const std::uint64_t bytes = block.dirty.count(begin, end);
+  if (bytes == 0) return;
+  block.dirty.remove(begin, end);
+  if (block.dirty.empty()) dirty_blocks.erase(index);
+  DataTarget* target = target_at(index * kBlockBytes);
+  const std::uint64_t freed = std::min(bytes, target->held);   // less after the target lost our session
+  target->held -= freed;
+  target->grant += freed;
+  dirty_bytes -= bytes;
+  plane.dirty_total -= bytes;
+  if (dirty_bytes == 0) plane.all_sent(*this);
+}
+
+void FileData::Impl::drop() {
+  ++generation;
+  ahead_end = 0;
+  blocks.drop_clean();
+}
+
+void FileData::Impl::discard() {
+  blocks.each_from(0, [this](std::uint64_t index, Block& block) { undirty(index, block, 0, kBlockBytes); });
+  drop();
+  plane.progress.wake_all();
+}
+
+// Dirty bytes and acknowledged bytes that were not made durable may be gone with the target's memory.
+void FileData::Impl::lose_target(fs::TargetId id) {
+  bool lost = false;
+  for (std::uint32_t stripe = 0; stripe < stripes.size(); ++stripe) {
+    if (striping.target(stripe) != id) continue;
+    if (stripes[stripe].changes != stripes[stripe].durable) lost = true;
+    stripes[stripe].durable = stripes[stripe].changes;
+  }
+  const std::set<std::uint64_t> indexes = dirty_blocks;
+  for (const std::uint64_t index : indexes) {
+    if (striping.target(striping.stripe_at(index * kBlockBytes)) != id) continue;
+    Block& block = *blocks.find(index);
+    const std::vector<ByteRange> gone = block.dirty.list();
+    undirty(index, block, 0, kBlockBytes);
+    for (const ByteRange& range : gone) {
+      for (const ByteRange& piece : block.sending.gaps(range.begin, range.end)) block.valid.remove(piece.begin, piece.end);
+    }
+    blocks.settle(index);
+    lost = true;
+  }
+  if (lost) keep_error(posix_error(EIO, "the object target restarted"));
+}
+
+FileData::FileData(DataPlane::Impl& plane, fs::InodeId inode, fs::Layout layout)
+    : impl_(std::make_unique<Impl>(plane, inode, std::move(layout))) {}
+FileData::~FileData() = default;
+
+Task<Result<std::uint64_t>> FileData::read(std::uint64_t offset, const IoVec* room, std::uint32_t parts,
+                                           std::uint64_t file_size) {
+  const std::uint64_t wanted = fs::parts_bytes(room, parts);
+  if (offset >= file_size || wanted == 0) co_return std::uint64_t{0};
+  if (!impl_->striping.valid()) co_return kNoTarget;
+  const std::uint64_t size = std::min(wanted, file_size - offset);
+  co_await impl_->gate.enter();
+  Result<std::uint64_t> done = co_await impl_->read(offset, room, parts, size, file_size);
+  impl_->leave();
+  co_return done;
+}
+
+Task<Result<std::uint64_t>> FileData::write(std::uint64_t offset, const IoVec* data, std::uint32_t parts) {
+  const std::uint64_t size = fs::parts_bytes(data, parts);
+  if (offset > limits::kFileBytesMax || size > limits::kFileBytesMax - offset) co_return posix_error(EFBIG, "write");
+  if (size == 0) co_return std::uint64_t{0};
+  if (!impl_->striping.valid()) co_return kNoTarget;
+  co_await impl_->gate.enter();
+  Result<std::uint64_t> done = co_await impl_->write(offset, data, parts, size);
+  impl_->leave();
+  co_return done;
+}
+
+Task<Status> FileData::truncate(std::uint64_t old_size, std::uint64_t size) {
+  if (!impl_->striping.valid()) co_return kNoTarget;
+  co_await impl_->gate.close();
+  const Status done = co_await impl_->truncate(old_size, size);
+  impl_->gate.reopen();
+  if (impl_->idle()) impl_->plane.candidates.insert(impl_->inode);
+  impl_->plane.kick(*impl_);
+  co_return done;
+}
+
+Task<Status> FileData::flush() {
+  co_await impl_->gate.enter();
+  const Status done = co_await impl_->flush();
+  impl_->leave();
+  co_return done;
+}
+
+Task<Status> FileData::sync() {
+  if (!impl_->striping.valid()) co_return kNoTarget;
+  co_await impl_->gate.enter();
+  const Status flushed = co_await impl_->flush();
+  const Status synced = co_await impl_->sync();
+  impl_->leave();
+  co_return flushed.ok() ? synced : flushed;
+}
+
+Task<Result<FileData::ObjectsStat>> FileData::stat_objects() {
+  if (!impl_->striping.valid()) co_return kNoTarget;
+  co_await impl_->gate.enter();
+  Result<ObjectsStat> done = co_await impl_->stat_objects();
+  impl_->leave();
+  co_return done;
+}
+
+void FileData::drop() { impl_->drop(); }
+void FileData::discard() { impl_->discard(); }
+bool FileData::dirty() const noexcept { return impl_->dirty(); }
+Status FileData::take_error() noexcept { return std::exchange(impl_->error, kOk); }
+
+std::uint64_t FileData::blocks_hint() const noexcept {
+  std::uint64_t bytes = 0;
+  for (const Impl::StripeState& stripe : impl_->stripes) bytes += stripe.bytes_used;
+  return (bytes + 511) / 512;
+}
+
+}  // namespace rideau::client

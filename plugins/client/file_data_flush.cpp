@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+// Writing back: contiguous dirty bytes go out in requests of up to 1 MiB, several at once. What is on its way stays
+// readable; a block that is written meanwhile gets a buffer of its own (BlockMap::writable) and waits for its turn.
+#include "plugins/client/file_data_impl.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+namespace rideau::client {
+
+// Contiguous dirty bytes in [begin, end), cut at multiples of kSendBytes. Blocks on their way are left out: two requests
+// with the same bytes could overtake each other.
+std::vector<FileData::Impl::Range> FileData::Impl::runs(std::uint64_t stamp_max, std::uint64_t begin,
+                                                        std::uint64_t end) {
+  std::vector<Range> found;
+  for (auto at = dirty_blocks.lower_bound(begin / kBlockBytes); at != dirty_blocks.end(); ++at) {
+    const std::uint64_t base = *at * kBlockBytes;
+    if (base >= end) break;
+    const Block& block = *blocks.find(*at);
+    if (!block.sending.empty() || block.dirty_stamp > stamp_max) continue;
+    for (const ByteRange& range : block.dirty.list()) {
+      const Range run{base + range.begin, base + range.end};
+      if (!found.empty() && found.back().end == run.begin && run.begin % kSendBytes != 0) {
+        found.back().end = run.end;
+      } else {
+        found.push_back(run);
+      }
+    }
+  }
+  return found;
+}
+
+bool FileData::Impl::start_sends(DataPlane::Impl::Send which, std::uint64_t stamp_max, std::uint64_t begin,
+                                 std::uint64_t end) {
+  if (dirty_blocks.empty()) return true;
+  const std::uint64_t full = std::min<std::uint64_t>(kSendBytes, striping.layout().stripe_size);
+  bool all = true;
+  for (const Range& run : runs(stamp_max, begin, end)) {
+    for (std::uint64_t at = run.begin; at < run.end;) {
+      const Segment segment = striping.segment_at(at, run.end - at);
+      at += segment.size;
+      const bool is_full = segment.file_offset % full == 0 && segment.size % full == 0;
+      if (which == DataPlane::Impl::Send::full && !is_full) continue;
+      if (target_of(segment.stripe)->sends >= kSendsPerTarget) {
+        all = false;
+        continue;
+      }
+      start_send(segment);
+    }
+  }
+  return all;
+}
+
+void FileData::Impl::start_send(const Segment& segment) {
+  std::vector<IoVec> parts;
+  std::vector<std::shared_ptr<Buffer>> buffers;
+  for (std::uint64_t at = segment.file_offset; at < segment.file_offset + segment.size;) {
+    const std::uint64_t index = at / kBlockBytes;
+    const auto from = static_cast<std::uint32_t>(at % kBlockBytes);
+    const auto to = static_cast<std::uint32_t>(
+        std::min<std::uint64_t>(kBlockBytes, segment.file_offset + segment.size - index * kBlockBytes));
+    Block& block = *blocks.find(index);
+    parts.push_back({block.buffer->data() + from, to - from});
+    buffers.push_back(block.buffer);
+    block.sending_stamp = block.sending.empty() ? block.dirty_stamp : std::min(block.sending_stamp, block.dirty_stamp);
+    block.sending.add(from, to);
+    block.dirty.remove(from, to);
+    if (block.dirty.empty()) dirty_blocks.erase(index);
+    sending_blocks.insert(index);
+    at = index * kBlockBytes + to;
+  }
+  dirty_bytes -= segment.size;
+  sending_bytes += segment.size;
+  if (dirty_bytes == 0) plane.all_sent(*this);
+  ++target_of(segment.stripe)->sends;
+  gate.enter_inside();
+  plane.tasks.spawn(send(segment, target_of(segment.stripe)->epoch, std::move(parts), std::move(buffers)));
+}
+
+Task<> FileData::Impl::send(Segment segment, std::uint64_t epoch, std::vector<IoVec> parts,
+                            std::vector<std::shared_ptr<Buffer>> buffers) {
+  // A call that ends at once must not start others while its starter still walks over what is dirty.
+  co_await yield_now(plane.runtime);
+  DataTarget* target = target_of(segment.stripe);
+  Result<fs::ObjectWriteReply> done = posix_error(EIO, "the object target restarted");
+  if (target->epoch == epoch) {
+    const std::uint64_t wanted = target->grant_to_ask(plane.options.dirty_bytes_max);
+    const fs::ObjectWriteRequest request{object(segment.stripe), segment.object_offset, wanted,
+                                         segment.size + std::exchange(target->returned, 0)};
+    target->asked += wanted;
+    done = co_await target->channel->write(request, parts.data(), static_cast<std::uint32_t>(parts.size()));
+    if (target->epoch == epoch) {
+      target->asked -= wanted;
+      target->held -= segment.size;
+      if (done.ok()) target->grant += done->grant;
+      // A full target: later writes go straight to it, so that they are told.
+      if (done.status().code == Code::no_space) target->returned += std::exchange(target->grant, 0);
+    }
+  }
+  buffers.clear();
+  --target->sends;
+  if (done.ok()) wrote(segment.stripe, done->bytes_used);
+  sent(segment, done.status());
+  leave();
+  plane.kick(*this);
+}
+
+void FileData::Impl::sent(const Segment& segment, Status status) {
+  for (std::uint64_t at = segment.file_offset; at < segment.file_offset + segment.size;) {
+    const std::uint64_t index = at / kBlockBytes;
+    const auto from = static_cast<std::uint32_t>(at % kBlockBytes);
+    const auto to = static_cast<std::uint32_t>(
+        std::min<std::uint64_t>(kBlockBytes, segment.file_offset + segment.size - index * kBlockBytes));
+    Block& block = *blocks.find(index);
+    block.sending.remove(from, to);
+    if (block.sending.empty()) sending_blocks.erase(index);
+    if (!status.ok()) {
+      for (const ByteRange& gone : block.dirty.gaps(from, to)) block.valid.remove(gone.begin, gone.end);
+    }
+    blocks.settle(index);
+    at = index * kBlockBytes + to;
+  }
+  sending_bytes -= segment.size;
+  plane.dirty_total -= segment.size;
+  plane.cache.make_room();
+  if (!status.ok()) keep_error(status);
+}
+
+bool FileData::Impl::has_older(std::uint64_t stamp_max) {
+  const auto older = [&](std::uint64_t index) {
+    const Block& block = *blocks.find(index);
+    return (!block.dirty.empty() && block.dirty_stamp <= stamp_max) ||
+           (!block.sending.empty() && block.sending_stamp <= stamp_max);
+  };
+  return std::any_of(dirty_blocks.begin(), dirty_blocks.end(), older) ||
+         std::any_of(sending_blocks.begin(), sending_blocks.end(), older);
+}
+
+Task<Status> FileData::Impl::flush() {
+  const std::uint64_t now = stamp++;
+  const std::uint64_t failures_before = failures;
+  for (;;) {
+    start_sends(DataPlane::Impl::Send::all, now);
+    if (!has_older(now)) break;
+    co_await plane.progress.wait();
+  }
+  co_return failures == failures_before ? kOk : last_failure;
+}
+
+}  // namespace rideau::client

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// The inside of FileData: file_data.cpp (calls and the gate), _read, _write, _flush (write-back), _objects (truncate, stat,
+// sync).
+#pragma once
+
+#include "plugins/client/data_gate.hpp"
+#include "plugins/client/data_plane_impl.hpp"
+#include "plugins/client/data_striping.hpp"
+
+#include <cerrno>
+#include <list>
+#include <memory>
+#include <set>
+#include <vector>
+
+namespace rideau::client {
+
+struct FileData::Impl {
+  Impl(DataPlane::Impl& plane_in, fs::InodeId inode_in, fs::Layout layout);
+
+  struct Range {
+    std::uint64_t begin = 0;
+    std::uint64_t end = 0;
+    bool overlaps(std::uint64_t other_begin, std::uint64_t other_end) const noexcept {
+      return begin < other_end && other_begin < end;
+    }
+  };
+
+  // Reading.
+  struct Fetch {
+    explicit Fetch(Runtime& runtime) : done(runtime) {}
+    Range range{};
+    std::uint64_t generation = 0;
+    Status status{};
+    Event done;
+  };
+  Task<Result<std::uint64_t>> read(std::uint64_t offset, const IoVec* room, std::uint32_t parts, std::uint64_t size,
+                                   std::uint64_t file_size);
+  Task<Status> make_valid(std::uint64_t begin, std::uint64_t end, std::uint64_t file_size);
+  std::vector<Range> missing(std::uint64_t begin, std::uint64_t end);
+  // Starts requests for what of a range is neither valid nor on its way.
+  void start_fetches(std::uint64_t begin, std::uint64_t end, std::uint64_t file_size,
+                     std::vector<std::shared_ptr<Fetch>>* started);
+  std::shared_ptr<Fetch> start_fetch(const Segment& segment);
+  Task<> fetch(std::shared_ptr<Fetch> self, Segment segment);
+  void keep_fetched(const Fetch& done, const std::vector<std::shared_ptr<Buffer>>& buffers);
+  void copy_out(std::uint64_t begin, std::uint64_t end, const std::vector<IoVec>& room);
+  void read_ahead(std::uint64_t offset, std::uint64_t end, std::uint64_t file_size);
+
+  // Writing.
+  Task<Result<std::uint64_t>> write(std::uint64_t offset, const IoVec* data, std::uint32_t parts, std::uint64_t size);
+  Task<> wait_for_room(std::uint64_t begin, std::uint64_t end);
+  bool charge(std::uint64_t begin, std::uint64_t end);
+  void copy_in(std::uint64_t begin, std::uint64_t end, const std::vector<IoVec>& data, bool dirty);
+  // value = bytes that are safe from the start of the range.
+  Task<std::uint64_t> write_through(std::uint64_t begin, std::uint64_t end, const std::vector<IoVec>& data,
+                                    Status* failure);
+  Task<> write_segment(Segment segment, std::vector<IoVec> parts, Status* out);
+  Task<> wait_until_clean(std::uint64_t begin, std::uint64_t end);
+  bool writing_through(std::uint64_t begin, std::uint64_t end) const noexcept;
+
+  // Writing back. `stamp`: only bytes that were dirty then. False: something is left that could not be started now.
+  bool start_sends(DataPlane::Impl::Send which, std::uint64_t stamp, std::uint64_t begin = 0,
+                   std::uint64_t end = ~0ull);
+  std::vector<Range> runs(std::uint64_t stamp, std::uint64_t begin, std::uint64_t end);
+  void start_send(const Segment& segment);
+  Task<> send(Segment segment, std::uint64_t epoch, std::vector<IoVec> parts,
+              std::vector<std::shared_ptr<Buffer>> buffers);
+  void sent(const Segment& segment, Status status);
+  bool has_older(std::uint64_t stamp);
+  Task<Status> flush();
+
+  // Objects.
+  Task<Status> truncate(std::uint64_t old_size, std::uint64_t size);
+  Task<> truncate_object(std::uint32_t stripe, std::uint64_t size, Status* out);
+  void cut_cache(std::uint64_t size);
+  Task<Status> sync();
+  Task<> sync_target(fs::TargetId id, std::vector<std::uint32_t> stripes, Status* out);
+  Task<Result<ObjectsStat>> stat_objects();
+  Task<> stat_target(fs::TargetId id, std::vector<std::uint32_t> stripes, ObjectsStat* out, Status* status);
+  std::map<fs::TargetId, std::vector<std::uint32_t>> stripes_by_target() const;
+  void wrote(std::uint32_t stripe, std::uint64_t bytes_used);
+
+  // Bookkeeping.
+  ObjectId object(std::uint32_t stripe) const noexcept {
+    return fs::object_id(inode, striping.layout().generation, stripe);
+  }
+  DataTarget* target_of(std::uint32_t stripe) noexcept { return plane.target(striping.target(stripe)); }
+  DataTarget* target_at(std::uint64_t offset) noexcept { return target_of(striping.stripe_at(offset)); }
+  // Dirty bytes of a block are forgotten, and what they held of the grant is free again.
+  void undirty(std::uint64_t index, Block& block, std::uint32_t begin, std::uint32_t end);
+  void drop();
+  void discard();
+  void lose_target(fs::TargetId id);
+  void keep_error(Status status) noexcept;
+  void leave();
+  bool dirty() const noexcept { return dirty_bytes + sending_bytes > 0; }
+  bool idle() const noexcept { return gate.idle() && blocks.empty() && !dirty(); }
+
+  DataPlane::Impl& plane;
+  fs::InodeId inode;
+  Striping striping;
+  BlockMap blocks;
+  DataGate gate;
+  std::set<std::uint64_t> dirty_blocks;        // indexes
+  std::set<std::uint64_t> sending_blocks;
+  std::uint64_t dirty_bytes = 0;               // not sent
+  std::uint64_t sending_bytes = 0;
+  std::uint64_t stamp = 1;                     // grows with each flush
+  std::uint64_t dirty_since_ns = 0;            // place in plane.dirty_files, while dirty_bytes > 0
+  std::uint64_t generation = 1;                // grows when clean bytes are dropped: late answers are not kept
+  std::list<Range> through;                    // writes past the cache that are in flight
+  std::list<std::shared_ptr<Fetch>> fetches;   // in flight
+  std::uint64_t failures = 0;
+  Status last_failure{};
+  Status error{};                              // for take_error()
+
+  std::uint64_t next_read = 0;                 // where a sequential reader goes on
+  std::uint64_t ahead_window = 0;
+  std::uint64_t ahead_end = 0;
+
+  struct StripeState {
+    std::uint64_t bytes_used = 0;
+    std::uint64_t changes = 0;                 // acknowledged, and how many of them are durable
+    std::uint64_t durable = 0;
+  };
+  std::vector<StripeState> stripes;
+};
+
+constexpr Status kNoTarget{Code::io_error, EIO, "layout names an object target that is not configured"};
+
+}  // namespace rideau::client

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+// What concerns all objects of a file at once: cutting and growing, durability, sizes.
+#include "plugins/client/file_data_impl.hpp"
+
+#include "framework/base/limits.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+namespace rideau::client {
+
+namespace {
+constexpr int kVersionTries = 4;
+}
+
+std::map<fs::TargetId, std::vector<std::uint32_t>> FileData::Impl::stripes_by_target() const {
+  std::map<fs::TargetId, std::vector<std::uint32_t>> found;
+  for (std::uint32_t stripe = 0; stripe < striping.stripe_count(); ++stripe) found[striping.target(stripe)].push_back(stripe);
+  return found;
+}
+
+// Alone behind the gate: nothing is on its way. Growing needs one object alone: what is not there reads as zeros, and the
+// last byte tells the size.
+Task<Status> FileData::Impl::truncate(std::uint64_t old_size, std::uint64_t size) {
+  if (size > limits::kFileBytesMax) co_return posix_error(EFBIG, "truncate");
+  cut_cache(size);
+  std::vector<Status> results(striping.stripe_count());
+  Gather gather(plane.runtime, plane.tasks);
+  for (std::uint32_t stripe = 0; stripe < striping.stripe_count(); ++stripe) {
+    const std::uint64_t before = striping.object_size(stripe, old_size);
+    const std::uint64_t after = striping.object_size(stripe, size);
+    const bool cut = after < before;
+    const bool grow = size > old_size && stripe == striping.stripe_at(size - 1);
+    if (cut || grow) gather.spawn(truncate_object(stripe, after, &results[stripe]));
+  }
+  co_await gather.join();
+  for (const Status& result : results) {
+    if (!result.ok()) co_return result;
+  }
+  co_return kOk;
+}
+
+void FileData::Impl::cut_cache(std::uint64_t size) {
+  ++generation;
+  ahead_end = 0;
+  blocks.each_from(size / kBlockBytes, [&](std::uint64_t index, Block& block) {
+    const std::uint64_t base = index * kBlockBytes;
+    const auto from = static_cast<std::uint32_t>(size > base ? size - base : 0);
+    undirty(index, block, from, kBlockBytes);
+    block.valid.remove(from, kBlockBytes);
+    blocks.settle(index);
+  });
+}
+
+Task<> FileData::Impl::truncate_object(std::uint32_t stripe, std::uint64_t size, Status* out) {
+  DataTarget* target = target_of(stripe);
+  if (target == nullptr) {
+    *out = kNoTarget;
+    co_return;
+  }
+  for (int attempt = 0; attempt < kVersionTries; ++attempt) {
+    const fs::ObjectTruncateRequest request{object(stripe), size, plane.next_version(*target)};
+    std::uint64_t seen = 0;
+    *out = co_await target->channel->truncate(request, &seen);
+    plane.saw_version(seen);
+    // Somebody whose clock was ahead cut it before us.
+    if (out->code != Code::check_failed) break;
+  }
+  if (!out->ok()) co_return;
+  constexpr std::uint64_t kUnit = 4096;
+  wrote(stripe, std::min(stripes[stripe].bytes_used, (size + kUnit - 1) / kUnit * kUnit));
+}
+
+Task<Status> FileData::Impl::sync() {
+  const auto by_target = stripes_by_target();
+  std::vector<Status> results(by_target.size());
+  Gather gather(plane.runtime, plane.tasks);
+  std::size_t i = 0;
+  for (const auto& [id, own] : by_target) gather.spawn(sync_target(id, own, &results[i++]));
+  co_await gather.join();
+  for (const Status& result : results) {
+    if (!result.ok()) co_return result;
+  }
+  co_return kOk;
+}
+
+Task<> FileData::Impl::sync_target(fs::TargetId id, std::vector<std::uint32_t> own, Status* out) {
+  DataTarget* target = plane.target(id);
+  if (target == nullptr) {
+    *out = kNoTarget;
+    co_return;
+  }
+  fs::ObjectSyncRequest request;
+  std::vector<std::uint64_t> covered;
+  for (const std::uint32_t stripe : own) {
+    request.objects.push_back(object(stripe));
+    covered.push_back(stripes[stripe].changes);
+  }
+  *out = co_await target->channel->sync(std::move(request));
+  if (!out->ok()) co_return;
+  for (std::size_t i = 0; i < own.size(); ++i) {
+    stripes[own[i]].durable = std::max(stripes[own[i]].durable, covered[i]);
+  }
+}
+
+Task<Result<FileData::ObjectsStat>> FileData::Impl::stat_objects() {
+  const auto by_target = stripes_by_target();
+  std::vector<Status> results(by_target.size());
+  std::vector<ObjectsStat> stats(by_target.size());
+  Gather gather(plane.runtime, plane.tasks);
+  std::size_t i = 0;
+  for (const auto& [id, own] : by_target) {
+    gather.spawn(stat_target(id, own, &stats[i], &results[i]));
+    ++i;
+  }
+  co_await gather.join();
+  ObjectsStat total;
+  for (i = 0; i < stats.size(); ++i) {
+    if (!results[i].ok()) co_return results[i];
+    total.size = std::max(total.size, stats[i].size);
+    total.blocks += stats[i].blocks;
+  }
+  co_return total;
+}
+
+Task<> FileData::Impl::stat_target(fs::TargetId id, std::vector<std::uint32_t> own, ObjectsStat* out, Status* status) {
+  DataTarget* target = plane.target(id);
+  if (target == nullptr) {
+    *status = kNoTarget;
+    co_return;
+  }
+  fs::ObjectStatRequest request;
+  for (const std::uint32_t stripe : own) request.objects.push_back(object(stripe));
+  const Result<fs::ObjectStatReply> reply = co_await target->channel->stat(std::move(request));
+  *status = reply.status();
+  if (!reply.ok()) co_return;
+  for (std::size_t i = 0; i < own.size(); ++i) {
+    const fs::ObjectStatReply::Item& item = reply->items[i];
+    out->size = std::max(out->size, striping.file_size(own[i], item.size));
+    out->blocks += item.bytes_used / 512;
+    stripes[own[i]].bytes_used = item.bytes_used;
+  }
+}
+
+}  // namespace rideau::client
