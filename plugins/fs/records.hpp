@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// Values of a metadata target's index. Each record is: version byte, fields packed little-endian, crc32c over key and
+// record. Final formats; docs/on_disk.md describes them.
+//
+// Version rule: a decode takes every version up to its own. A newer one is Code::refused and left untouched; a checksum
+// or a length that does not fit is Code::corrupt.
+#pragma once
+
+#include "framework/base/result.hpp"
+#include "framework/base/uuid.hpp"
+#include "plugins/fs/inode.hpp"
+#include "plugins/fs/keys.hpp"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace rideau::fs {
+
+using RecordBuffer = std::vector<std::uint8_t>;
+
+// Version of the whole format: raised when an old reader would misunderstand what a new writer left.
+constexpr std::uint32_t kFormatVersion = 1;
+
+struct Superblock {
+  std::uint32_t format_version = kFormatVersion;
+  Uuid cluster{};
+  TargetId target = 0;
+  std::uint64_t hash_seed = 0;             // of directory keys; secret, so that nobody can choose collisions
+  std::uint32_t inode_sequence = 0;        // leased to this target
+  std::uint64_t counter_reserved = 0;      // inode counters below it may be in use
+  std::uint64_t boot_epoch = 0;            // grows with each start
+  std::int64_t made_ns = 0;
+};
+
+// Rewritten with every commit.
+struct Counters {
+  std::uint64_t transaction = 0;           // the last one in this commit
+  std::uint64_t inodes = 0;
+  std::uint64_t entries = 0;
+};
+
+struct InodeRecord {
+  Inode inode;
+  // One name of this inode, kept here because most have only one; more names are back-link records. 0: not known here.
+  InodeId link_parent = kNoInode;
+  Cookie link_cookie = 0;
+  std::uint32_t xattr_count = 0;
+  std::string symlink_target;
+};
+
+struct EntryRecord {
+  InodeId inode = kNoInode;
+  std::uint32_t type = 0;                  // S_IFMT bits
+  std::string_view name;                   // decoded: into the record
+};
+
+struct SessionRecord {
+  Uuid client{};
+  std::string_view client_name;            // decoded: into the record
+  std::int64_t begun_ns = 0;
+};
+
+// The reply to the last modifying call of a slot.
+struct SlotRecord {
+  std::uint64_t sequence = 0;
+  std::uint64_t transaction = 0;
+  std::uint16_t method = 0;
+  Status status{};
+  bool body_kept = false;                  // false: the reply was larger than limits::kKeptReplyBytesMax
+  Bytes body{};                            // decoded: into the record
+};
+
+struct DestroyRecord {
+  std::vector<TargetId> targets;           // of the layout: object i is on targets[i]
+};
+
+// Each encode replaces what `to` holds. The key is summed with the record: a record in a wrong place is found.
+void encode(const Superblock& from, Bytes key, RecordBuffer& to);
+void encode(const Counters& from, Bytes key, RecordBuffer& to);
+void encode(const InodeRecord& from, Bytes key, RecordBuffer& to);
+void encode(const EntryRecord& from, Bytes key, RecordBuffer& to);
+void encode(const SessionRecord& from, Bytes key, RecordBuffer& to);
+void encode(const SlotRecord& from, Bytes key, RecordBuffer& to);
+void encode(const DestroyRecord& from, Bytes key, RecordBuffer& to);
+void encode_xattr(Bytes value, Bytes key, RecordBuffer& to);
+void encode_mark(Bytes key, RecordBuffer& to);                 // back links, open-unlinked: the key says it all
+
+Status decode(Bytes key, Bytes record, Superblock* to);
+Status decode(Bytes key, Bytes record, Counters* to);
+Status decode(Bytes key, Bytes record, InodeRecord* to);
+Status decode(Bytes key, Bytes record, EntryRecord* to);
+Status decode(Bytes key, Bytes record, SessionRecord* to);
+Status decode(Bytes key, Bytes record, SlotRecord* to);
+Status decode(Bytes key, Bytes record, DestroyRecord* to);
+Status decode_xattr(Bytes key, Bytes record, Bytes* value);    // into the record
+Status decode_mark(Bytes key, Bytes record);
+
+}  // namespace rideau::fs

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// Records of the target itself: superblock, counters, sessions, slots, objects to destroy.
+#include "plugins/fs/record_packing.hpp"
+#include "plugins/fs/records.hpp"
+
+namespace rideau::fs {
+
+namespace {
+constexpr std::uint8_t kVersion = 1;
+constexpr char kMagic[8] = {'R', 'I', 'D', 'E', 'A', 'U', 'M', 'D'};
+}  // namespace
+
+void encode(const Superblock& from, Bytes key, RecordBuffer& to) {
+  RecordWriter out(to, kVersion);
+  out.raw(kMagic, sizeof kMagic).put(from.format_version);
+  out.raw(from.cluster.bytes.data(), from.cluster.bytes.size()).put(from.target).put(from.hash_seed);
+  out.put(from.inode_sequence).put(from.counter_reserved).put(from.boot_epoch).put(from.made_ns);
+  out.finish(key);
+}
+
+Status decode(Bytes key, Bytes record, Superblock* to) {
+  RecordReader in(key, record, kVersion);
+  char magic[sizeof kMagic] = {};
+  in.raw(magic, sizeof magic);
+  in.get(&to->format_version);
+  if (!in.status().ok()) return in.status();
+  if (std::memcmp(magic, kMagic, sizeof magic) != 0) return {Code::corrupt, 0, "superblock of something else"};
+  // What follows may have another shape in another format; nobody reads it then.
+  if (to->format_version == 0 || to->format_version > kFormatVersion) {
+    return {Code::refused, 0, "format of a newer version of Rideau"};
+  }
+  in.raw(to->cluster.bytes.data(), to->cluster.bytes.size());
+  in.get(&to->target);
+  in.get(&to->hash_seed);
+  in.get(&to->inode_sequence);
+  in.get(&to->counter_reserved);
+  in.get(&to->boot_epoch);
+  in.get(&to->made_ns);
+  return in.end();
+}
+
+void encode(const Counters& from, Bytes key, RecordBuffer& to) {
+  RecordWriter(to, kVersion).put(from.transaction).put(from.inodes).put(from.entries).finish(key);
+}
+
+Status decode(Bytes key, Bytes record, Counters* to) {
+  RecordReader in(key, record, kVersion);
+  in.get(&to->transaction);
+  in.get(&to->inodes);
+  in.get(&to->entries);
+  return in.end();
+}
+
+void encode(const SessionRecord& from, Bytes key, RecordBuffer& to) {
+  RecordWriter out(to, kVersion);
+  out.raw(from.client.bytes.data(), from.client.bytes.size()).put(from.begun_ns);
+  out.put(static_cast<std::uint16_t>(from.client_name.size())).raw(from.client_name.data(), from.client_name.size());
+  out.finish(key);
+}
+
+Status decode(Bytes key, Bytes record, SessionRecord* to) {
+  RecordReader in(key, record, kVersion);
+  in.raw(to->client.bytes.data(), to->client.bytes.size());
+  in.get(&to->begun_ns);
+  to->client_name = in.bytes(in.get<std::uint16_t>()).view();
+  return in.end();
+}
+
+void encode(const SlotRecord& from, Bytes key, RecordBuffer& to) {
+  RecordWriter out(to, kVersion);
+  out.put(from.sequence).put(from.transaction).put(from.method);
+  out.put(static_cast<std::int32_t>(from.status.code)).put(from.status.os_error);
+  out.put(static_cast<std::uint8_t>(from.body_kept)).raw(from.body.data, from.body.size);
+  out.finish(key);
+}
+
+Status decode(Bytes key, Bytes record, SlotRecord* to) {
+  RecordReader in(key, record, kVersion);
+  in.get(&to->sequence);
+  in.get(&to->transaction);
+  in.get(&to->method);
+  to->status = {static_cast<Code>(in.get<std::int32_t>()), 0, nullptr};
+  in.get(&to->status.os_error);
+  to->body_kept = in.get<std::uint8_t>() != 0;
+  to->body = in.bytes(in.left());
+  return in.end();
+}
+
+void encode(const DestroyRecord& from, Bytes key, RecordBuffer& to) {
+  RecordWriter out(to, kVersion);
+  out.raw(from.targets.data(), from.targets.size() * sizeof(TargetId));
+  out.finish(key);
+}
+
+Status decode(Bytes key, Bytes record, DestroyRecord* to) {
+  RecordReader in(key, record, kVersion);
+  to->targets.resize(in.left() / sizeof(TargetId));
+  in.raw(to->targets.data(), to->targets.size() * sizeof(TargetId));
+  return in.end();
+}
+
+}  // namespace rideau::fs

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plugins/mds/mds.hpp"
+
+#include "framework/base/limits.hpp"
+#include "framework/observe/log.hpp"
+#include "plugins/fs/codec.hpp"
+#include "plugins/mds/ops/ops.hpp"
+
+#include <cinttypes>
+
+namespace rideau::mds {
+
+using namespace fs;
+
+namespace {
+
+constexpr Status kStopped{Code::io_error, EIO, "target stopped after a failed commit"};
+
+// What an operation answered, as status and body.
+template <class Reply>
+Status to_body(const Result<Reply>& result, wire::Encoded& body) {
+  if (!result.ok()) return result.status();
+  encode(result.value(), body);
+  return kOk;
+}
+Status to_body(Status status, wire::Encoded&) { return status; }
+
+// One operation on this session, whatever it needs of it.
+template <class Request>
+auto apply_change(Target& target, Transaction& transaction, const Request& request, Session& session) {
+  if constexpr (requires { apply(target, transaction, request, session); }) {
+    return apply(target, transaction, request, session);
+  } else {
+    return apply(target, transaction, request);
+  }
+}
+
+}  // namespace
+
+Mds::Mds(Runtime& runtime, Logger& log, IndexStore& index, Options options, ObjectDestroyer& destroyer)
+    : target_(runtime, log, index, std::move(options)), index_(index), locks_(runtime, *this),
+      destroyer_(target_, destroyer), stop_wanted_(runtime), tasks_(runtime) {}
+
+Mds::~Mds() = default;
+
+Task<> Mds::stop() {
+  stopping_ = true;
+  stop_wanted_.wake_all();
+  destroyer_.stop();
+  co_await tasks_.join();
+  co_await target_.committer.stop();
+  started_ = false;
+}
+
+std::uint64_t Mds::next_session_id() {
+  // The boot epoch is durable before anyone can ask, so no number comes again.
+  return target_.superblock.boot_epoch << 32 | ++sessions_made_;
+}
+
+Task<> Mds::handle(rpc::ServerCall& call) {
+  if (!started_ || !target_.committer.failure().ok()) {
+    co_await call.reply(kStopped, Bytes());
+    co_return;
+  }
+  switch (static_cast<MetaMethod>(call.method())) {
+    case MetaMethod::lookup: co_return co_await look<LookupRequest>(call);
+    case MetaMethod::get_attributes: co_return co_await look<GetAttributesRequest>(call);
+    case MetaMethod::set_attributes: co_return co_await change<SetAttributesRequest>(call, Need::steady);
+    case MetaMethod::make: co_return co_await change<MakeRequest>(call, Need::grows);
+    case MetaMethod::open: co_return co_await change<OpenRequest>(call, Need::steady);
+    case MetaMethod::close: co_return co_await change<CloseRequest>(call, Need::steady);
+    case MetaMethod::read_link: co_return co_await look<ReadLinkRequest>(call);
+    case MetaMethod::link: co_return co_await change<LinkRequest>(call, Need::grows);
+    case MetaMethod::remove: co_return co_await change<RemoveRequest>(call, Need::steady);
+    case MetaMethod::rename: co_return co_await change<RenameRequest>(call, Need::steady);
+    case MetaMethod::read_directory: co_return co_await look<ReadDirectoryRequest>(call);
+    case MetaMethod::get_attribute: co_return co_await look<GetAttributeRequest>(call);
+    case MetaMethod::set_attribute: co_return co_await change<SetAttributeRequest>(call, Need::grows);
+    case MetaMethod::list_attributes: co_return co_await look<ListAttributesRequest>(call);
+    case MetaMethod::remove_attribute: co_return co_await change<RemoveAttributeRequest>(call, Need::steady);
+    case MetaMethod::stat_file_system: co_return co_await stat_file_system(call);
+    case MetaMethod::sync: co_return co_await sync(call);
+    case MetaMethod::lock: co_return co_await lock(call);
+    case MetaMethod::unlock: co_return co_await unlock(call);
+    case MetaMethod::statistics: break;
+  }
+  constexpr Status unknown{Code::unsupported, 0, "no such call of a metadata target"};
+  co_await call.reply(unknown, Bytes());
+}
+
+template <class Request>
+Task<> Mds::look(rpc::ServerCall& call) {
+  Request request;
+  if (!decode(call.body(), &request).ok()) co_return co_await refuse_malformed(call);
+  wire::Encoded body;
+  const Status status = to_body(apply(target_, request), body);
+  co_await call.reply(status, body.bytes());
+}
+
+template <class Request>
+Task<> Mds::change(rpc::ServerCall& call, Need need) {
+  Request request;
+  if (!decode(call.body(), &request).ok()) co_return co_await refuse_malformed(call);
+  wire::Encoded body;
+  Status status = co_await target_.committer.admit(need);
+  std::uint64_t number = 0;
+  if (status.ok()) {
+    auto* session = static_cast<Session*>(call.session().owner_slot);
+    const std::uint64_t destroys = target_.destroys_recorded;
+    Transaction transaction(target_);
+    status = to_body(apply_change(target_, transaction, request, *session), body);
+    number = transaction.number();
+    if (number != 0) keep_reply(call, *session, number, body.bytes());
+    if (target_.destroys_recorded != destroys) destroyer_.notify();
+  }
+  co_await call.reply(status, body.bytes(), number);
+}
+
+// The reply stands in the same batch as the change that it reports: after a crash both are there or neither.
+void Mds::keep_reply(rpc::ServerCall& call, Session& session, std::uint64_t transaction, Bytes body) {
+  session.last_transaction = transaction;
+  if (!session.recorded) {
+    const std::string_view name = std::string_view(call.session().client_name()).substr(0, limits::kPathBytesMax);
+    target_.names.put_record(session_key(session.id),
+                             SessionRecord{call.session().client(), name, target_.runtime.wall_ns()});
+    session.recorded = true;
+  }
+  if (!call.modifies() || call.slot() >= limits::kSlotsPerSession) return;
+  SlotRecord record;
+  record.sequence = call.sequence();
+  record.transaction = transaction;
+  record.method = call.method();
+  record.body_kept = body.size <= limits::kKeptReplyBytesMax;
+  if (record.body_kept) record.body = body;
+  target_.names.put_record(slot_key(session.id, call.slot()), record);
+  if (session.slots_kept.size() <= call.slot()) session.slots_kept.resize(call.slot() + 1);
+  session.slots_kept[call.slot()] = true;
+}
+
+Task<> Mds::refuse_malformed(rpc::ServerCall& call) {
+  constexpr Status malformed{Code::invalid, EINVAL, "malformed body"};
+  co_await call.reply(malformed, Bytes());
+  call.session().evict("malformed body of method " + std::to_string(call.method()));
+}
+
+Task<> Mds::stat_file_system(rpc::ServerCall& call) {
+  wire::Encoded body;
+  const Status status = to_body(apply_stat_file_system(target_), body);
+  co_await call.reply(status, body.bytes());
+}
+
+Task<> Mds::sync(rpc::ServerCall& call) {
+  SyncRequest request;
+  if (!decode(call.body(), &request).ok()) co_return co_await refuse_malformed(call);
+  const std::uint64_t upto = request.transaction != 0 ? request.transaction : target_.committer.last();
+  const Status status = co_await target_.committer.wait_durable(upto);
+  co_await call.reply(status, Bytes());
+}
+
+Task<> Mds::lock(rpc::ServerCall& call) {
+  LockRequest request;
+  if (!decode(call.body(), &request).ok()) co_return co_await refuse_malformed(call);
+  const auto mode = static_cast<lock::Mode>(request.mode);
+  if (request.resource != 0 || (mode != lock::Mode::shared && mode != lock::Mode::exclusive)) {
+    constexpr Status unknown = posix_error(EINVAL);
+    co_await call.reply(unknown, Bytes());
+    co_return;
+  }
+  const std::uint64_t holder = call.session().id();
+  Status status = co_await locks_.acquire(holder, request.resource, mode);
+  if (status.ok()) {
+    // Who gets the lock may rest on what others did: it must not be lost any more.
+    status = co_await target_.committer.wait_durable(target_.sessions.last_transaction_of_others(holder));
+    if (!status.ok()) locks_.release(holder, request.resource);
+  }
+  wire::Encoded body;
+  LockReply granted;
+  granted.mode = static_cast<std::uint32_t>(locks_.held(holder, request.resource));
+  encode(granted, body);
+  co_await call.reply(status, body.bytes());
+}
+
+Task<> Mds::unlock(rpc::ServerCall& call) {
+  UnlockRequest request;
+  if (!decode(call.body(), &request).ok()) co_return co_await refuse_malformed(call);
+  ++static_cast<Session*>(call.session().owner_slot)->give_backs;
+  locks_.release(call.session().id(), request.resource);
+  co_await call.reply(kOk, Bytes());
+}
+
+void Mds::revoke(lock::HolderId holder, lock::ResourceId resource, lock::Mode wanted) {
+  tasks_.spawn(ask_back(holder, resource, wanted));
+}
+
+// The lock manager is in the middle of its work when it asks, so this goes on later.
+Task<> Mds::ask_back(lock::HolderId holder, lock::ResourceId resource, lock::Mode wanted) {
+  co_await yield_now(target_.runtime);
+  Session* session = target_.sessions.find(holder);
+  if (session == nullptr || locks_.held(holder, resource) == lock::Mode::none) co_return;
+  const std::uint64_t give_backs = session->give_backs;
+  RevokeRequest request;
+  request.resource = resource;
+  request.mode = static_cast<std::uint32_t>(wanted);
+  wire::Encoded body;
+  encode(request, body);
+  const rpc::Reply heard =
+      co_await session->link->call_back(static_cast<std::uint16_t>(MetaCallback::revoke), body.bytes(), 0);
+  if (!heard.ok()) {
+    evict(holder, heard.status.code == Code::timed_out ? "no answer to the revocation of a lock"
+                                                       : "the revocation of a lock failed");
+    co_return;
+  }
+  // It was heard; now what is dirty is written. That may take long, but not for ever.
+  constexpr std::uint64_t kLookNs = kSecond;
+  for (std::uint64_t waited = 0; waited < limits::kGiveBackMs * kMillisecond && !stopping_; waited += kLookNs) {
+    session = target_.sessions.find(holder);
+    if (session == nullptr || session->give_backs != give_backs) co_return;
+    if (locks_.held(holder, resource) == lock::Mode::none) co_return;
+    co_await pause(kLookNs);
+  }
+  if (!stopping_) evict(holder, "a revoked lock was not given back");
+}
+
+// Sleeps, at most until stop().
+Task<> Mds::pause(std::uint64_t ns) {
+  Alarm alarm(target_.runtime, [this] { stop_wanted_.wake_all(); });
+  alarm.set(ns);
+  while (alarm.pending() && !stopping_) co_await stop_wanted_.wait();
+}
+
+void Mds::evict(std::uint64_t id, const std::string& reason) {
+  Session* session = target_.sessions.find(id);
+  if (session == nullptr || session->link == nullptr) return;
+  target_.log.warning("session %" PRIu64 " of %s is evicted: %s", id, session->link->client_name().c_str(),
+                      reason.c_str());
+  // Its locks go at once: others have waited long enough. From here on no call of it is taken.
+  session->link->evict(reason);
+  locks_.drop(id);
+}
+
+void Mds::on_session(rpc::ServerSession& session) {
+  session.owner_slot = &target_.sessions.add(session.id(), &session);
+}
+
+void Mds::on_session_end(rpc::ServerSession& session) {
+  session.owner_slot = nullptr;
+  std::unique_ptr<Session> ended = target_.sessions.remove(session.id());
+  locks_.drop(session.id());
+  if (ended == nullptr) return;
+  ended->link = nullptr;
+  tasks_.spawn(end_session(std::move(ended)));
+}
+
+// Closes what the client had open, a portion at a time, and forgets its slots.
+Task<> Mds::end_session(std::unique_ptr<Session> session) {
+  constexpr int kHandlesPerPortion = 32;
+  while (!session->handles.empty()) {
+    const Status admitted = co_await target_.committer.admit(Need::steady);
+    if (!admitted.ok()) co_return;
+    Transaction transaction(target_);
+    for (int i = 0; i < kHandlesPerPortion && !session->handles.empty(); ++i) {
+      // A damaged record keeps its inode; the handle goes all the same.
+      static_cast<void>(drop_handle(target_, transaction, *session, session->handles.begin()->first));
+    }
+  }
+  destroyer_.notify();
+  if (!session->recorded) co_return;
+  const Status admitted = co_await target_.committer.admit(Need::steady);
+  if (!admitted.ok()) co_return;
+  target_.committer.begin_transaction();
+  target_.names.erase(session_key(session->id));
+  for (std::uint32_t slot = 0; slot < session->slots_kept.size(); ++slot) {
+    if (session->slots_kept[slot]) target_.names.erase(slot_key(session->id, slot));
+  }
+}
+
+}  // namespace rideau::mds

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// Mds: a metadata target as a service. Decodes calls, has them applied one at a time, keeps replies for resends in the same
+// transaction as the change, serves locks, and looks after sessions. The operations themselves are under ops/.
+#pragma once
+
+#include "framework/lock/lock_manager.hpp"
+#include "framework/rpc/server.hpp"
+#include "framework/runtime/task_group.hpp"
+#include "plugins/mds/destroyer.hpp"
+#include "plugins/mds/options.hpp"
+#include "plugins/mds/target.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace rideau::mds {
+
+class Mds final : public rpc::Service, lock::LockManager::Events {
+ public:
+  // Everything is lent; the index has been started.
+  Mds(Runtime& runtime, Logger& log, IndexStore& index, Options options, ObjectDestroyer& destroyer);
+  ~Mds();
+  Mds(const Mds&) = delete;
+  Mds& operator=(const Mds&) = delete;
+
+  // Makes an empty file system in an empty index; ok and nothing done when this target's file system is there already.
+  // refused: it is somebody else's, or of a newer version; the log says which. Nothing is touched then.
+  Task<Status> format();
+  // Before the server listens. Ends with the boot epoch of this start durable and what the last one left behind cleared.
+  Task<Status> start();
+  // After the server has stopped.
+  Task<> stop();
+
+  std::uint64_t boot_epoch() const noexcept { return target_.superblock.boot_epoch; }
+  Target& target() noexcept { return target_; }
+  // Changes so far, and groups they were committed in, as far as it matters to people: for statistics.
+  std::uint64_t last_transaction() const noexcept { return target_.committer.last(); }
+
+  Task<> handle(rpc::ServerCall& call) override;
+  void on_session(rpc::ServerSession& session) override;
+  void on_session_end(rpc::ServerSession& session) override;
+  std::uint64_t durable() const noexcept override { return target_.committer.durable(); }
+  std::uint64_t next_session_id() override;
+
+ private:
+  void revoke(lock::HolderId holder, lock::ResourceId resource, lock::Mode wanted) override;
+
+  template <class Request>
+  Task<> look(rpc::ServerCall& call);
+  template <class Request>
+  Task<> change(rpc::ServerCall& call, Need need);
+  Task<> stat_file_system(rpc::ServerCall& call);
+  Task<> sync(rpc::ServerCall& call);
+  Task<> lock(rpc::ServerCall& call);
+  Task<> unlock(rpc::ServerCall& call);
+  Task<> refuse_malformed(rpc::ServerCall& call);
+  void keep_reply(rpc::ServerCall& call, Session& session, std::uint64_t transaction, Bytes body);
+  Task<> ask_back(lock::HolderId holder, lock::ResourceId resource, lock::Mode wanted);
+  Task<> pause(std::uint64_t ns);
+  void evict(std::uint64_t session, const std::string& reason);
+  Task<> end_session(std::unique_ptr<Session> session);
+
+  Status read_superblock(fs::Superblock* to, fs::Counters* counters);
+  Task<Status> clear_prefix(fs::KeyKind kind);
+  Task<Status> purge_open_unlinked();
+  std::vector<std::string> keys_of(fs::KeyKind kind, const std::string& after);
+
+  Target target_;
+  IndexStore& index_;
+  lock::LockManager locks_;
+  Destroyer destroyer_;
+  std::uint64_t sessions_made_ = 0;
+  bool started_ = false;
+  bool stopping_ = false;
+  WaitQueue stop_wanted_;              // who pauses waits here
+  TaskGroup tasks_;
+};
+
+}  // namespace rideau::mds

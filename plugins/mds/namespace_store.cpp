@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plugins/mds/namespace_store.hpp"
+
+#include "framework/observe/log.hpp"
+
+#include <cerrno>
+#include <cinttypes>
+
+namespace rideau::mds {
+
+using namespace fs;
+
+Status NamespaceStore::damaged(Status status, const char* what, std::uint64_t id) {
+  log_.error("index: %s of inode %" PRIu64 ": %s%s%s; run rideau fsck", what, id, code_name(status.code),
+             status.where != nullptr ? ": " : "", status.where != nullptr ? status.where : "");
+  return {Code::io_error, EIO, "damaged record"};
+}
+
+Status NamespaceStore::get(InodeId inode, InodeRecord* to) {
+  const Key key = inode_key(inode);
+  Bytes record;
+  Status status = committer_.get(key, &record);
+  if (status.code == Code::not_found) return posix_error(ESTALE);
+  if (status.ok()) status = decode(key, record, to);
+  return status.ok() ? kOk : damaged(status, "record", inode);
+}
+
+Status NamespaceStore::get_named(InodeId inode, InodeRecord* to) {
+  const Status status = get(inode, to);
+  if (status.code != Code::posix) return status;
+  return damaged({Code::corrupt, 0, "an entry names it, but it is not there"}, "record", inode);
+}
+
+Status NamespaceStore::find_entry(InodeId directory, std::string_view name, FoundEntry* found, Cookie* free) {
+  const Cookie first = first_cookie(name, hash_seed_);
+  const Cookie last = last_cookie(first);
+  const Key prefix = Key(KeyKind::entry).u64(directory);
+  *free = 0;
+  for (Cookie at = first;; ++at) {
+    const Key from = entry_key(directory, at);
+    Bytes key;
+    Bytes value;
+    Status status = committer_.seek(prefix, from, &key, &value);
+    InodeId owner = kNoInode;
+    if (status.ok() && !parse_entry_key(key, &owner, &found->cookie)) status = {Code::corrupt, 0, "key of an entry"};
+    const bool none = status.code == Code::not_found || (status.ok() && found->cookie > last);
+    if (none || (status.ok() && found->cookie > at)) {
+      if (*free == 0) *free = at;
+      if (none) return posix_error(ENOENT);
+      at = found->cookie;
+    }
+    EntryRecord entry;
+    if (status.ok()) status = decode(key, value, &entry);
+    if (!status.ok()) return damaged(status, "an entry", directory);
+    if (entry.name == name) {
+      found->inode = entry.inode;
+      found->type = entry.type;
+      return kOk;
+    }
+    if (at == last) return posix_error(ENOENT);
+  }
+}
+
+Status NamespaceStore::next_entry(InodeId directory, Cookie after, FoundEntry* found, std::string_view* name) {
+  if (after == UINT64_MAX) return {Code::not_found, ENOENT};
+  const Key prefix = Key(KeyKind::entry).u64(directory);
+  const Key from = entry_key(directory, after + 1);
+  Bytes key;
+  Bytes value;
+  Status status = committer_.seek(prefix, from, &key, &value);
+  if (status.code == Code::not_found) return status;
+  InodeId owner = kNoInode;
+  if (status.ok() && !parse_entry_key(key, &owner, &found->cookie)) status = {Code::corrupt, 0, "key of an entry"};
+  EntryRecord entry;
+  if (status.ok()) status = decode(key, value, &entry);
+  if (!status.ok()) return damaged(status, "an entry", directory);
+  found->inode = entry.inode;
+  found->type = entry.type;
+  *name = entry.name;
+  return kOk;
+}
+
+Status NamespaceStore::get_xattr(InodeId inode, std::string_view name, Bytes* value) {
+  const Key key = xattr_key(inode, name);
+  Bytes record;
+  Status status = committer_.get(key, &record);
+  if (status.code == Code::not_found) return status;
+  if (status.ok()) status = decode_xattr(key, record, value);
+  return status.ok() ? kOk : damaged(status, "an extended attribute", inode);
+}
+
+Status NamespaceStore::next_xattr(InodeId inode, std::string_view after, std::string* name) {
+  const Key prefix = Key(KeyKind::xattr).u64(inode);
+  Bytes key;
+  Bytes value;
+  // The least key behind `after`: one more byte, zero. No attribute has an empty name.
+  std::uint8_t behind[Key::kBytesMax + 1];
+  const Key start = xattr_key(inode, after);
+  const Bytes at = start;
+  std::memcpy(behind, at.data, at.size);
+  behind[at.size] = 0;
+  Status status = committer_.seek(prefix, Bytes(behind, at.size + 1), &key, &value);
+  if (status.code == Code::not_found) return status;
+  InodeId owner = kNoInode;
+  std::string_view found;
+  if (status.ok() && !parse_xattr_key(key, &owner, &found)) status = {Code::corrupt, 0, "key of an attribute"};
+  if (!status.ok()) return damaged(status, "an extended attribute", inode);
+  name->assign(found);
+  return kOk;
+}
+
+void NamespaceStore::put(const InodeRecord& record) { put_record(inode_key(record.inode.id), record); }
+
+void NamespaceStore::put_entry(InodeId directory, Cookie cookie, std::string_view name, InodeId inode,
+                               std::uint32_t type) {
+  put_record(entry_key(directory, cookie), EntryRecord{inode, type, name});
+}
+
+void NamespaceStore::put_xattr(InodeId inode, std::string_view name, Bytes value) {
+  const Key key = xattr_key(inode, name);
+  encode_xattr(value, key, scratch_);
+  committer_.put(key, Bytes(scratch_.data(), scratch_.size()));
+}
+
+void NamespaceStore::put_mark(const Key& key) {
+  encode_mark(key, scratch_);
+  committer_.put(key, Bytes(scratch_.data(), scratch_.size()));
+}
+
+}  // namespace rideau::mds

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plugins/mds/ops/checks.hpp"
+
+#include "framework/base/limits.hpp"
+
+#include <cerrno>
+
+namespace rideau::mds {
+
+using namespace fs;
+
+Status check_name(std::string_view name) {
+  if (name.empty()) return posix_error(ENOENT);
+  if (name.size() > limits::kNameBytesMax) return posix_error(ENAMETOOLONG);
+  if (name == "." || name == "..") return posix_error(EINVAL);
+  for (const char byte : name) {
+    if (byte == '/' || byte == '\0') return posix_error(EINVAL);
+  }
+  return kOk;
+}
+
+Status check_inode_access(const Caller& caller, const Inode& inode, std::uint32_t want) {
+  return check_access(caller, inode.mode, inode.uid, inode.gid, want);
+}
+
+Status get_directory(Target& target, const Caller& caller, InodeId id, InodeRecord* to) {
+  if (const Status status = target.names.get(id, to); !status.ok()) return status;
+  if (!to->inode.is_directory()) return posix_error(ENOTDIR);
+  return check_inode_access(caller, to->inode, kWantExecute);
+}
+
+Status check_owner(const Caller& caller, const Inode& inode) {
+  return caller.is_root() || caller.uid == inode.uid ? kOk : posix_error(EPERM);
+}
+
+Status check_may_delete(const Caller& caller, const Inode& directory, const Inode& victim) {
+  if (const Status status = check_inode_access(caller, directory, kWantWrite); !status.ok()) return status;
+  const bool guarded = (directory.mode & S_ISVTX) != 0;
+  if (guarded && !caller.is_root() && caller.uid != directory.uid && caller.uid != victim.uid) return posix_error(EPERM);
+  return kOk;
+}
+
+Status check_empty(Target& target, InodeId directory) {
+  FoundEntry entry;
+  std::string_view name;
+  const Status status = target.names.next_entry(directory, kCookieStart, &entry, &name);
+  if (status.code == Code::not_found) return kOk;
+  return status.ok() ? posix_error(ENOTEMPTY) : status;
+}
+
+Status check_open(const Caller& caller, const Inode& inode, std::uint32_t flags) {
+  const bool writes = (flags & (kOpenWrite | kOpenTruncate)) != 0;
+  if (inode.is_symlink()) return posix_error(ELOOP);
+  if (inode.is_directory() && writes) return posix_error(EISDIR);
+  std::uint32_t want = 0;
+  if (flags & kOpenRead) want |= kWantRead;
+  if (flags & kOpenExecute) want |= kWantExecute;
+  if (writes) want |= kWantWrite;
+  // The kernel opens a program to run it with a read flag of its own; running it needs no right to read.
+  if (flags & kOpenExecute) want &= ~static_cast<std::uint32_t>(kWantRead);
+  return check_inode_access(caller, inode, want);
+}
+
+Status check_new_handle(const Session& session, HandleId handle) {
+  if (handle == 0 || session.find(handle) != nullptr) return posix_error(EINVAL);
+  return session.handles.size() < limits::kOpenFilesPerSession ? kOk : posix_error(ENFILE);
+}
+
+Status drop_set_id(const Caller& caller, Inode* inode) {
+  if (caller.is_root() || !inode->is_regular()) return kOk;
+  std::uint32_t dropped = inode->mode & S_ISUID;
+  if (inode->mode & S_ISGID) {
+    // Without group execution the bit meant mandatory locking once; members of the group keep it.
+    const Status member = (inode->mode & S_IXGRP) ? posix_error(EPERM) : check_in_group(caller, inode->gid);
+    if (groups_wanted(member)) return member;
+    if (!member.ok()) dropped |= S_ISGID;
+  }
+  inode->mode &= ~dropped;
+  return kOk;
+}
+
+bool add_open(Target& target, Session& session, HandleId handle, std::uint32_t flags, Inode* inode) {
+  session.handles.emplace(handle, OpenHandle{inode->id, flags});
+  target.opens.add(inode->id, flags);
+  const bool cleared = (flags & kOpenWrite) != 0 && inode->is_regular() && (inode->flags & kExact) != 0;
+  if (cleared) inode->flags &= ~static_cast<std::uint32_t>(kExact);
+  return cleared;
+}
+
+void touch_directory(const Transaction& transaction, Inode* directory, int entries, int subdirectories) {
+  directory->mtime_ns = transaction.now_ns();
+  directory->ctime_ns = transaction.now_ns();
+  directory->size += static_cast<std::uint64_t>(static_cast<std::int64_t>(entries));
+  directory->link_count += static_cast<std::uint32_t>(subdirectories);
+}
+
+}  // namespace rideau::mds

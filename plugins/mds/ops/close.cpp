@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// close: handles go, and with them comes what their writers know of size and times. The last writer's word makes the
+// record exact again. An inode without a name goes with its last handle.
+//
+// An item that does not fit (an unknown handle, an inode that is gone) is passed over: closing never fails halfway.
+#include "plugins/mds/ops/checks.hpp"
+#include "plugins/mds/ops/ops.hpp"
+
+#include "framework/base/limits.hpp"
+
+#include <algorithm>
+
+namespace rideau::mds {
+
+using namespace fs;
+
+namespace {
+
+void begin_once(Transaction& transaction) {
+  if (transaction.number() == 0) transaction.begin();
+}
+
+void take_update(const Target& target, const SizeUpdate& update, Inode* inode) {
+  inode->size = std::min(update.size, limits::kFileBytesMax);
+  inode->blocks = update.blocks;
+  // Times that were set explicitly since are newer than the data, whenever it comes.
+  if (update.time_generation == inode->time_generation) {
+    inode->mtime_ns = update.mtime_ns;
+    inode->ctime_ns = std::max(inode->ctime_ns, update.mtime_ns);
+  }
+  if (!target.opens.is_open_for_writing(inode->id)) inode->flags |= kExact;
+}
+
+Status close_one(Target& target, Transaction& transaction, const CloseItem& item, Session& session) {
+  if (item.handle != 0) {
+    const OpenHandle* open = session.find(item.handle);
+    if (open == nullptr || open->inode != item.inode) return kOk;
+    target.opens.remove(open->inode, open->flags);
+    session.handles.erase(item.handle);
+  }
+  InodeRecord record;
+  const Status status = target.names.get(item.inode, &record);
+  if (!status.ok()) return status.code == Code::posix ? kOk : status;
+  Inode& inode = record.inode;
+  if (inode.link_count == 0 && !target.opens.is_open(inode.id)) {
+    begin_once(transaction);
+    transaction.purge(record);
+    target.names.erase(open_unlinked_key(inode.id));
+    return kOk;
+  }
+  if (!item.update.present || !inode.is_regular()) return kOk;
+  begin_once(transaction);
+  take_update(target, item.update, &inode);
+  transaction.put(record);
+  return kOk;
+}
+
+}  // namespace
+
+Status apply(Target& target, Transaction& transaction, const CloseRequest& request, Session& session) {
+  Status first_failure = kOk;
+  for (const CloseItem& item : request.items) {
+    const Status status = close_one(target, transaction, item, session);
+    if (first_failure.ok()) first_failure = status;
+  }
+  return first_failure;
+}
+
+Status drop_handle(Target& target, Transaction& transaction, Session& session, HandleId handle) {
+  const OpenHandle* open = session.find(handle);
+  if (open == nullptr) return kOk;
+  const CloseItem item{open->inode, handle, {}};
+  return close_one(target, transaction, item, session);
+}
+
+}  // namespace rideau::mds

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// make: a new inode with a name (create, mkdir, mknod, symlink), and open(O_CREAT), which opens what is there already.
+#include "plugins/mds/ops/checks.hpp"
+#include "plugins/mds/ops/ops.hpp"
+
+#include "framework/base/limits.hpp"
+
+#include <cerrno>
+
+namespace rideau::mds {
+
+using namespace fs;
+
+namespace {
+
+Status check_type(const MakeRequest& request) {
+  switch (request.mode & S_IFMT) {
+    case S_IFREG: return kOk;
+    case S_IFDIR:
+    case S_IFIFO:
+    case S_IFSOCK: return request.open ? posix_error(EINVAL) : kOk;
+    case S_IFLNK:
+      if (request.open || request.symlink_target.find('\0') != std::string_view::npos) return posix_error(EINVAL);
+      if (request.symlink_target.empty()) return posix_error(ENOENT);
+      return request.symlink_target.size() < limits::kPathBytesMax ? kOk : posix_error(ENAMETOOLONG);
+    case S_IFCHR:
+    case S_IFBLK:
+      if (request.open) return posix_error(EINVAL);
+      return request.caller.is_root() ? kOk : posix_error(EPERM);
+    default: return posix_error(EINVAL);
+  }
+}
+
+// Owner, group and mode of the new inode, with what a set-group-id directory hands down.
+Status take_ids(const MakeRequest& request, const Inode& parent, Inode* inode) {
+  inode->mode = request.mode & (S_IFMT | 07777);
+  inode->uid = request.caller.uid;
+  inode->gid = request.caller.gid;
+  if (inode->is_symlink()) inode->mode = S_IFLNK | 0777;
+  if ((parent.mode & S_ISGID) == 0) return kOk;
+  inode->gid = parent.gid;
+  if (inode->is_directory()) {
+    inode->mode |= S_ISGID;
+    return kOk;
+  }
+  // Nobody makes a program that runs with a group which is not his own.
+  if ((inode->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && !request.caller.is_root()) {
+    const Status member = check_in_group(request.caller, parent.gid);
+    if (groups_wanted(member)) return member;
+    if (!member.ok()) inode->mode &= ~static_cast<std::uint32_t>(S_ISGID);
+  }
+  return kOk;
+}
+
+Result<MakeReply> open_existing(Target& target, Transaction& transaction, const MakeRequest& request, Session& session,
+                                InodeRecord& parent, InodeId id) {
+  if (!request.open || (request.open_flags & kOpenExclusive) != 0) return posix_error(EEXIST);
+  InodeRecord record;
+  if (const Status status = target.names.get_named(id, &record); !status.ok()) return status;
+  if (record.inode.is_directory()) return posix_error(EISDIR);
+  // Something that is opened in another way came to this name just now: the kernel looks again.
+  if (!record.inode.is_regular()) return posix_error(ESTALE);
+  OpenRequest open;
+  open.caller = request.caller;
+  open.inode = id;
+  open.flags = request.open_flags;
+  open.handle = request.handle;
+  Result<OpenReply> opened = apply(target, transaction, open, session);
+  if (!opened.ok()) return opened.status();
+  return MakeReply{std::move(opened->inode), std::move(parent.inode), true};
+}
+
+}  // namespace
+
+Result<MakeReply> apply(Target& target, Transaction& transaction, const MakeRequest& request, Session& session) {
+  InodeRecord parent;
+  if (const Status status = get_directory(target, request.caller, request.parent, &parent); !status.ok()) return status;
+  if (request.name == "." || request.name == "..") return posix_error(EEXIST);
+  if (const Status status = check_name(request.name); !status.ok()) return status;
+  FoundEntry entry;
+  Cookie cookie = 0;
+  const Status found = target.names.find_entry(request.parent, request.name, &entry, &cookie);
+  if (found.ok()) return open_existing(target, transaction, request, session, parent, entry.inode);
+  if (errno_of(found) != ENOENT) return found;
+  if (const Status status = check_type(request); !status.ok()) return status;
+  if (const Status status = check_inode_access(request.caller, parent.inode, kWantWrite); !status.ok()) return status;
+  if (request.open) {
+    if (const Status status = check_new_handle(session, request.handle); !status.ok()) return status;
+  }
+  InodeRecord record;
+  Inode& inode = record.inode;
+  if (const Status status = take_ids(request, parent.inode, &inode); !status.ok()) return status;
+  if (inode.is_directory() && parent.inode.link_count >= limits::kLinkCountMax) return posix_error(EMLINK);
+  if (cookie == 0 || !inode_ids_left(target)) return posix_error(ENOSPC);
+
+  transaction.begin();
+  inode.id = new_inode_id(target);
+  inode.link_count = inode.is_directory() ? 2 : 1;
+  inode.device = S_ISCHR(inode.mode) || S_ISBLK(inode.mode) ? request.device : 0;
+  inode.atime_ns = inode.mtime_ns = inode.ctime_ns = inode.birth_ns = transaction.now_ns();
+  if (inode.is_regular()) inode.layout = choose_layout(target.options, parent.inode.layout_default, target.next_counter);
+  if (inode.is_directory()) inode.layout_default = parent.inode.layout_default;
+  if (inode.is_symlink()) {
+    record.symlink_target = request.symlink_target;
+    inode.size = request.symlink_target.size();
+  }
+  if (request.open) add_open(target, session, request.handle, request.open_flags, &inode);
+  transaction.add_name(record, request.parent, cookie, request.name);
+  transaction.put(record);
+  touch_directory(transaction, &parent.inode, 1, inode.is_directory() ? 1 : 0);
+  transaction.put(parent);
+  ++target.committer.counters().inodes;
+  return MakeReply{std::move(inode), std::move(parent.inode), false};
+}
+
+}  // namespace rideau::mds

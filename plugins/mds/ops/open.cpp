@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// open: one more handle on an inode. The first one for writing clears the record's exact mark in the same transaction.
+#include "plugins/mds/ops/checks.hpp"
+#include "plugins/mds/ops/ops.hpp"
+
+namespace rideau::mds {
+
+using namespace fs;
+
+Result<OpenReply> apply(Target& target, Transaction& transaction, const OpenRequest& request, Session& session) {
+  InodeRecord record;
+  Inode& inode = record.inode;
+  if (const Status status = target.names.get(request.inode, &record); !status.ok()) return status;
+  if (const Status status = check_open(request.caller, inode, request.flags); !status.ok()) return status;
+  if (const Status status = check_new_handle(session, request.handle); !status.ok()) return status;
+  const bool truncates = (request.flags & kOpenTruncate) != 0 && inode.is_regular();
+  if (truncates) {
+    if (const Status status = drop_set_id(request.caller, &inode); !status.ok()) return status;
+  }
+
+  const bool cleared = add_open(target, session, request.handle, request.flags, &inode);
+  if (cleared || truncates) {
+    transaction.begin();
+    if (truncates) {
+      inode.size = 0;
+      inode.blocks = 0;
+      inode.mtime_ns = inode.ctime_ns = transaction.now_ns();
+    }
+    transaction.put(record);
+  }
+  return OpenReply{std::move(inode)};
+}
+
+}  // namespace rideau::mds

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// stat_file_system: inodes of this target. How many more fit is estimated from the space of the index.
+#include "plugins/mds/ops/ops.hpp"
+
+namespace rideau::mds {
+
+Result<fs::StatFileSystemReply> apply_stat_file_system(Target& target) {
+  constexpr std::uint64_t kBytesEachInode = 512;   // record, entry and their share of half-full pages
+  IndexSpace space;
+  if (const Status status = target.committer.space(&space); !status.ok()) return status;
+  return fs::StatFileSystemReply{target.committer.counters().inodes, space.bytes_free / kBytesEachInode};
+}
+
+}  // namespace rideau::mds

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// Clients of a target, what they have open, and who has an inode open at all. In memory: a restart forgets it, and what
+// was unlinked and open then is purged at the start.
+#pragma once
+
+#include "framework/base/uuid.hpp"
+#include "plugins/fs/ids.hpp"
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace rideau::rpc {
+class ServerSession;
+}
+
+namespace rideau::mds {
+
+struct OpenHandle {
+  fs::InodeId inode = fs::kNoInode;
+  std::uint32_t flags = 0;                 // fs::OpenFlags
+};
+
+struct Session {
+  std::uint64_t id = 0;
+  rpc::ServerSession* link = nullptr;      // null once the client has gone
+  std::map<fs::HandleId, OpenHandle> handles;
+  bool recorded = false;                   // there is a record of it in the index
+  std::vector<bool> slots_kept;            // slots with a record in the index
+  std::uint64_t last_transaction = 0;      // of this client
+  std::uint64_t give_backs = 0;            // of locks: tells one holding from the next
+
+  const OpenHandle* find(fs::HandleId handle) const {
+    const auto at = handles.find(handle);
+    return at != handles.end() ? &at->second : nullptr;
+  }
+};
+
+class SessionTable {
+ public:
+  Session& add(std::uint64_t id, rpc::ServerSession* link);
+  Session* find(std::uint64_t id);
+  // Takes it out; its owner then closes what it had open.
+  std::unique_ptr<Session> remove(std::uint64_t id);
+  // The last transaction of anyone but this client, those who have gone included.
+  std::uint64_t last_transaction_of_others(std::uint64_t id) const;
+  std::size_t size() const noexcept { return sessions_.size(); }
+
+ private:
+  std::map<std::uint64_t, std::unique_ptr<Session>> sessions_;
+  std::uint64_t last_transaction_of_gone_ = 0;
+};
+
+// How often each inode is open, over all sessions.
+class OpenFiles {
+ public:
+  void add(fs::InodeId inode, std::uint32_t flags);
+  void remove(fs::InodeId inode, std::uint32_t flags);
+  bool is_open(fs::InodeId inode) const { return files_.contains(inode); }
+  bool is_open_for_writing(fs::InodeId inode) const {
+    const auto at = files_.find(inode);
+    return at != files_.end() && at->second.writers != 0;
+  }
+  std::size_t size() const noexcept { return files_.size(); }
+
+ private:
+  struct Counts {
+    std::uint32_t opens = 0;
+    std::uint32_t writers = 0;
+  };
+  std::map<fs::InodeId, Counts> files_;
+};
+
+}  // namespace rideau::mds

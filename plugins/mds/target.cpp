@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// Steps that several operations share: names coming and going, inodes going, numbers and layouts of new ones.
+#include "plugins/mds/target.hpp"
+
+#include "framework/base/limits.hpp"
+
+#include <algorithm>
+
+namespace rideau::mds {
+
+using namespace fs;
+
+namespace {
+constexpr std::uint64_t kCountersReserved = 64 * 1024;   // inode numbers a superblock write makes safe to use
+}
+
+void Transaction::add_name(InodeRecord& record, InodeId directory, Cookie cookie, std::string_view name) {
+  NamespaceStore& names = target_.names;
+  names.put_entry(directory, cookie, name, record.inode.id, record.inode.mode & S_IFMT);
+  if (record.link_parent == kNoInode) {
+    record.link_parent = directory;
+    record.link_cookie = cookie;
+  } else {
+    names.put_mark(back_link_key(record.inode.id, directory, cookie));
+  }
+  if (record.inode.is_directory()) record.inode.parent = directory;
+  ++target_.committer.counters().entries;
+}
+
+void Transaction::forget_name(InodeRecord& record, InodeId directory, Cookie cookie) {
+  target_.names.erase_entry(directory, cookie);
+  if (record.link_parent == directory && record.link_cookie == cookie) {
+    record.link_parent = kNoInode;
+    record.link_cookie = 0;
+  } else {
+    target_.names.erase(back_link_key(record.inode.id, directory, cookie));
+  }
+  std::uint64_t& entries = target_.committer.counters().entries;
+  if (entries != 0) --entries;
+}
+
+void Transaction::remove_name(InodeRecord& record, InodeId directory, Cookie cookie) {
+  forget_name(record, directory, cookie);
+  Inode& inode = record.inode;
+  // A directory has no other name, so its own entries "." and ".." do not keep it.
+  inode.link_count = inode.is_directory() || inode.link_count == 0 ? 0 : inode.link_count - 1;
+  inode.ctime_ns = now_ns_;
+  inode.change = number_;
+  if (inode.link_count != 0) {
+    put(record);
+  } else if (target_.opens.is_open(inode.id)) {
+    put(record);
+    target_.names.put_mark(open_unlinked_key(inode.id));
+  } else {
+    purge(record);
+  }
+}
+
+void Transaction::purge(const InodeRecord& record) {
+  NamespaceStore& names = target_.names;
+  const Inode& inode = record.inode;
+  std::string name;
+  if (record.xattr_count != 0) {
+    while (names.next_xattr(inode.id, name, &name).ok()) names.erase_xattr(inode.id, name);
+  }
+  if (inode.is_regular() && !inode.layout.targets.empty()) {
+    names.put_record(destroy_key(inode.id, inode.layout.generation), DestroyRecord{inode.layout.targets});
+    ++target_.destroys_recorded;
+  }
+  names.erase_inode(inode.id);
+  std::uint64_t& inodes = target_.committer.counters().inodes;
+  if (inodes != 0) --inodes;
+}
+
+bool inode_ids_left(const Target& target) noexcept { return target.next_counter < kCounterMax; }
+
+InodeId new_inode_id(Target& target) {
+  Superblock& block = target.superblock;
+  if (target.next_counter >= block.counter_reserved) {
+    block.counter_reserved = std::min(target.next_counter + kCountersReserved, kCounterMax);
+    target.names.put_record(superblock_key(), block);
+  }
+  return make_inode_id(block.inode_sequence, target.next_counter++);
+}
+
+Layout choose_layout(const Options& options, const LayoutDefault& wish, std::uint64_t turn) {
+  const auto target_count = static_cast<std::uint32_t>(options.object_targets.size());
+  const std::uint32_t wanted = wish.stripe_count != 0 ? wish.stripe_count : options.stripe_count;
+  const std::uint32_t count = std::clamp(wanted, 1u, std::min(target_count, limits::kStripeCountMax));
+  Layout layout;
+  layout.generation = 1;
+  layout.stripe_size = wish.stripe_size != 0 ? wish.stripe_size : options.stripe_size;
+  const std::uint64_t first = wish.stripe_offset >= 0 ? static_cast<std::uint64_t>(wish.stripe_offset) : turn;
+  layout.targets.reserve(count);
+  for (std::uint32_t i = 0; i < count; ++i) layout.targets.push_back(options.object_targets[(first + i) % target_count]);
+  return layout;
+}
+
+}  // namespace rideau::mds

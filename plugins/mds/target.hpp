@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// Target: the state that operations work on. One target is one serial state machine over one index.
+#pragma once
+
+#include "plugins/fs/meta_calls.hpp"
+#include "plugins/mds/committer.hpp"
+#include "plugins/mds/namespace_store.hpp"
+#include "plugins/mds/options.hpp"
+#include "plugins/mds/sessions.hpp"
+
+namespace rideau::mds {
+
+struct Target {
+  Target(Runtime& host_runtime, Logger& logger, IndexStore& store, Options given)
+      : runtime(host_runtime), log(logger), options(std::move(given)), committer(host_runtime, logger, store),
+        names(committer, logger) {}
+
+  Runtime& runtime;
+  Logger& log;
+  const Options options;
+  Committer committer;
+  NamespaceStore names;
+  SessionTable sessions;
+  OpenFiles opens;
+  fs::Superblock superblock;
+  std::uint64_t next_counter = 0;          // of inode numbers
+  std::uint64_t destroys_recorded = 0;     // grows with each file whose objects are to be destroyed
+};
+
+// One operation's change: begun when all its checks have passed, so that nothing after it can fail.
+class Transaction {
+ public:
+  explicit Transaction(Target& target) : target_(target) {}
+
+  void begin() {
+    number_ = target_.committer.begin_transaction();
+    now_ns_ = target_.runtime.wall_ns();
+  }
+  std::uint64_t number() const noexcept { return number_; }      // 0: nothing was changed
+  std::int64_t now_ns() const noexcept { return now_ns_; }
+
+  // The record becomes as given, as changed by this transaction.
+  void put(fs::InodeRecord& record) {
+    record.inode.change = number_;
+    target_.names.put(record);
+  }
+  // The inode loses a name: the entry and its back link go. With the last one the inode goes as well, or waits for its
+  // last close. `record` is put; the directory's record is the caller's.
+  void remove_name(fs::InodeRecord& record, fs::InodeId directory, fs::Cookie cookie);
+  // The inode gains a name. `record` is the caller's to put.
+  void add_name(fs::InodeRecord& record, fs::InodeId directory, fs::Cookie cookie, std::string_view name);
+  // The entry and its back link go; the link count stays as it is. `record` is the caller's to put.
+  void forget_name(fs::InodeRecord& record, fs::InodeId directory, fs::Cookie cookie);
+  // An inode that has no name and is not open goes with all it has; its objects are recorded to be destroyed.
+  void purge(const fs::InodeRecord& record);
+
+ private:
+  Target& target_;
+  std::uint64_t number_ = 0;
+  std::int64_t now_ns_ = 0;
+};
+
+// A number that was never used before; kNoInode when the lease is used up. Part of a transaction that has begun.
+fs::InodeId new_inode_id(Target& target);
+bool inode_ids_left(const Target& target) noexcept;
+// Where the bytes of a new file go: as its directory wishes, else as the target's options say.
+fs::Layout choose_layout(const Options& options, const fs::LayoutDefault& wish, std::uint64_t turn);
+
+}  // namespace rideau::mds
