@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plugins/tools/roles.hpp"
+
+#include "framework/node/node.hpp"
+#include "framework/rpc/client_session.hpp"
+#include "plugins/mds/destroy_calls.hpp"
+#include "plugins/mds/mds.hpp"
+#include "plugins/oss/oss.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace rideau::tools {
+namespace {
+
+class OssRole final : public RoleInstance {
+ public:
+  explicit OssRole(const RoleContext& context)
+      : oss_(context.runtime, context.log, *context.objects, context.index, options(context)) {}
+
+  Task<Status> start() override {
+    const Status formatted = co_await oss_.format();
+    if (!formatted.ok() && formatted.code != Code::exists) co_return formatted;
+    co_return co_await oss_.start();
+  }
+  rpc::Service& service() override { return oss_; }
+  std::uint64_t boot_epoch() const override { return oss_.boot_epoch(); }
+  void on_listening() override {}
+  Task<> stop() override {
+    const Status stopped = co_await oss_.stop();
+    static_cast<void>(stopped);  // it has logged what is not durable
+  }
+  std::string problem() const override { return oss_.last_problem(); }
+
+ private:
+  static oss::OssOptions options(const RoleContext& context) {
+    oss::OssOptions options;
+    options.cluster = context.cluster.uuid;
+    options.target = context.target.id;
+    return options;
+  }
+  oss::Oss oss_;
+};
+
+// A session of the metadata server with one object target: it destroys objects there.
+class ObjectSession final : rpc::SessionEvents {
+ public:
+  ObjectSession(const RoleContext& context, fs::TargetId target, const std::string& address, const Uuid& client)
+      : runtime_(context.runtime), log_(context.log), target_(target), stop_wanted_(context.runtime),
+        session_(context.runtime, context.transport, context.log, *this,
+                 {address, context.cluster.uuid, target, client, "mds of node " + context.node.name}) {}
+
+  rpc::ClientSession& session() { return session_; }
+  // Until it is connected once; the session looks after itself from then on.
+  Task<> keep_trying() {
+    while (!stopping_) {
+      const Status connected = co_await session_.connect();
+      if (connected.ok()) break;
+      log_.warning("object target %u cannot be reached yet: %s", target_, session_.last_refusal().c_str());
+      if (!stopping_) co_await sleep_for(runtime_, 200 * kMillisecond);
+    }
+    connected_or_given_up_ = true;
+    stop_wanted_.wake_all();
+  }
+  Task<> stop() {
+    stopping_ = true;
+    while (!connected_or_given_up_) co_await stop_wanted_.wait();
+    co_await session_.close();
+  }
+  void never_started() { connected_or_given_up_ = true; }
+
+ private:
+  Task<rpc::CallbackReply> on_callback(std::uint16_t, Bytes, std::uint64_t) override { co_return rpc::CallbackReply{}; }
+  void on_new_epoch(std::uint64_t) override {}
+
+  Runtime& runtime_;
+  Logger& log_;
+  fs::TargetId target_;
+  WaitQueue stop_wanted_;
+  bool stopping_ = false;
+  bool connected_or_given_up_ = false;
+  rpc::ClientSession session_;
+};
+
+class MdsRole final : public RoleInstance {
+ public:
+  explicit MdsRole(const RoleContext& context)
+      : tasks_(context.runtime), mds_(context.runtime, context.log, context.index, options(context), destroy_) {
+    std::array<std::uint8_t, 16> random{};
+    context.runtime.random(MutableBytes(random.data(), random.size()));
+    const Uuid client = make_uuid(random);
+    for (const NodeConfig& node : context.cluster.nodes) {
+      for (const TargetConfig& target : node.targets) {
+        if (target.role != Role::oss) continue;
+        sessions_.push_back(std::make_unique<ObjectSession>(context, target.id, node.address, client));
+        destroy_.add_target(target.id, sessions_.back()->session());
+      }
+    }
+  }
+
+  Task<Status> start() override {
+    const Status formatted = co_await mds_.format();
+    if (!formatted.ok()) co_return formatted;
+    co_return co_await mds_.start();
+  }
+  rpc::Service& service() override { return mds_; }
+  std::uint64_t boot_epoch() const override { return mds_.boot_epoch(); }
+  void on_listening() override {
+    listening_ = true;
+    for (auto& session : sessions_) tasks_.spawn(session->keep_trying());
+  }
+  Task<> stop() override {
+    co_await mds_.stop();
+    for (auto& session : sessions_) {
+      if (!listening_) session->never_started();
+      co_await session->stop();
+    }
+    co_await tasks_.join();
+  }
+  std::string problem() const override { return "see the lines above"; }
+
+ private:
+  static mds::Options options(const RoleContext& context) {
+    mds::Options options;
+    options.cluster = context.cluster.uuid;
+    options.target = context.target.id;
+    for (const NodeConfig& node : context.cluster.nodes) {
+      for (const TargetConfig& target : node.targets) {
+        if (target.role == Role::oss) options.object_targets.push_back(target.id);
+      }
+    }
+    std::sort(options.object_targets.begin(), options.object_targets.end());
+    options.stripe_count = context.cluster.stripe_count == 0 ? fs::kStripeAll : context.cluster.stripe_count;
+    options.stripe_size = static_cast<std::uint32_t>(context.cluster.stripe_size);
+    return options;
+  }
+
+  TaskGroup tasks_;
+  mds::DestroyCalls destroy_;
+  std::vector<std::unique_ptr<ObjectSession>> sessions_;
+  mds::Mds mds_;
+  bool listening_ = false;
+};
+
+}  // namespace
+
+void add_roles(Node& node) {
+  node.add_role(Role::oss, [](const RoleContext& context) { return std::make_unique<OssRole>(context); });
+  node.add_role(Role::mds, [](const RoleContext& context) { return std::make_unique<MdsRole>(context); });
+}
+
+}  // namespace rideau::tools

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real cluster in a temporary folder, for the system tests: started and stopped through the program alone."""
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+BUILD = os.path.abspath(sys.argv[1])
+RIDEAU = os.path.join(BUILD, "bin", "rideau")
+
+
+def run(*words, check=True, timeout=600, **options):
+    """Runs a program; its output is shown when it fails."""
+    done = subprocess.run([str(word) for word in words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          errors="replace", timeout=timeout, **options)
+    if check and done.returncode != 0:
+        raise AssertionError(f"{' '.join(map(str, words))}: exit status {done.returncode}\n{done.stdout[-4000:]}")
+    return done
+
+
+def rideau(*words, **options):
+    return run(RIDEAU, *words, **options)
+
+
+def expect(condition, message):
+    if not condition:
+        raise AssertionError(message)
+
+
+def step(text):
+    print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
+
+
+class Cluster:
+    def __init__(self, folder, oss=2, options=()):
+        self.folder = folder
+        self.mount = os.path.join(folder, "mnt")
+        self.config = os.path.join(folder, "cluster.toml")
+        self.oss = oss
+        self.options = list(options)
+        self.extra_mounts = []
+
+    def up(self, **options):
+        return rideau("up", "--dir", self.folder, "--oss", self.oss, *self.options, **options)
+
+    def down(self, **options):
+        return rideau("down", "--dir", self.folder, **options)
+
+    def mount_another(self, name):
+        point = os.path.join(self.folder, name)
+        os.makedirs(point, exist_ok=True)
+        rideau("mount", "--config", self.config, point)
+        self.extra_mounts.append(point)
+        return point
+
+    def process(self, node):
+        with open(os.path.join(self.folder, "run", node + ".pid")) as file:
+            return int(file.readline())
+
+    def nodes(self):
+        return sorted(name[:-4] for name in os.listdir(os.path.join(self.folder, "run")) if name.endswith(".pid"))
+
+    def kill_all(self):
+        for node in self.nodes():
+            with contextlib.suppress(ProcessLookupError, ValueError):
+                os.kill(self.process(node), signal.SIGKILL)
+        for node in self.nodes():
+            with contextlib.suppress(ValueError):
+                await_end(self.process(node))
+
+    def log(self, node):
+        with open(os.path.join(self.folder, "log", node + ".log"), errors="replace") as file:
+            return file.read()
+
+
+def await_end(process, seconds=30):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            os.kill(process, 0)
+            with open(f"/proc/{process}/stat") as file:
+                if file.read().split(")")[1].split()[0] == "Z":
+                    return
+        except (ProcessLookupError, FileNotFoundError):
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"process {process} does not end")
+
+
+@contextlib.contextmanager
+def temporary_folder():
+    folder = tempfile.mkdtemp(prefix="rideau-test-")
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def cluster(oss=2, options=(), start=True):
+    """A cluster that is taken down at the end, also when the test failed; then its logs are shown."""
+    with temporary_folder() as folder:
+        made = Cluster(os.path.join(folder, "cluster"), oss, options)
+        try:
+            if start:
+                made.up()
+            yield made
+        except BaseException:
+            if os.path.isdir(os.path.join(made.folder, "log")):
+                for name in sorted(os.listdir(os.path.join(made.folder, "log"))):
+                    print(f"--- {name}\n{made.log(name[:-4])[-3000:]}", flush=True)
+            raise
+        finally:
+            if os.path.exists(made.config):
+                for point in [*made.extra_mounts, made.mount]:
+                    subprocess.run(["umount", "-l", point], stderr=subprocess.DEVNULL, check=False)
+                made.kill_all() if os.path.isdir(os.path.join(made.folder, "run")) else None
+                subprocess.run(["umount", "-l", made.mount], stderr=subprocess.DEVNULL, check=False)
+
+
+def need_fuse():
+    if not os.path.exists("/dev/fuse"):
+        print("skipped: this machine has no /dev/fuse")
+        sys.exit(77)
