@@ -43,7 +43,7 @@ Task<Status> ClientSession::connect() {
     if (opened.ok()) break;
     const bool final = self.state == Impl::State::refused;
     if (final || self.runtime.now_ns() + pause_ms * kMillisecond > give_up_ns) {
-      self.state = Impl::State::closed;
+      self.state = Impl::State::idle;  // connect() may be tried again
       if (self.last_refusal.empty()) {
         self.last_refusal = "no answer from " + self.options.address + ": " + code_name(opened.code);
       }
@@ -105,6 +105,7 @@ Task<Status> ClientSession::Impl::open_link() {
   if (state == State::closed || state == State::closing) {
     hello_link = new LinkHold(*opened);
     opened->close();
+    while (hello_link != nullptr) co_await changed.wait();
     co_return Status{Code::closed, 0, "session closed"};
   }
   hello_link = new LinkHold(*opened);
@@ -142,6 +143,7 @@ Task<Status> ClientSession::Impl::open_link() {
   }
   const Status why = hello_answer->ok() ? Status{Code::closed, 0, "link closed after welcome"} : *hello_answer;
   if (reference.usable()) reference.link().close();
+  while (hello_link != nullptr) co_await changed.wait();
   co_return why;
 }
 

@@ -54,7 +54,8 @@ class ClientSession final : LinkEvents {
   ClientSession(Runtime& runtime, Transport& transport, Logger& log, SessionEvents& events, SessionOptions options);
   ~ClientSession();
 
-  // Makes the session; fails when the target refuses (another cluster, another target) or does not answer in time.
+  // Makes the session; fails when the target refuses (another cluster, another target) or does not answer in time, and may
+  // then be called again.
   // After it succeeded the session looks after itself.
   Task<Status> connect();
   // At most limits::kSlotsPerSession run at once; more wait their turn.

@@ -160,13 +160,15 @@ Task<> Mds::sync(rpc::ServerCall& call) {
 Task<> Mds::lock(rpc::ServerCall& call) {
   LockRequest request;
   if (!decode(call.body(), &request).ok()) co_return co_await refuse_malformed(call);
-  const auto mode = static_cast<lock::Mode>(request.mode);
+  auto mode = static_cast<lock::Mode>(request.mode);
   if (request.resource != 0 || (mode != lock::Mode::shared && mode != lock::Mode::exclusive)) {
     constexpr Status unknown = posix_error(EINVAL);
     co_await call.reply(unknown, Bytes());
     co_return;
   }
   const std::uint64_t holder = call.session().id();
+  // A client that is alone gets the stronger lock at once: it will want to change something sooner or later.
+  if (target_.sessions.size() == 1) mode = lock::Mode::exclusive;
   Status status = co_await locks_.acquire(holder, request.resource, mode);
   if (status.ok()) {
     // Who gets the lock may rest on what others did: it must not be lost any more.
@@ -241,6 +243,9 @@ void Mds::evict(std::uint64_t id, const std::string& reason) {
 void Mds::on_session(rpc::ServerSession& session) {
   session.owner_slot = &target_.sessions.add(session.id(), &session);
 }
+
+// Calls of the session that wait for a lock end with this.
+void Mds::on_session_closing(rpc::ServerSession& session) { locks_.drop(session.id()); }
 
 void Mds::on_session_end(rpc::ServerSession& session) {
   session.owner_slot = nullptr;

@@ -39,6 +39,7 @@ class Mds final : public rpc::Service, lock::LockManager::Events {
 
   Task<> handle(rpc::ServerCall& call) override;
   void on_session(rpc::ServerSession& session) override;
+  void on_session_closing(rpc::ServerSession& session) override;
   void on_session_end(rpc::ServerSession& session) override;
   std::uint64_t durable() const noexcept override { return target_.committer.durable(); }
   std::uint64_t next_session_id() override;

@@ -40,6 +40,7 @@ class Oss final : public rpc::Service {
   // rpc::Service
   Task<> handle(rpc::ServerCall& call) override;
   void on_session(rpc::ServerSession& session) override;
+  void on_session_closing(rpc::ServerSession&) override {}   // no call here waits for another client
   void on_session_end(rpc::ServerSession& session) override;
   std::uint64_t durable() const noexcept override { return 0; }
   std::uint64_t next_session_id() override;
