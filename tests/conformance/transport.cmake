@@ -1,3 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 rideau_test(transport_tcp_suite SOURCES transport_tcp_suite.cpp
             LIBRARIES rideau_testkit rideau_real_runtime tcp_static)
+
+# Through the program, as an author of a plugin runs it.
+add_test(NAME conformance_tcp COMMAND rideau-conformance $<TARGET_FILE:tcp> --seed 7)
+set_tests_properties(conformance_tcp PROPERTIES TIMEOUT 300)

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// PluginFactory: instances of a loaded plugin for a suite, each with a host and a guard of its own. Stores live in a
+// folder that the program made, so that a suite never erases anything of the user's.
+#pragma once
+
+#include "framework/config/plugin_values.hpp"
+#include "framework/observe/log.hpp"
+#include "framework/plugin_host/guards.hpp"
+#include "framework/plugin_host/host.hpp"
+#include "sdk/testkit/index_suite.hpp"
+#include "sdk/testkit/object_suite.hpp"
+#include "sdk/testkit/transport_suite.hpp"
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <system_error>
+#include <vector>
+
+namespace rideau {
+
+struct PluginUnderTest {
+  const PluginDescriptor* descriptor = nullptr;
+  const PluginValues* values = nullptr;
+  std::string storage;             // what the plugin's key "path" names; empty: it has none
+  std::string listen_address;      // of a transport
+};
+
+// Hosts and guards stay until the factory goes, since a job of an instance may outlive it after a power cut.
+template <class Base, class Interface>
+class PluginFactory : public Base {
+ public:
+  PluginFactory(Runtime& runtime, Logger& logger, const PluginUnderTest& plugin)
+      : runtime_(runtime), logger_(logger), plugin_(plugin) {}
+
+  Result<Interface*> make() override {
+    const PluginDescriptor& descriptor = *plugin_.descriptor;
+    hosts_.push_back(std::make_unique<NodeHost>(runtime_, logger_, descriptor.name));
+    guards_.push_back(std::make_unique<PluginGuard>(descriptor, descriptor.name, *hosts_.back(), runtime_));
+    guards_.back()->allow_power_cut();
+    Instance* made = nullptr;
+    const Status status = descriptor.create(guards_.back()->host(), plugin_.values->data(), &made);
+    if (!status.ok()) return status;
+    return static_cast<Interface*>(&guards_.back()->wrap(*made));
+  }
+  Status clear() override {
+    std::error_code error;
+    if (!plugin_.storage.empty()) std::filesystem::remove_all(plugin_.storage, error);
+    return error ? Status{Code::io_error, error.value(), "clear the storage"} : kOk;
+  }
+  std::uint64_t capabilities() const noexcept override { return plugin_.descriptor->capabilities; }
+
+ protected:
+  Runtime& runtime_;
+  Logger& logger_;
+  const PluginUnderTest& plugin_;
+  std::vector<std::unique_ptr<NodeHost>> hosts_;
+  std::vector<std::unique_ptr<PluginGuard>> guards_;
+};
+
+using IndexPluginFactory = PluginFactory<IndexFactory, IndexStore>;
+using ObjectPluginFactory = PluginFactory<ObjectFactory, ObjectStore>;
+
+class TransportPluginFactory final : public PluginFactory<TransportFactory, Transport> {
+ public:
+  using PluginFactory::PluginFactory;
+  std::string listen_address() const override { return plugin_.listen_address; }
+};
+
+}  // namespace rideau
