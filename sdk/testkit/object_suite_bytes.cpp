@@ -247,6 +247,7 @@ Task<> check_bytes(Suite& suite) {
   using Part = Task<> (*)(Suite&);
   const Part parts[] = {check_write_read, check_scattered, check_truncate, check_punch, check_remove};
   for (const Part part : parts) {
+    suite.report.rule("object.life.start-of-an-empty-store");
     const bool opened = co_await suite.open(true);
     if (!opened) co_return;
     co_await part(suite);

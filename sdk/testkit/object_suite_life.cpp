@@ -289,6 +289,7 @@ Task<> check_durable(Suite& suite) {
 
 Task<> check_full(Suite& suite) {
   Report& report = suite.report;
+  report.rule("object.life.start-of-an-empty-store");
   const bool opened = co_await suite.open(true);
   if (!opened) co_return;
   ObjectSpace space;

@@ -224,6 +224,7 @@ Task<> check_together(Suite& suite) {
   using Part = Task<> (*)(Suite&);
   const Part parts[] = {check_writes_at_once, check_mixed_at_once, check_cancel};
   for (const Part part : parts) {
+    suite.report.rule("object.life.start-of-an-empty-store");
     const bool opened = co_await suite.open(true);
     if (!opened) co_return;
     co_await part(suite);
@@ -232,6 +233,7 @@ Task<> check_together(Suite& suite) {
 }
 
 Task<> check_capabilities(Suite& suite) {
+  suite.report.rule("object.life.start-of-an-empty-store");
   const bool opened = co_await suite.open(true);
   if (!opened) co_return;
   co_await check_lends(suite);
