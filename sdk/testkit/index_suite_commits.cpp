@@ -103,7 +103,7 @@ Task<> check_checks(Suite& suite, ModelIndex& model) {
   const bool holds[] = {true, false, true, false, true, false, false, false, true, false, true, false, true, false};
   for (std::size_t i = 0; i < std::size(holds); ++i) {
     expect(suite, call, i, holds[i] ? Code::ok : Code::check_failed, numbered("batch ", i));
-    const bool model_holds = model.apply(call.result(i));
+    const bool model_holds = model.apply(call.given(i));
     report.check(model_holds == holds[i], "the model agrees");
   }
   suite.same(model, "after checks");

@@ -55,9 +55,9 @@ Task<> step_commit(Suite& suite, Dice& dice, ModelIndex& model) {
   for (Call& call : calls) {
     co_await suite.wait(call);
     report.ok(call.status(), "commit");
-    for (const IndexBatch& batch : call.views()) {
-      const Code expected = model.apply(batch) ? Code::ok : Code::check_failed;
-      report.equal(batch.status.code, expected, "batch");
+    for (std::size_t i = 0; i < call.size(); ++i) {
+      const Code expected = model.apply(call.given(i)) ? Code::ok : Code::check_failed;
+      report.equal(call.result(i).status.code, expected, "batch");
     }
   }
 }

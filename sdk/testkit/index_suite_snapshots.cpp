@@ -123,7 +123,9 @@ Task<> check_isolation(Suite& suite) {
       const std::size_t which = dice.below(held.size());
       Held& one = held[which];
       suite.same(*one.snapshot, one.model, "an older snapshot");
-      report.check(one.value.view() == one.model.entries().at(one.key), "a value stays valid until release");
+      const auto expected = one.model.entries().find(one.key);
+      report.check(expected != one.model.entries().end() && one.value.view() == expected->second,
+                   "a value stays valid until release");
       one.snapshot->release();
       held.erase(held.begin() + static_cast<std::ptrdiff_t>(which));
     }

@@ -96,8 +96,8 @@ void Call::submit(IndexStore& store, Durability durability) {
 
 void Call::apply_to(ModelIndex& model) const {
   if (!status().ok()) return;
-  for (const IndexBatch& view : views_) {
-    if (view.status.ok()) model.apply(view);
+  for (std::size_t i = 0; i < size(); ++i) {
+    if (views_[i].status.ok()) model.apply(given(i));
   }
 }
 

@@ -74,6 +74,9 @@ class Call : Completion {
   std::uint64_t value() const noexcept { return Completion::value; }
   const std::vector<IndexBatch>& views() const noexcept { return views_; }
   const IndexBatch& result(std::size_t index) const { return views_[index]; }
+  // A batch as it was given, whatever the store did to its own view of it.
+  IndexBatch given(std::size_t index) const { return batches_[index].view(); }
+  std::size_t size() const noexcept { return batches_.size(); }
   // Applies to the model what the store says it applied.
   void apply_to(ModelIndex& model) const;
 

@@ -27,7 +27,7 @@ TEST_CASE("the index suite passes over a large LMDB map") { run_suite(std::int64
 
 TEST_CASE("the index suite passes over small LMDB maps") {
   run_suite(std::int64_t{4} << 20, 2, 0);
-  run_suite(std::int64_t{16} << 20, 3, 0);
+  run_suite(std::int64_t{8} << 20, 3, 0);
 }
 
 }  // namespace rideau
