@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// IndexStore: ordered keys and values with atomic, checked batches and snapshots. Keys order as rideau::compare.
+// IndexStore: ordered keys and values with atomic, checked batches and snapshots. Keys order as rideau::compare and are
+// never empty; a value may be.
+//
+// Limits and space are judged for a whole commit() call: with a key or value over its limit (too_large), an empty key
+// (invalid) or too little space (no_space) the completion says so and nothing of the call was applied.
 //
 // Order. commit() calls take effect in the order in which they were submitted. Sequence numbers start at 1 after start()
 // and grow with each batch that was applied; when a commit with Durability::durable completed, every batch with a lower
@@ -31,7 +35,8 @@ struct IndexSpace {
 class Snapshot {
  public:
   virtual Status get(Bytes key, Bytes* value) noexcept = 0;                       // not_found
-  // The first entry whose key is not less than `key`; not_found at the end. Each snapshot has one cursor.
+  // The first entry whose key is not less than `key`, which may be empty; not_found at the end. Each snapshot has one
+  // cursor.
   virtual Status seek(Bytes key, Bytes* found, Bytes* value) noexcept = 0;
   virtual Status next(Bytes* found, Bytes* value) noexcept = 0;                   // after seek or next
   virtual void release() noexcept = 0;
@@ -62,7 +67,7 @@ struct IndexBatch {
   const Edit* edits = nullptr;
   Status status{};                      // out: ok, check_failed, or why not
   std::uint64_t sequence = 0;           // out: 0 when it was not applied
-  bool frees_space = false;             // may use the reserve: the batch erases more than it puts
+  bool frees_space = false;             // the batch erases more than it puts. A call of only such may use the reserve
 };
 
 enum class Durability : std::uint32_t {
