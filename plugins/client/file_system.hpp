@@ -53,6 +53,12 @@ struct OpenFile {
   fs::Inode inode{};
 };
 
+// Of one write: what its caller wants to say and to hear.
+struct WriteDetails {
+  bool kill_privileges = false;           // in: the file loses its set-id bits first
+  std::uint64_t offset = 0;               // out: where the bytes went
+};
+
 struct StatFileSystem {
   std::uint64_t bytes_total = 0;
   std::uint64_t bytes_free = 0;
@@ -108,8 +114,9 @@ class FileSystem {
   Task<Status> release(fs::HandleId handle);
   // Bytes read; short only at the end of the file. The room is lent until the call ended.
   Task<Result<std::uint64_t>> read(fs::HandleId handle, std::uint64_t offset, const IoVec* room, std::uint32_t parts);
-  // Bytes written. With kOpenAppend on the handle the offset is ignored.
-  Task<Result<std::uint64_t>> write(fs::HandleId handle, std::uint64_t offset, const IoVec* data, std::uint32_t parts);
+  // Bytes written. With kOpenAppend on the handle the offset is ignored. `details` may be null.
+  Task<Result<std::uint64_t>> write(fs::HandleId handle, std::uint64_t offset, const IoVec* data, std::uint32_t parts,
+                                    WriteDetails* details = nullptr);
   // What close(2) reports: errors of writes that were acknowledged early, each once.
   Task<Status> flush(fs::HandleId handle);
   Task<Status> sync(fs::HandleId handle, bool data_only);

@@ -131,12 +131,20 @@ Task<Result<std::uint64_t>> FileSystem::Impl::read(HandleRef handle, std::uint64
 }
 
 Task<Result<std::uint64_t>> FileSystem::Impl::write(HandleRef handle, std::uint64_t offset, const IoVec* data,
-                                                    std::uint32_t parts, std::uint64_t size) {
+                                                    std::uint32_t parts, std::uint64_t size,
+                                                    WriteDetails* details) {
   Node& node = *handle->node;
   const Status known = co_await know(handle->node, true);
   if (!known.ok()) co_return known;
   if ((handle->flags & fs::kOpenAppend) != 0) offset = node.inode.size;
   if (offset > limits::kFileBytesMax || size > limits::kFileBytesMax - offset) co_return posix_error(EFBIG);
+  if (details != nullptr) {
+    details->offset = offset;
+    if (details->kill_privileges && (node.inode.mode & (S_ISUID | S_ISGID)) != 0) {
+      const Status killed = co_await kill_privileges(handle);
+      if (!killed.ok()) co_return killed;
+    }
+  }
   const std::uint64_t before = epoch;
   handle->wrote = true;
   auto result = co_await handle->data->write(offset, data, parts);
@@ -154,6 +162,19 @@ Task<Result<std::uint64_t>> FileSystem::Impl::write(HandleRef handle, std::uint6
   node.inode.ctime_ns = std::max(node.inode.ctime_ns, now);
   mark_changed(node);
   co_return result;
+}
+
+Task<Status> FileSystem::Impl::kill_privileges(HandleRef handle) {
+  fs::SetAttributesRequest request;
+  request.caller = handle->caller;
+  request.inode = handle->inode();
+  request.mask = fs::kSetKillPrivileges;
+  request.handle = handle->id;
+  const auto reply = co_await meta.set_attributes(request);
+  if (!reply.ok()) co_return reply.status;
+  inodes.update(reply.body.inode);
+  if (kernel != nullptr) kernel->expire_attributes(request.inode);
+  co_return kOk;
 }
 
 Task<Status> FileSystem::Impl::sync(HandleRef handle) {
@@ -232,7 +253,7 @@ Task<Result<std::uint64_t>> FileSystem::read(fs::HandleId id, std::uint64_t offs
 }
 
 Task<Result<std::uint64_t>> FileSystem::write(fs::HandleId id, std::uint64_t offset, const IoVec* data,
-                                              std::uint32_t parts) {
+                                              std::uint32_t parts, WriteDetails* details) {
   HandleRef handle = impl_->find_handle(id);
   if (handle == nullptr || !handle->writes() || handle->data == nullptr) co_return posix_error(EBADF);
   const std::uint64_t size = size_of(data, parts);
@@ -248,7 +269,7 @@ Task<Result<std::uint64_t>> FileSystem::write(fs::HandleId id, std::uint64_t off
     appending = handle->node->append_mutex;
     co_await appending->lock();
   }
-  auto result = co_await impl_->write(handle, offset, data, parts, size);
+  auto result = co_await impl_->write(handle, offset, data, parts, size, details);
   if (appending != nullptr) appending->unlock();
   impl_->leave(handle->inode());
   co_return result;

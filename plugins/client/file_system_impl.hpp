@@ -122,7 +122,8 @@ struct FileSystem::Impl final : rpc::SessionEvents, lock::LockCache::Owner {
   Task<Status> usable(HandleRef handle);
   Task<Result<std::uint64_t>> read(HandleRef handle, std::uint64_t offset, const IoVec* room, std::uint32_t parts);
   Task<Result<std::uint64_t>> write(HandleRef handle, std::uint64_t offset, const IoVec* data, std::uint32_t parts,
-                                    std::uint64_t size);
+                                    std::uint64_t size, WriteDetails* details);
+  Task<Status> kill_privileges(HandleRef handle);
   Task<Status> sync(HandleRef handle);
 
   // Closes and sizes (file_system_closing.cpp).

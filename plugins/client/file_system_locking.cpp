@@ -130,6 +130,10 @@ Task<> FileSystem::Impl::prepare_release() {
   names.clear();
   inodes.drop_all();
   plane.drop_all();
+  if (kernel != nullptr) {
+    co_await kernel->settle();
+    if (epoch != before) co_return;
+  }
   held = Mode::none;
   releasing = false;
   sealed = false;

@@ -18,6 +18,8 @@ class KernelCache {
   virtual void expire_names() = 0;
   // The attributes of one inode must be asked for again. Never waits for a request.
   virtual void expire_attributes(fs::InodeId inode) = 0;
+  // What was expired by the calls above is so when this ended; for a cache that learns of it by messages.
+  virtual Task<> settle() { co_return; }
   // All cached pages of one inode are gone when this ended, mapped ones too. May wait for READ and WRITE requests of this
   // inode that the kernel has sent and not had answered; for no other requests.
   virtual Task<> drop_pages(fs::InodeId inode) = 0;

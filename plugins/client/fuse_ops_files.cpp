@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+// Requests about open files: CREATE, OPEN, READ, WRITE, FLUSH, FSYNC, RELEASE.
+#include "plugins/client/fuse_server.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <string>
+
+namespace rideau::client {
+namespace {
+
+using Server = FuseMount::Impl;
+
+// Pages of the kernel are right as long as we hold the lock, and are dropped before it goes: so they may stay across
+// opens. An appender writes where the file ends, which the kernel may not know: it goes around the page cache.
+void fill_open(fuse_file_info& file, fs::HandleId handle) {
+  file.fh = handle;
+  file.keep_cache = 1;
+  file.direct_io = (file.flags & O_APPEND) != 0 ? 1 : 0;
+}
+
+Task<> create(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId parent, std::string name,
+              std::uint32_t mode, fuse_file_info file) {
+  const Result<OpenFile> made =
+      co_await server.files.create(std::move(caller), parent, std::move(name), mode, open_flags(file.flags));
+  if (!made.ok()) {
+    fuse_reply_err(req, errno_of(made.status()));
+    co_return;
+  }
+  fuse_entry_param entry{};
+  server.fill_entry(made->inode, &entry);
+  fill_open(file, made->handle);
+  if (fuse_reply_create(req, &entry, &file) == -ENOENT) {
+    static_cast<void>(co_await server.files.release(made->handle));     // the caller is gone: nobody will release it
+  }
+}
+
+Task<> open(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId inode, fuse_file_info file,
+            bool kills_privileges) {
+  const Result<OpenFile> opened = co_await server.files.open(caller, inode, open_flags(file.flags));
+  if (!opened.ok()) {
+    fuse_reply_err(req, errno_of(opened.status()));
+    co_return;
+  }
+  if (kills_privileges && (opened->inode.mode & (S_ISUID | S_ISGID)) != 0) {
+    fs::SetAttributesRequest request;
+    request.caller = caller;
+    request.inode = inode;
+    request.mask = fs::kSetKillPrivileges;
+    request.handle = opened->handle;
+    static_cast<void>(co_await server.files.set_attributes(std::move(request)));
+  }
+  fill_open(file, opened->handle);
+  if (fuse_reply_open(req, &file) == -ENOENT) {
+    static_cast<void>(co_await server.files.release(opened->handle));
+  }
+}
+
+Task<> read(Server& server, fuse_req_t req, fs::HandleId handle, std::uint64_t offset, std::size_t size) {
+  FuseBuffer buffer = server.take_buffer();
+  const IoVec room{buffer.get(), std::min(size, server.buffer_bytes())};
+  const Result<std::uint64_t> count = co_await server.files.read(handle, offset, &room, 1);
+  if (count.ok()) {
+    fuse_reply_buf(req, buffer.get(), *count);
+  } else {
+    fuse_reply_err(req, errno_of(count.status()));
+  }
+  server.give_buffer(std::move(buffer));
+}
+
+// `buffer` is the request, and `bytes` a place in it.
+Task<> write(Server& server, fuse_req_t req, fs::InodeId inode, fs::HandleId handle, std::uint64_t offset,
+             FuseBuffer buffer, const char* bytes, std::size_t size, bool kills_privileges) {
+  const IoVec data{const_cast<char*>(bytes), size};
+  WriteDetails details;
+  details.kill_privileges = kills_privileges;
+  const Result<std::uint64_t> count = co_await server.files.write(handle, offset, &data, 1, &details);
+  if (count.ok()) {
+    fuse_reply_write(req, *count);
+  } else {
+    fuse_reply_err(req, errno_of(count.status()));
+  }
+  server.give_buffer(std::move(buffer));
+  if (count.ok() && details.offset != offset) {
+    // The kernel believes the bytes elsewhere: its pages and its size of this file are wrong.
+    server.cache.expire_attributes(inode);
+    co_await server.cache.drop_pages(inode);
+  }
+}
+
+Task<> flush(Server& server, fuse_req_t req, fs::HandleId handle) {
+  const Status status = co_await server.files.flush(handle);
+  fuse_reply_err(req, errno_of(status));
+}
+
+Task<> sync(Server& server, fuse_req_t req, fs::HandleId handle, bool data_only) {
+  const Status status = co_await server.files.sync(handle, data_only);
+  fuse_reply_err(req, errno_of(status));
+}
+
+Task<> release(Server& server, fuse_req_t req, fs::HandleId handle) {
+  const Status status = co_await server.files.release(handle);
+  fuse_reply_err(req, errno_of(status));
+}
+
+void on_create(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode, fuse_file_info* file) {
+  Server& server = server_of(req);
+  const std::uint32_t type_and_mode = S_IFREG | (mode & 07777);
+  server.tasks.spawn(create(server, req, server.caller(req), parent, name, type_and_mode, *file));
+}
+void on_open(fuse_req_t req, fuse_ino_t inode, fuse_file_info* file) {
+  Server& server = server_of(req);
+  server.tasks.spawn(open(server, req, server.caller(req), inode, *file, server.kills_privileges));
+}
+void on_read(fuse_req_t req, fuse_ino_t, std::size_t size, off_t offset, fuse_file_info* file) {
+  Server& server = server_of(req);
+  server.tasks.spawn(read(server, req, file->fh, static_cast<std::uint64_t>(offset), size));
+}
+void on_write(fuse_req_t req, fuse_ino_t inode, const char* bytes, std::size_t size, off_t offset,
+              fuse_file_info* file) {
+  Server& server = server_of(req);
+  server.tasks.spawn(write(server, req, inode, file->fh, static_cast<std::uint64_t>(offset), server.keep_request(),
+                           bytes, size, server.kills_privileges));
+}
+void on_flush(fuse_req_t req, fuse_ino_t, fuse_file_info* file) {
+  Server& server = server_of(req);
+  server.tasks.spawn(flush(server, req, file->fh));
+}
+void on_fsync(fuse_req_t req, fuse_ino_t, int data_only, fuse_file_info* file) {
+  Server& server = server_of(req);
+  server.tasks.spawn(sync(server, req, file->fh, data_only != 0));
+}
+void on_release(fuse_req_t req, fuse_ino_t, fuse_file_info* file) {
+  Server& server = server_of(req);
+  server.tasks.spawn(release(server, req, file->fh));
+}
+
+}  // namespace
+
+void add_file_operations(fuse_lowlevel_ops& ops) {
+  ops.create = on_create;
+  ops.open = on_open;
+  ops.read = on_read;
+  ops.write = on_write;
+  ops.flush = on_flush;
+  ops.fsync = on_fsync;
+  ops.release = on_release;
+}
+
+}  // namespace rideau::client

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+// The FUSE descriptor: requests are read on the node's thread as long as there are any, and each is handled up to its first
+// wait before the next is read. libfuse takes them apart; what its version does not know of the protocol is looked up in
+// the raw bytes before it sees them, and added to the answer of INIT on its way out.
+#include "plugins/client/fuse_server.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include <linux/fuse.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+namespace rideau::client {
+namespace {
+
+constexpr int kRequestsPerTurn = 64;       // then others of this node have their turn
+constexpr std::size_t kHeaderRoom = 4096;  // of a request, before its bytes
+
+template <class Struct>
+bool copy_from(const char* bytes, std::size_t size, std::size_t offset, Struct* out) noexcept {
+  if (size < offset + sizeof(Struct)) return false;
+  std::memcpy(out, bytes + offset, sizeof(Struct));
+  return true;
+}
+
+}  // namespace
+
+FuseMount::Impl::Impl(Runtime& host, Logger& logger, FileSystem& below, FuseOptions wanted)
+    : runtime(host),
+      log(logger),
+      files(below),
+      options(std::move(wanted)),
+      tasks(host),
+      cache(host, tasks),
+      buffer_bytes_(kTransferBytesMax + kHeaderRoom) {}
+
+FuseBuffer FuseMount::Impl::take_buffer() {
+  if (free_buffers.empty()) return std::make_unique_for_overwrite<char[]>(buffer_bytes_);
+  FuseBuffer buffer = std::move(free_buffers.back());
+  free_buffers.pop_back();
+  return buffer;
+}
+
+void FuseMount::Impl::give_buffer(FuseBuffer buffer) {
+  if (free_buffers.size() < kKeptBuffersMax) free_buffers.push_back(std::move(buffer));
+}
+
+void FuseMount::Impl::look_at_head(const char* bytes, std::size_t size) {
+  fuse_in_header head;
+  kills_privileges = false;
+  if (!copy_from(bytes, size, 0, &head)) return;
+  switch (head.opcode) {
+    case FUSE_INIT: {
+      fuse_init_in init;
+      init_unique = head.unique;
+      if (copy_from(bytes, size, sizeof head, &init)) offers_kill_privileges = (init.flags & FUSE_HANDLE_KILLPRIV_V2) != 0;
+      break;
+    }
+    case FUSE_WRITE: {
+      fuse_write_in write;
+      if (copy_from(bytes, size, sizeof head, &write)) {
+        kills_privileges = (write.write_flags & FUSE_WRITE_KILL_SUIDGID) != 0;
+      }
+      break;
+    }
+    case FUSE_SETATTR: {
+      fuse_setattr_in set;
+      if (copy_from(bytes, size, sizeof head, &set)) kills_privileges = (set.valid & FATTR_KILL_SUIDGID) != 0;
+      break;
+    }
+    case FUSE_OPEN: {
+      fuse_open_in open;
+      if (copy_from(bytes, size, sizeof head, &open)) {
+        kills_privileges = (open.open_flags & FUSE_OPEN_KILL_SUIDGID) != 0;
+      }
+      break;
+    }
+    default: break;
+  }
+}
+
+FuseMount::Impl::Read FuseMount::Impl::read_one() {
+  if (request == nullptr) request = take_buffer();
+  const ssize_t size = ::read(fd, request.get(), buffer_bytes_);
+  if (size < 0) {
+    if (errno == EAGAIN) return Read::empty;
+    // ENOENT: the caller of this request went away before it was read.
+    if (errno == EINTR || errno == ENOENT) return Read::interrupted;
+    if (errno != ENODEV) log.error("reading requests of the kernel: %s", std::strerror(errno));
+    return Read::unmounted;
+  }
+  if (static_cast<std::size_t>(size) < sizeof(fuse_in_header)) return Read::interrupted;
+  look_at_head(request.get(), static_cast<std::size_t>(size));
+  fuse_buf buffer{};
+  buffer.size = static_cast<std::size_t>(size);
+  buffer.mem = request.get();
+  fuse_session_process_buf(session, &buffer);
+  if (init_unique != 0 && !initialised) {
+    initialised = true;
+    cache.start(session);
+    raise_read_ahead();
+  }
+  return fuse_session_exited(session) ? Read::unmounted : Read::handled;
+}
+
+Task<> FuseMount::Impl::serve() {
+  while (!ending) {
+    int left = kRequestsPerTurn;
+    Read last = Read::handled;
+    while (left > 0 && !ending && last != Read::empty && last != Read::unmounted) {
+      last = read_one();
+      --left;
+    }
+    if (ending || last == Read::unmounted) break;
+    if (last == Read::empty) {
+      const int readable = fd;
+      const auto wait = [this, readable](Completion& done) { return runtime.wait_fd(readable, kWaitReadable, done); };
+      const Outcome woken = co_await submit(wait);
+      if (!woken.ok()) break;
+    } else {
+      co_await yield_now(runtime);
+    }
+  }
+  ending = true;
+  cache.stop();
+  co_await tasks.join();
+}
+
+// libfuse hands over every answer here: that of INIT promises what libfuse cannot say.
+ssize_t FuseMount::Impl::write_answer(int out, struct iovec* parts, int count, void* user) {
+  auto* self = static_cast<Impl*>(user);
+  fuse_out_header head;
+  if (count == 2 && self->offers_kill_privileges && !self->initialised && parts[0].iov_len == sizeof head) {
+    std::memcpy(&head, parts[0].iov_base, sizeof head);
+    fuse_init_out init{};
+    if (head.unique == self->init_unique && head.error == 0 && parts[1].iov_len <= sizeof init) {
+      std::memcpy(&init, parts[1].iov_base, parts[1].iov_len);
+      init.flags |= FUSE_HANDLE_KILLPRIV_V2;
+      struct iovec amended[2] = {parts[0], {&init, parts[1].iov_len}};
+      return ::writev(out, amended, 2);
+    }
+  }
+  return ::writev(out, parts, count);
+}
+
+// Requests are read by read_one(); libfuse never reads.
+ssize_t FuseMount::Impl::read_nothing(int, void*, std::size_t, void*) {
+  errno = EAGAIN;
+  return -1;
+}
+
+fs::Caller FuseMount::Impl::caller(fuse_req_t req) const {
+  const fuse_ctx* context = fuse_req_ctx(req);
+  fs::Caller who;
+  who.uid = context->uid;
+  who.gid = context->gid;
+  who.process = context->pid;
+  return who;
+}
+
+void FuseMount::Impl::fill_entry(const fs::Inode& inode, fuse_entry_param* entry) const {
+  entry->ino = inode.id;
+  entry->generation = 1;                   // numbers of inodes are never used again
+  entry->attr_timeout = kCacheSeconds;
+  entry->entry_timeout = name_seconds();
+  fill_stat(inode, &entry->attr);
+}
+
+void FuseMount::Impl::reply_entry(fuse_req_t req, const Result<fs::Inode>& inode) const {
+  if (!inode.ok()) {
+    fuse_reply_err(req, errno_of(inode.status()));
+    return;
+  }
+  fuse_entry_param entry{};
+  fill_entry(*inode, &entry);
+  fuse_reply_entry(req, &entry);
+}
+
+void FuseMount::Impl::reply_attributes(fuse_req_t req, const Result<fs::Inode>& inode) const {
+  if (!inode.ok()) {
+    fuse_reply_err(req, errno_of(inode.status()));
+    return;
+  }
+  struct stat attributes {};
+  fill_stat(*inode, &attributes);
+  fuse_reply_attr(req, &attributes, kCacheSeconds);
+}
+
+}  // namespace rideau::client

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// The inside of FuseMount, shared by its source files: fuse_mount.cpp (mounting), fuse_server.cpp (the descriptor: reading,
+// what libfuse does not know), fuse_ops_*.cpp (one function a kind of request).
+#pragma once
+
+#define FUSE_USE_VERSION 312
+
+#include "framework/base/limits.hpp"
+#include "framework/observe/log.hpp"
+#include "framework/runtime/sync.hpp"
+#include "framework/runtime/task_group.hpp"
+#include "plugins/client/file_system.hpp"
+#include "plugins/client/fuse_convert.hpp"
+#include "plugins/client/fuse_kernel_cache.hpp"
+#include "plugins/client/fuse_mount.hpp"
+
+#include <memory>
+#include <vector>
+
+#include <fuse3/fuse_lowlevel.h>
+
+namespace rideau::client {
+
+constexpr double kCacheSeconds = 3600;               // what the kernel caches is taken back, it need not run out
+constexpr std::size_t kTransferBytesMax = 1 << 20;   // of one READ or WRITE
+constexpr std::size_t kKeptBuffersMax = 32;
+
+// Room for one request or for the bytes of one answer.
+using FuseBuffer = std::unique_ptr<char[]>;
+
+struct FuseMount::Impl {
+  Impl(Runtime& host, Logger& logger, FileSystem& below, FuseOptions wanted);
+  ~Impl();
+
+  Status mount(std::string* problem);
+  Task<> serve();
+  void unmount();
+
+  // Reads and handles what is there; false: the directory is no longer mounted.
+  enum class Read { handled, empty, interrupted, unmounted };
+  Read read_one();
+  void look_at_head(const char* bytes, std::size_t size);
+  static ssize_t write_answer(int fd, struct iovec* parts, int count, void* self);
+  static ssize_t read_nothing(int fd, void* room, std::size_t size, void* self);
+  void raise_read_ahead();
+
+  FuseBuffer take_buffer();
+  void give_buffer(FuseBuffer buffer);
+  // The buffer of the request that is being handled, for a handler that needs its bytes for longer.
+  FuseBuffer keep_request() { return std::move(request); }
+  std::size_t buffer_bytes() const noexcept { return buffer_bytes_; }
+
+  fs::Caller caller(fuse_req_t req) const;
+  double name_seconds() const noexcept { return cache.names_can_expire() ? kCacheSeconds : 0; }
+  void reply_entry(fuse_req_t req, const Result<fs::Inode>& inode) const;
+  void reply_attributes(fuse_req_t req, const Result<fs::Inode>& inode) const;
+  void fill_entry(const fs::Inode& inode, fuse_entry_param* entry) const;
+
+  Runtime& runtime;
+  Logger& log;
+  FileSystem& files;
+  FuseOptions options;
+  TaskGroup tasks;
+  FuseKernelCache cache;
+  fuse_session* session = nullptr;
+  int fd = -1;
+  bool ending = false;
+  bool initialised = false;
+
+  std::vector<FuseBuffer> free_buffers;
+  FuseBuffer request;                                    // being read or handled
+  std::size_t buffer_bytes_;
+
+  // Of the request that is being handled, from its raw bytes: what libfuse 3.14 does not pass on.
+  bool kills_privileges = false;
+  bool offers_kill_privileges = false;               // INIT: the kernel can leave set-id bits to us
+  std::uint64_t init_unique = 0;
+};
+
+const fuse_lowlevel_ops& fuse_operations();
+void add_name_operations(fuse_lowlevel_ops& ops);
+void add_attribute_operations(fuse_lowlevel_ops& ops);
+void add_file_operations(fuse_lowlevel_ops& ops);
+
+inline FuseMount::Impl& server_of(fuse_req_t req) { return *static_cast<FuseMount::Impl*>(fuse_req_userdata(req)); }
+
+}  // namespace rideau::client
