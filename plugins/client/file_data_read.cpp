@@ -192,8 +192,8 @@ void FileData::Impl::keep_fetched(const Fetch& done, const std::vector<std::shar
     if (block.valid.empty()) {
       block.buffer = buffer;
     } else {
+      std::uint8_t* bytes = blocks.writable(block, to);
       for (const ByteRange& gap : block.valid.gaps(from, to)) {
-        std::uint8_t* bytes = blocks.writable(block, gap.end);
         std::memcpy(bytes + gap.begin, buffer->data() + gap.begin, gap.end - gap.begin);
       }
     }

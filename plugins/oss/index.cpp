@@ -194,7 +194,13 @@ Task<Status> OssIndex::store_destroyed(const std::vector<ObjectId>& ids, const C
     }
     const bool last = end == ids.size();
     if (last) add_reply(changes, call, 0);
-    const Status stored = co_await commit(changes, last ? Durability::durable : Durability::eventual);
+    const Durability durability = last ? Durability::durable : Durability::eventual;
+    Status stored = co_await commit(changes, durability);
+    if (stored.code == Code::no_space) {
+      // Destroying must go on when the index is full; the marks then last for this epoch alone.
+      changes.puts.clear();
+      stored = co_await commit(changes, durability);
+    }
     if (!stored.ok()) co_return stored;
   }
   co_return kOk;

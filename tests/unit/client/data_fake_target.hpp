@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// An object target in memory for tests of the data path: random delays, failures on demand, and a strict eye on its
+// client: bytes must not change while they are sent, requests that overlap must not be in flight together, and no grant
+// may be used that was not given.
+#pragma once
+
+#include "framework/runtime/await.hpp"
+#include "plugins/client/object_client.hpp"
+#include "plugins/fs/object_parts.hpp"
+#include "tests/sim/sim_random.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <list>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace rideau::client {
+
+class FakeTarget final : public ObjectChannel {
+ public:
+  FakeTarget(Runtime& runtime, std::uint64_t seed) : runtime_(runtime), random_(seed) {}
+
+  std::map<ObjectId, std::vector<std::uint8_t>> objects;
+  std::map<ObjectId, std::uint64_t> versions;
+  std::uint64_t grant_max = ~0ull;       // of one reply
+  std::uint64_t space = ~0ull;           // bytes that can still be written
+  std::uint64_t delay_ns_max = 2 * kMillisecond;
+  Status read_failure{};                 // what reads and syncs answer
+  std::string complaint;                 // what the client did wrong first
+  std::uint64_t granted = 0;
+  std::uint64_t writes = 0;
+  std::uint64_t reads = 0;
+  std::uint64_t syncs = 0;
+  std::uint64_t bytes_written_max = 0;   // of one request
+  std::uint32_t writes_in_flight_max = 0;
+
+  Task<Result<std::uint64_t>> read(fs::ObjectReadRequest request, const IoVec* room, std::uint32_t parts) override {
+    ++reads;
+    if (fs::parts_bytes(room, parts) != request.size) complain("room of another size than the read");
+    co_await delay();
+    if (!read_failure.ok()) co_return read_failure;
+    const std::vector<std::uint8_t>& bytes = objects[request.object];
+    const std::uint64_t begin = std::min<std::uint64_t>(request.offset, bytes.size());
+    const std::uint64_t size = std::min<std::uint64_t>(request.size, bytes.size() - begin);
+    const std::vector<std::uint8_t> answer(bytes.begin() + static_cast<long>(begin),
+                                           bytes.begin() + static_cast<long>(begin + size));
+    co_await delay();
+    fs::PartsCursor(room, parts).copy_in(answer.data(), size);
+    co_return size;
+  }
+
+  Task<Result<fs::ObjectWriteReply>> write(fs::ObjectWriteRequest request, const IoVec* data,
+                                           std::uint32_t parts) override {
+    ++writes;
+    std::vector<std::uint8_t> sent(fs::parts_bytes(data, parts));
+    fs::PartsCursor(data, parts).copy_out(sent.data(), sent.size());
+    bytes_written_max = std::max<std::uint64_t>(bytes_written_max, sent.size());
+    if (request.grant_used > granted) complain("used more grant than it had");
+    granted -= std::min(granted, request.grant_used);
+    const InFlight own{request.object, request.offset, request.offset + sent.size()};
+    for (const InFlight& other : in_flight_) {
+      if (other.object == own.object && other.begin < own.end && own.begin < other.end) complain("overlapping writes");
+    }
+    const auto place = in_flight_.insert(in_flight_.end(), own);
+    writes_in_flight_max = std::max(writes_in_flight_max, static_cast<std::uint32_t>(in_flight_.size()));
+    co_await delay();
+    std::vector<std::uint8_t> now(sent.size());
+    fs::PartsCursor(data, parts).copy_out(now.data(), now.size());
+    if (now != sent) complain("bytes changed while they were sent");
+    fs::ObjectWriteReply reply;
+    const bool fits = sent.size() <= space;
+    if (fits) {
+      space -= sent.size();
+      std::vector<std::uint8_t>& bytes = objects[request.object];
+      if (bytes.size() < own.end) bytes.resize(own.end);
+      std::copy(sent.begin(), sent.end(), bytes.begin() + static_cast<long>(own.begin));
+      reply.grant = std::min(request.grant_wanted, grant_max);
+      reply.bytes_used = (bytes.size() + 4095) / 4096 * 4096;
+      granted += reply.grant;
+    }
+    co_await delay();
+    in_flight_.erase(place);
+    if (!fits) co_return Status{Code::no_space, ENOSPC, "write"};
+    co_return reply;
+  }
+
+  Task<Status> truncate(fs::ObjectTruncateRequest request, std::uint64_t* seen) override {
+    co_await delay();
+    std::uint64_t& version = versions[request.object];
+    if (request.version <= version) {
+      *seen = version;
+      co_return Status{Code::check_failed, 0, "truncate"};
+    }
+    *seen = version = request.version;
+    if (request.size > 0 || objects.contains(request.object)) objects[request.object].resize(request.size);
+    co_await delay();
+    co_return kOk;
+  }
+
+  Task<Result<fs::ObjectStatReply>> stat(fs::ObjectStatRequest request) override {
+    co_await delay();
+    fs::ObjectStatReply reply;
+    for (const ObjectId id : request.objects) reply.items.push_back({objects[id].size(), (objects[id].size() + 4095) / 4096 * 4096});
+    co_return reply;
+  }
+
+  Task<Status> sync(fs::ObjectSyncRequest) override {
+    ++syncs;
+    co_await delay();
+    co_return read_failure;
+  }
+  Task<Result<fs::ObjectStatFileSystemReply>> stat_file_system() override {
+    co_await delay();
+    co_return fs::ObjectStatFileSystemReply{space, space, objects.size()};
+  }
+  std::int64_t time_offset_ns() const noexcept override { return 0; }
+
+ private:
+  struct InFlight {
+    ObjectId object;
+    std::uint64_t begin;
+    std::uint64_t end;
+  };
+  void complain(const char* what) {
+    if (complaint.empty()) complaint = what;
+  }
+  Task<> delay() {
+    if (random_.chance(70)) co_await sleep_for(runtime_, random_.below(delay_ns_max) + 1);
+  }
+  Runtime& runtime_;
+  sim::Random random_;
+  std::list<InFlight> in_flight_;
+};
+
+}  // namespace rideau::client

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+// Goal: what the random test cannot name: errors come back once, space that runs out, losses of a target, bounds of the
+// cache, and the count of requests of sequential work.
+#include "tests/unit/client/data_bench.hpp"
+
+namespace rideau::client {
+namespace {
+
+std::vector<std::uint8_t> filled(std::uint64_t size, std::uint8_t value) {
+  return std::vector<std::uint8_t>(size, value);
+}
+
+Task<> write_and_lose(DataBench& bench, FileData& file) {
+  const Result<std::uint64_t> first = co_await write_bytes(file, 0, filled(100, 1));   // earns the grant
+  RIDEAU_HOLDS(first.ok());
+  bench.targets[0]->space = 0;
+  const Result<std::uint64_t> second = co_await write_bytes(file, 200, filled(100, 2));
+  RIDEAU_HOLDS(second.ok());                                                                // acknowledged early
+  RIDEAU_HOLDS(file.dirty());
+  const Status flushed = co_await file.flush();
+  RIDEAU_HOLDS(flushed.code == Code::no_space);
+  RIDEAU_HOLDS(!file.dirty());
+  RIDEAU_HOLDS(file.take_error().code == Code::no_space);
+  RIDEAU_HOLDS(file.take_error().ok());
+  // The next write is told itself.
+  const Result<std::uint64_t> third = co_await write_bytes(file, 400, filled(100, 3));
+  RIDEAU_HOLDS(third.status().code == Code::no_space);
+  RIDEAU_HOLDS(file.take_error().ok());
+  // What could not be written reads as the target has it.
+  const std::vector<std::uint8_t> got = co_await read_bytes(file, 0, 300, 300);
+  std::vector<std::uint8_t> expected = filled(100, 1);
+  expected.resize(300);
+  RIDEAU_HOLDS(got == expected);
+}
+
+Task<> write_past_a_full_target(DataBench& bench, FileData& file) {
+  bench.targets[1]->space = 64 * 1024;
+  for (const auto& target : bench.targets) target->grant_max = 0;
+  // Stripes of 64 KiB on three targets. The second one takes one of 1, 4, 7 and no more, whichever comes first: what is
+  // safe ends at stripe 1 or at stripe 4.
+  const Result<std::uint64_t> done = co_await write_bytes(file, 0, filled(512 * 1024, 5));
+  RIDEAU_HOLDS(done.ok());
+  RIDEAU_HOLDS(*done == 64 * 1024 || *done == 4 * 64 * 1024);
+  const std::vector<std::uint8_t> safe = co_await read_bytes(file, 0, *done, *done);
+  RIDEAU_HOLDS(safe == filled(*done, 5));
+  const std::vector<std::uint8_t> next = co_await read_bytes(file, *done, 64 * 1024, *done + 64 * 1024);
+  RIDEAU_HOLDS(next == filled(64 * 1024, 0));
+}
+
+Task<> lose_a_target(DataBench& bench, FileData& lost, FileData& kept) {
+  Result<std::uint64_t> done = co_await write_bytes(lost, 0, filled(10, 1));
+  done = co_await write_bytes(lost, 10, filled(10, 1));
+  RIDEAU_HOLDS(lost.dirty());
+  done = co_await write_bytes(kept, 64 * 1024, filled(10, 1));
+  Status synced = co_await kept.sync();
+  RIDEAU_HOLDS(synced.ok());
+  bench.plane->on_new_epoch(1);
+  RIDEAU_HOLDS(!lost.dirty());
+  RIDEAU_HOLDS(errno_of(lost.take_error()) == EIO);
+  RIDEAU_HOLDS(lost.take_error().ok());
+  RIDEAU_HOLDS(kept.take_error().ok());
+  // The grant went with the session: the next write asks the target.
+  bench.targets[0]->granted = 0;
+  const std::uint64_t writes = bench.targets[0]->writes;
+  done = co_await write_bytes(lost, 0, filled(10, 2));
+  RIDEAU_HOLDS(done.ok());
+  RIDEAU_HOLDS(bench.targets[0]->writes == writes + 1);
+  // Written, acknowledged, never made durable: gone with the target, as far as anybody knows.
+  bench.plane->on_new_epoch(1);
+  RIDEAU_HOLDS(errno_of(lost.take_error()) == EIO);
+}
+
+Task<> sequential(DataBench& bench, FileData& file, std::uint64_t size) {
+  constexpr std::uint64_t kRequest = 128 * 1024;
+  for (std::uint64_t at = 0; at < size; at += kRequest) {
+    const Result<std::uint64_t> done = co_await write_bytes(file, at, filled(kRequest, static_cast<std::uint8_t>(at / kRequest)));
+    RIDEAU_HOLDS(done.ok());
+    RIDEAU_HOLDS(bench.plane->dirty_bytes() <= 64 << 20);
+  }
+  const Status flushed = co_await file.flush();
+  RIDEAU_HOLDS(flushed.ok());
+  file.drop();
+  for (std::uint64_t at = 0; at < size; at += kRequest) {
+    const std::vector<std::uint8_t> got = co_await read_bytes(file, at, kRequest, size);
+    RIDEAU_HOLDS(got == filled(kRequest, static_cast<std::uint8_t>(at / kRequest)));
+  }
+}
+
+Task<> fail_reads(DataBench& bench, FileData& file) {
+  bench.targets[0]->read_failure = {Code::corrupt, 0, "read"};
+  Status failure{};
+  std::vector<std::uint8_t> got = co_await read_bytes(file, 0, 100, 100, &failure);
+  RIDEAU_HOLDS(errno_of(failure) == EIO);
+  const Status synced = co_await file.sync();
+  RIDEAU_HOLDS(errno_of(synced) == EIO);
+  bench.targets[0]->read_failure = kOk;
+  got = co_await read_bytes(file, 0, 100, 100, &failure);
+  RIDEAU_HOLDS(failure.ok());
+  RIDEAU_HOLDS(got == filled(100, 0));
+}
+
+Task<> age(DataBench& bench, FileData& file) {
+  Result<std::uint64_t> done = co_await write_bytes(file, 0, filled(10, 1));
+  done = co_await write_bytes(file, 0, filled(10, 2));
+  RIDEAU_HOLDS(file.dirty());
+  co_await sleep_for(bench.node, 4 * kSecond);
+  RIDEAU_HOLDS(file.dirty());
+  co_await sleep_for(bench.node, 2 * kSecond);
+  RIDEAU_HOLDS(!file.dirty());
+  RIDEAU_HOLDS(bench.targets[0]->objects.begin()->second == filled(10, 2));
+}
+
+Task<> old_versions(DataBench& bench, FileData& file) {
+  const Result<std::uint64_t> done = co_await write_bytes(file, 0, filled(5000, 1));
+  RIDEAU_HOLDS(done.ok());
+  // Another client, whose clock is an hour ahead, has cut this object before.
+  const std::uint64_t ahead = static_cast<std::uint64_t>(bench.node.wall_ns()) + 3600 * kSecond;
+  bench.targets[0]->versions[fs::object_id(9, 0, 0)] = ahead;
+  const Status cut = co_await file.truncate(5000, 100);
+  RIDEAU_HOLDS(cut.ok());
+  RIDEAU_HOLDS(bench.targets[0]->objects.begin()->second.size() == 100);
+  RIDEAU_HOLDS(bench.targets[0]->versions.begin()->second > ahead);
+}
+
+}  // namespace
+
+TEST_CASE("the error of an acknowledged write comes back once; a full target refuses later ones") {
+  DataBench bench(1, {}, 1);
+  const auto file = bench.plane->file(5, bench.layout(1));
+  bench.run(write_and_lose(bench, *file));
+}
+
+TEST_CASE("a write that meets a full target says how many bytes are safe") {
+  DataBench bench(2);
+  const auto file = bench.plane->file(5, bench.layout(3));
+  bench.run(write_past_a_full_target(bench, *file));
+}
+
+TEST_CASE("a target that lost our session: EIO once where something may be lost, and new grants") {
+  DataBench bench(3, {}, 2);
+  const auto lost = bench.plane->file(5, bench.layout(1));
+  const auto kept = bench.plane->file(6, bench.layout(2));
+  bench.run(lose_a_target(bench, *lost, *kept));
+}
+
+TEST_CASE("sequential work goes in large requests, several at once") {
+  DataBench bench(4, {}, 2);
+  constexpr std::uint64_t kSize = 48ull << 20;
+  const auto file = bench.plane->file(5, bench.layout(2, 1 << 20));
+  bench.run(sequential(bench, *file, kSize));
+  for (const auto& target : bench.targets) {
+    // 24 MiB each: 24 requests of 1 MiB, and a few for the first pages and the unaligned ends.
+    CHECK(target->writes <= 24 + 10);
+    CHECK(target->bytes_written_max == 1 << 20);
+    CHECK(target->reads <= 24 + 10);
+    CHECK(target->writes_in_flight_max >= 2);
+  }
+}
+
+TEST_CASE("reads that fail tell it, and the next one asks again") {
+  DataBench bench(5, {}, 1);
+  const auto file = bench.plane->file(5, bench.layout(1));
+  bench.run(fail_reads(bench, *file));
+}
+
+TEST_CASE("dirty bytes are written when they are old") {
+  DataBench bench(6, {}, 1);
+  const auto file = bench.plane->file(5, bench.layout(1));
+  bench.run(age(bench, *file));
+}
+
+TEST_CASE("a truncate behind a clock that was ahead still happens") {
+  DataBench bench(7, {}, 1);
+  const auto file = bench.plane->file(9, bench.layout(1));
+  bench.run(old_versions(bench, *file));
+}
+
+TEST_CASE("a file without users and without cached bytes is forgotten; a dirty one is kept") {
+  DataBench bench(8, {}, 1);
+  bench.plane->file(5, bench.layout(1));
+  CHECK(bench.plane->find(5) == nullptr);
+  {
+    const auto file = bench.plane->file(6, bench.layout(1));
+    struct Steps {
+      static Task<> dirty(FileData& data) {
+        Result<std::uint64_t> done = co_await write_bytes(data, 0, filled(10, 1));
+        done = co_await write_bytes(data, 10, filled(10, 1));
+        RIDEAU_HOLDS(data.dirty());
+      }
+    };
+    bench.run(Steps::dirty(*file));
+  }
+  CHECK(bench.plane->find(6) != nullptr);
+  struct Steps {
+    static Task<> flush(DataPlane& plane) {
+      const Status flushed = co_await plane.flush_all();
+      RIDEAU_HOLDS(flushed.ok());
+    }
+  };
+  bench.run(Steps::flush(*bench.plane));
+  bench.plane->drop_all();
+  CHECK(bench.plane->find(6) == nullptr);
+  CHECK(bench.plane->dirty_bytes() == 0);
+}
+
+}  // namespace rideau::client
