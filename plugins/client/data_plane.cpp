@@ -188,6 +188,16 @@ void DataPlane::drop_all() {
   impl_->sweep();
 }
 
+void DataPlane::discard_all() {
+  for (const auto& [inode, entry] : impl_->files) {
+    FileData::Impl& file = entry.data->impl();
+    if (file.dirty()) file.keep_error(posix_error(EIO, "the lock was lost before the bytes were written back"));
+    file.discard();
+    impl_->candidates.insert(inode);
+  }
+  impl_->sweep();
+}
+
 void DataPlane::on_new_epoch(fs::TargetId id) {
   DataTarget* target = impl_->target(id);
   if (target == nullptr) return;

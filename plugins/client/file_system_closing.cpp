@@ -61,7 +61,7 @@ fs::SizeUpdate FileSystem::Impl::size_update(Node& node) {
   update.present = held != Mode::none && node.size_known && node.inode.is_regular();
   if (!update.present) return update;
   const std::shared_ptr<FileData> data = plane.find(node.inode.id);
-  if (data != nullptr && data->blocks_hint() != 0) node.inode.blocks = data->blocks_hint();
+  if (data != nullptr) node.inode.blocks = std::max(node.inode.blocks, data->blocks_hint());
   update.size = node.inode.size;
   update.blocks = node.inode.blocks;
   update.mtime_ns = node.inode.mtime_ns;

@@ -154,8 +154,9 @@ Task<Result<std::uint64_t>> FileSystem::Impl::write(HandleRef handle, std::uint6
   }
   if (!result.ok() || *result == 0) co_return result;
   node.inode.size = std::max(node.inode.size, offset + *result);
-  const std::uint64_t hint = handle->data->blocks_hint();
-  node.inode.blocks = hint != 0 ? hint : std::max(node.inode.blocks, (node.inode.size + 511) / 512);
+  // An estimate until the targets have told: no more than a file without holes has.
+  const std::uint64_t blocks = std::min(node.inode.blocks + (*result + 511) / 512, (node.inode.size + 511) / 512);
+  node.inode.blocks = std::max({node.inode.blocks, blocks, handle->data->blocks_hint()});
   node.size_known = true;
   const std::int64_t now = server_now_ns();
   node.inode.mtime_ns = std::max(node.inode.mtime_ns, now);     // as the record takes it
