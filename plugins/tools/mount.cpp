@@ -2,6 +2,7 @@
 // `rideau mount`: a client of the cluster at a mount point; in the background once mounted. `rideau umount` ends it.
 #include "framework/node/open_plugin.hpp"
 #include "framework/runtime/real_runtime.hpp"
+#include "framework/runtime/task_group.hpp"
 #include "plugins/client/file_system.hpp"
 #include "plugins/client/fuse_mount.hpp"
 #include "plugins/tools/commands.hpp"
