@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 namespace minimal {
@@ -81,6 +82,22 @@ bool decode(const std::string& image, Entries* out) {
   }
   return rest.empty();
 }
+
+rideau::Status lock_file(const std::string& path, int* descriptor) {
+  // Not the file itself, which is replaced by every write.
+  const int fd = ::open((path + ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return failure("open the lock file");
+  if (::flock(fd, LOCK_EX | LOCK_NB) == 0) {
+    *descriptor = fd;
+    return rideau::kOk;
+  }
+  const rideau::Status status{errno == EWOULDBLOCK ? rideau::Code::exists : rideau::Code::io_error, errno,
+                              "lock the index (is it in use by another process?)"};
+  ::close(fd);
+  return status;
+}
+
+void close_file(int descriptor) { ::close(descriptor); }
 
 rideau::Status read_file(const std::string& path, std::string* out) {
   out->clear();

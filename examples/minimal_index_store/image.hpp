@@ -16,6 +16,10 @@ std::string encode(const Entries& entries);
 // False when the bytes are no whole image: a file is input like any other.
 bool decode(const std::string& image, Entries* out);
 
+// Takes the index at `path` for this process: a descriptor to close, or exists when another instance has it.
+rideau::Status lock_file(const std::string& path, int* descriptor);
+void close_file(int descriptor);
+
 // These block; call them from a Job. A missing file reads as empty. After replace_file() the file holds the old or the
 // new bytes, whatever happens, and with ok the new ones survive a power cut.
 rideau::Status read_file(const std::string& path, std::string* out);

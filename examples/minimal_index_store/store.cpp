@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store.hpp"
 
-#include <algorithm>
+#include <atomic>
 
 namespace minimal {
 
@@ -59,31 +59,61 @@ Status MinimalSnapshot::answer(Bytes* found, Bytes* value) const noexcept {
   return rideau::kOk;
 }
 
-// Blocking work goes to a thread of the host. The job owns all memory that it touches: after a power cut the store may be
-// gone while the job still runs. The completion arrives on the thread of the node, and there the job frees itself.
+// Blocking work goes to a thread of the host. The job owns all memory that it touches, and its completion arrives on the
+// thread of the node, where it frees itself. destroy() may come at any moment (a power cut): a job that has not begun then
+// does nothing, and one that runs is waited for, so that it cannot meet the next instance in the file.
 struct MinimalIndexStore::Disk : rideau::Job, rideau::Completion {
-  MinimalIndexStore* store = nullptr;
+  enum class Stage { queued, running, ended, abandoned };
+  using Work = Status (*)(Disk&);
+
+  Disk(MinimalIndexStore& owner, Work blocking, void (*arrived)(Completion*) noexcept)
+      : store(&owner), path(owner.options_.path), work(blocking) {
+    run = [](rideau::Job* job) noexcept { static_cast<Disk*>(job)->run_here(); };
+    resume = arrived;
+  }
+
+  void run_here() noexcept {
+    Stage expected = Stage::queued;
+    if (!stage.compare_exchange_strong(expected, Stage::running)) return;
+    rideau::Job::status = work(*this);
+    stage.store(Stage::ended);
+    stage.notify_all();
+  }
+  void abandon() noexcept {
+    store = nullptr;
+    Stage expected = Stage::queued;
+    if (stage.compare_exchange_strong(expected, Stage::abandoned)) return;
+    stage.wait(Stage::running);
+  }
+
+  MinimalIndexStore* store;          // null: destroyed
   std::string path;
+  Work work;
+  std::atomic<Stage> stage{Stage::queued};
   std::string temporary;
   std::string image;
   std::uint64_t sequence = 0;        // the state that `image` holds
+  int lock = -1;
 };
 
+MinimalIndexStore::~MinimalIndexStore() {
+  if (disk_ != nullptr) disk_->abandon();
+  unlock();
+}
+
 Submitted MinimalIndexStore::start(Completion& done) noexcept {
-  auto* disk = new Disk;
-  disk->store = this;
-  disk->path = options_.path;
-  disk->run = [](rideau::Job* job) noexcept {
-    auto* self = static_cast<Disk*>(job);
-    self->rideau::Job::status = read_file(self->path, &self->image);
+  const auto load = [](Disk& disk) {
+    const Status locked = lock_file(disk.path, &disk.lock);
+    return locked.ok() ? read_file(disk.path, &disk.image) : locked;
   };
-  disk->resume = [](Completion* arrived) noexcept {
-    auto* self = static_cast<Disk*>(arrived);
-    self->store->loaded(*self);
-    delete self;
-  };
+  disk_ = new Disk(*this, load, [](Completion* arrived) noexcept {
+    auto* disk = static_cast<Disk*>(arrived);
+    if (disk->store != nullptr) disk->store->loaded(*disk);
+    else if (disk->lock >= 0) close_file(disk->lock);
+    delete disk;
+  });
   starting_ = &done;
-  host_.run_blocking(*disk, *disk);
+  host_.run_blocking(*disk_, *disk_);
   return Submitted::pending;
 }
 
@@ -95,16 +125,29 @@ void MinimalIndexStore::complain(const char* what) {
 
 void MinimalIndexStore::loaded(Disk& disk) noexcept {
   Status status = disk.Completion::status;
+  disk_ = nullptr;
+  lock_ = disk.lock;
   if (status.ok() && !decode(disk.image, entries_.get())) {
     complain(" is not an index of this plugin, or damaged");
     status = {Code::corrupt, 0, "read the index"};
   }
   for (const auto& [key, value] : *entries_) bytes_used_ += key.size() + value.size();
+  running_ = status.ok();
+  if (!running_) unlock();
   host_.complete(*starting_, status, 0);
 }
 
+void MinimalIndexStore::unlock() {
+  if (lock_ >= 0) close_file(lock_);
+  lock_ = -1;
+}
+
 Submitted MinimalIndexStore::stop(Completion& done) noexcept {
-  if (writing_ == nullptr && (durable_ == sequence_ || !failed_.ok())) return done.finish(failed_);
+  running_ = false;
+  if (disk_ == nullptr && (durable_ == sequence_ || !failed_.ok())) {
+    unlock();
+    return done.finish(failed_);
+  }
   stopping_ = &done;                 // written() completes it, after all commits
   write_if_needed();
   return Submitted::pending;
@@ -119,6 +162,7 @@ rideau::IndexLimits MinimalIndexStore::limits() const noexcept {
 }
 
 Status MinimalIndexStore::snapshot(rideau::Snapshot** out) noexcept {
+  if (!running_) return {Code::closed, 0, "snapshot"};
   *out = new MinimalSnapshot(entries_);
   return rideau::kOk;
 }
@@ -129,23 +173,39 @@ Entries& MinimalIndexStore::entries_to_change() {
   return *entries_;
 }
 
+// Limits and space are judged for the whole call, before anything of it is applied.
+Status MinimalIndexStore::judge(const IndexBatch* batches, std::uint32_t count) const noexcept {
+  std::uint64_t bytes = 0;           // that the edits name
+  std::uint64_t grows = 0;           // at most; what they replace or erase is not counted against it
+  bool only_frees = true;
+  for (std::uint32_t b = 0; b < count; ++b) {
+    only_frees = only_frees && batches[b].frees_space;
+    for (std::uint32_t i = 0; i < batches[b].check_count; ++i) {
+      const std::size_t key_size = batches[b].checks[i].key.size;
+      if (key_size == 0) return {Code::invalid, 0, "commit: an empty key in a check"};
+      if (key_size > kKeyBytesMax) return {Code::too_large, 0, "commit: a key in a check"};
+    }
+    for (std::uint32_t i = 0; i < batches[b].edit_count; ++i) {
+      const rideau::Edit& edit = batches[b].edits[i];
+      const bool puts = edit.kind == rideau::Edit::Kind::put;
+      if (edit.key.size == 0) return {Code::invalid, 0, "commit: an empty key"};
+      if (edit.key.size > kKeyBytesMax) return {Code::too_large, 0, "commit: a key"};
+      if (puts && edit.value.size > kValueBytesMax) return {Code::too_large, 0, "commit: a value"};
+      bytes += edit.key.size + (puts ? edit.value.size : 0);
+      grows += puts ? edit.key.size + edit.value.size : 0;
+    }
+  }
+  if (bytes > kBatchBytesMax) return {Code::too_large, 0, "commit"};
+  const std::uint64_t usable = options_.bytes_max - (only_frees ? 0 : reserve_of(options_.bytes_max));
+  if (grows > 0 && bytes_used_ + grows > usable) return {Code::no_space, 0, "commit"};
+  return rideau::kOk;
+}
+
 // Either all edits of the batch or none.
-Status MinimalIndexStore::apply(IndexBatch& batch) noexcept {
+Status MinimalIndexStore::apply(const IndexBatch& batch) noexcept {
   for (std::uint32_t i = 0; i < batch.check_count; ++i) {
     if (!holds(*entries_, batch.checks[i])) return {Code::check_failed, 0, "commit"};
   }
-  std::uint64_t grows = 0;           // at most; what the edits replace or erase is not counted against it
-  for (std::uint32_t i = 0; i < batch.edit_count; ++i) {
-    const rideau::Edit& edit = batch.edits[i];
-    if (edit.key.size == 0) return {Code::invalid, 0, "commit: an empty key"};
-    if (edit.key.size > kKeyBytesMax) return {Code::too_large, 0, "commit: a key"};
-    if (edit.kind == rideau::Edit::Kind::erase) continue;
-    if (edit.value.size > kValueBytesMax) return {Code::too_large, 0, "commit: a value"};
-    grows += edit.key.size + edit.value.size;
-  }
-  const std::uint64_t usable = options_.bytes_max - (batch.frees_space ? 0 : reserve_of(options_.bytes_max));
-  if (grows > 0 && bytes_used_ + grows > usable) return {Code::no_space, 0, "commit"};
-
   Entries& entries = entries_to_change();
   for (std::uint32_t i = 0; i < batch.edit_count; ++i) {
     const rideau::Edit& edit = batch.edits[i];
@@ -163,17 +223,16 @@ Status MinimalIndexStore::apply(IndexBatch& batch) noexcept {
 
 Submitted MinimalIndexStore::commit(IndexBatch* batches, std::uint32_t count, rideau::Durability durability,
                                     Completion& done) noexcept {
-  if (!failed_.ok()) return done.finish(failed_);
-  if (stopping_ != nullptr) return done.finish({Code::closed, 0, "commit"});
-  std::uint64_t bytes = 0;
-  for (std::uint32_t b = 0; b < count; ++b) {
-    for (std::uint32_t i = 0; i < batches[b].edit_count; ++i) {
-      const rideau::Edit& edit = batches[b].edits[i];
-      bytes += edit.key.size + (edit.kind == rideau::Edit::Kind::put ? edit.value.size : 0);
+  Status refused = failed_;
+  if (!running_) refused = {Code::closed, 0, "commit"};
+  if (refused.ok()) refused = judge(batches, count);
+  if (!refused.ok()) {
+    for (std::uint32_t b = 0; b < count; ++b) {
+      batches[b].status = refused;
+      batches[b].sequence = 0;
     }
+    return done.finish(refused);
   }
-  if (bytes > kBatchBytesMax) return done.finish({Code::too_large, 0, "commit"});
-
   for (std::uint32_t b = 0; b < count; ++b) {
     batches[b].status = apply(batches[b]);
     batches[b].sequence = batches[b].status.ok() ? ++sequence_ : 0;
@@ -187,30 +246,21 @@ Submitted MinimalIndexStore::commit(IndexBatch* batches, std::uint32_t count, ri
 
 // One write at a time; commits that come meanwhile share the next one.
 void MinimalIndexStore::write_if_needed() noexcept {
-  if (writing_ != nullptr || durable_ == sequence_) return;
-  auto* disk = new Disk;
-  disk->store = this;
-  disk->path = options_.path;
-  std::uint64_t unique = 0;          // a write of an instance that a power cut ended must not meet this one
-  host_.random(rideau::MutableBytes(&unique, sizeof unique));
-  disk->temporary = options_.path + "." + std::to_string(unique) + ".new";
-  disk->image = encode(*entries_);
-  disk->sequence = sequence_;
-  disk->run = [](rideau::Job* job) noexcept {
-    auto* self = static_cast<Disk*>(job);
-    self->rideau::Job::status = replace_file(self->path, self->temporary, self->image);
-  };
-  disk->resume = [](Completion* arrived) noexcept {
-    auto* self = static_cast<Disk*>(arrived);
-    self->store->written(*self);
-    delete self;
-  };
-  writing_ = disk;
-  host_.run_blocking(*disk, *disk);
+  if (disk_ != nullptr || durable_ == sequence_) return;
+  const auto save = [](Disk& disk) { return replace_file(disk.path, disk.temporary, disk.image); };
+  disk_ = new Disk(*this, save, [](Completion* arrived) noexcept {
+    auto* disk = static_cast<Disk*>(arrived);
+    if (disk->store != nullptr) disk->store->written(*disk);
+    delete disk;
+  });
+  disk_->temporary = options_.path + ".new";
+  disk_->image = encode(*entries_);
+  disk_->sequence = sequence_;
+  host_.run_blocking(*disk_, *disk_);
 }
 
 void MinimalIndexStore::written(Disk& disk) noexcept {
-  writing_ = nullptr;
+  disk_ = nullptr;
   const Status status = disk.Completion::status;
   if (status.ok()) {
     durable_ = disk.sequence;
@@ -225,10 +275,13 @@ void MinimalIndexStore::written(Disk& disk) noexcept {
   }
   waiting_ = std::move(still);
   if (failed_.ok() && (!waiting_.empty() || stopping_ != nullptr)) write_if_needed();
-  if (stopping_ != nullptr && writing_ == nullptr) host_.complete(*stopping_, failed_, 0);
+  if (stopping_ == nullptr || disk_ != nullptr) return;
+  unlock();
+  host_.complete(*stopping_, failed_, 0);
 }
 
 Status MinimalIndexStore::space(rideau::IndexSpace* out) noexcept {
+  if (!running_) return {Code::closed, 0, "space"};
   const std::uint64_t usable = options_.bytes_max - reserve_of(options_.bytes_max);
   out->bytes_total = options_.bytes_max;
   out->bytes_free = usable > bytes_used_ ? usable - bytes_used_ : 0;

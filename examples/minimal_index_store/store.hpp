@@ -45,6 +45,7 @@ class MinimalIndexStore final : public rideau::IndexStore {
   // A request, not an order: a write of this store ends soon anyway, so its completion simply arrives.
   void cancel(rideau::Completion&) noexcept override {}
   void destroy() noexcept override { delete this; }
+  ~MinimalIndexStore();
 
   rideau::IndexLimits limits() const noexcept override;
   rideau::Status snapshot(rideau::Snapshot** out) noexcept override;
@@ -62,9 +63,11 @@ class MinimalIndexStore final : public rideau::IndexStore {
   void loaded(Disk& disk) noexcept;
   void write_if_needed() noexcept;
   void written(Disk& disk) noexcept;
-  rideau::Status apply(rideau::IndexBatch& batch) noexcept;
+  rideau::Status judge(const rideau::IndexBatch* batches, std::uint32_t count) const noexcept;
+  rideau::Status apply(const rideau::IndexBatch& batch) noexcept;
   Entries& entries_to_change();
   void complain(const char* what);
+  void unlock();
 
   rideau::Host& host_;
   Options options_;
@@ -73,9 +76,11 @@ class MinimalIndexStore final : public rideau::IndexStore {
   std::uint64_t sequence_ = 0;       // the last that was applied
   std::uint64_t durable_ = 0;        // the last that the file holds
   std::vector<Waiting> waiting_;
+  int lock_ = -1;                    // held while the index is ours
+  bool running_ = false;             // between start and stop
   rideau::Completion* starting_ = nullptr;
   rideau::Completion* stopping_ = nullptr;
-  Disk* writing_ = nullptr;
+  Disk* disk_ = nullptr;             // the job that is under way, if any
   rideau::Status failed_{};          // after a failed write nothing is promised any more
 };
 

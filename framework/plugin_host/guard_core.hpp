@@ -28,6 +28,7 @@ struct GuardCall : Completion {
   Completion* outer = nullptr;
   const char* name = "";
   const void* subject = nullptr;                    // the link it belongs to, if any
+  bool in_use = false;                              // submitted between start and the end of stop
   std::function<void(const GuardCall&)> check;      // looks at status and value when the result is there
   std::atomic<State> state{State::free};
   GuardCall* submitting_outside = nullptr;          // the call in whose submission this one was submitted
@@ -75,10 +76,15 @@ class GuardCore {
   Submitted start(Instance& plugin, Completion& done);
   Submitted stop(Instance& plugin, Completion& done, const std::function<void()>& when_stopped);
   void destroy(Instance& plugin);
-  void require_in_use(const char* call) const;                           // between start and the end of stop
+  // For a call that the plugin accepted: it may do so from the start to the end of stop; else it answers closed.
+  void require_in_use(const char* call) const;
   void power_cut() noexcept { power_cut_ = true; }
+  void allow_power_cut() noexcept { may_cut_ = true; }
+  // What the host still has to give back when the instance goes: everything, unless the power was cut.
+  bool owes_nothing() const noexcept { return power_cut_ || (may_cut_ && life_ != Life::stopped); }
   bool has_power_cut() const noexcept { return power_cut_; }
   bool stopped() const noexcept { return life_ == Life::stopped; }
+  bool in_use() const noexcept { return (life_ != Life::created && life_ != Life::failed && !stopped()) || power_cut_; }
 
   std::size_t pending_on(const void* subject, const char* except) const noexcept;
   std::uint64_t capabilities() const noexcept { return descriptor_.capabilities; }
@@ -93,16 +99,20 @@ class GuardCore {
   Runtime& runtime_;
   Life life_ = Life::created;
   bool power_cut_ = false;
+  bool may_cut_ = false;
   std::uint32_t depth_ = 0;
   const void* node_thread_ = nullptr;
   std::deque<GuardCall> calls_;
   std::deque<GuardCall*> free_;
 };
 
-// Bytes of the host that the plugin reads until the completion: they must not change, nor may the array of parts.
+std::uint64_t size_of(const IoVec* parts, std::uint32_t count) noexcept;
+
+// Bytes of the host that the plugin reads until the completion: they must not change, nor may the array of parts. What is
+// larger than `bytes_max` will be refused and is not touched.
 class LentParts {
  public:
-  LentParts(const IoVec* parts, std::uint32_t count);
+  LentParts(const IoVec* parts, std::uint32_t count, std::uint64_t bytes_max);
   std::uint64_t size() const noexcept { return size_; }
   bool unchanged() const noexcept;
 
@@ -110,6 +120,7 @@ class LentParts {
   const IoVec* array_;
   std::vector<IoVec> parts_;
   std::uint64_t size_ = 0;
+  bool summed_ = false;
   std::uint32_t sum_ = 0;
 };
 

@@ -3,11 +3,12 @@
 
 #include "framework/base/checksum.hpp"
 
-#include <algorithm>
+#include <iterator>
 
 namespace rideau {
 namespace {
 
+constexpr std::size_t kCommitsMax = 128;     // whose sequences are compared with later ones
 constexpr std::size_t kWatchedMax = 64;      // of the keys and values that one snapshot gave out
 
 // Over one batch array: every byte that the plugin may read until the completion.
@@ -65,11 +66,13 @@ class GuardSnapshot final : public Snapshot {
   }
 
   Status next(Bytes* found, Bytes* value) noexcept override {
-    core_.require(positioned_, Culprit::host, "Snapshot::next", "next comes only after a seek or next that found");
     const GuardCore::Inside inside(core_);
     const Status status = plugin_.next(found, value);
-    positioned_ = status.ok();
-    if (!status.ok()) return status;
+    if (!status.ok()) {
+      positioned_ = false;
+      return status;
+    }
+    core_.require(positioned_, Culprit::plugin, "Snapshot::next", "it found a key after the end, or without a seek");
     core_.require(compare(*found, Bytes(std::string_view(position_))) > 0, Culprit::plugin, "Snapshot::next",
                   "its keys do not ascend");
     keep_position(*found, *value);
@@ -121,11 +124,11 @@ IndexLimits GuardIndexStore::limits() const noexcept {
 }
 
 Status GuardIndexStore::snapshot(Snapshot** out) noexcept {
-  core_.require_in_use("snapshot");
   const GuardCore::Inside inside(core_);
   Snapshot* made = nullptr;
   const Status status = plugin_.snapshot(&made);
   if (!status.ok()) return status;
+  core_.require_in_use("snapshot");
   core_.require(made != nullptr, Culprit::plugin, "snapshot", "it answered ok without a snapshot");
   snapshots_.push_back(std::make_unique<GuardSnapshot>(*this, *made));
   *out = snapshots_.back().get();
@@ -136,45 +139,51 @@ void GuardIndexStore::forget(const GuardSnapshot& snapshot) {
   std::erase_if(snapshots_, [&snapshot](const auto& owned) { return owned.get() == &snapshot; });
 }
 
-void GuardIndexStore::check_results(const GuardCall& call, const IndexBatch* batches, std::uint32_t count) {
+// Sequences grow in the order of submission; completions may arrive in another one.
+void GuardIndexStore::check_results(const GuardCall& call, std::uint64_t submitted, const IndexBatch* batches,
+                                    std::uint32_t count) {
   if (!call.status.ok()) return;
+  Sequences own{0, 0};
   for (std::uint32_t i = 0; i < count; ++i) {
     const IndexBatch& batch = batches[i];
     if (!batch.status.ok()) {
       core_.require(batch.sequence == 0, Culprit::plugin, "commit", "a batch that was not applied has a sequence");
       continue;
     }
-    core_.require(batch.sequence > last_sequence_, Culprit::plugin, "commit", "sequences do not grow");
-    last_sequence_ = batch.sequence;
+    core_.require(batch.sequence > own.last, Culprit::plugin, "commit", "the sequences of its batches do not grow");
+    if (own.first == 0) own.first = batch.sequence;
+    own.last = batch.sequence;
   }
-  core_.require(call.value >= last_sequence_, Culprit::plugin, "commit",
+  core_.require(call.value >= own.last, Culprit::plugin, "commit",
                 "its value is less than the last sequence that was applied");
+  if (own.last == 0) return;
+  const auto place = completed_.emplace(submitted, own).first;
+  const auto after = std::next(place);
+  const bool grows = (place == completed_.begin() || std::prev(place)->second.last < own.first) &&
+                     (after == completed_.end() || own.last < after->second.first);
+  core_.require(grows, Culprit::plugin, "commit", "sequences do not grow in the order of the commits");
+  if (completed_.size() > kCommitsMax) completed_.erase(completed_.begin());
 }
 
 Submitted GuardIndexStore::commit(IndexBatch* batches, std::uint32_t count, Durability durability,
                                   Completion& done) noexcept {
-  core_.require_in_use("commit");
   const bool over = over_limits(plugin_.limits(), batches, count);
   const std::uint32_t sum = sum_of(batches, count);
+  const std::uint64_t submitted = ++submitted_;
   return core_.submit(
       "commit", nullptr, done,
       [=, this](Completion& c) { return plugin_.commit(batches, count, durability, c); },
       [=, this](const GuardCall& call) {
         core_.require(sum_of(batches, count) == sum, Culprit::host, "commit", "lent bytes changed before the completion");
-        if (over) {
-          const bool refused = !call.status.ok() || std::any_of(batches, batches + count, [](const IndexBatch& batch) {
-            return !batch.status.ok();
-          });
-          core_.require(refused, Culprit::plugin, "commit", "it accepted edits over its limits");
-        }
-        check_results(call, batches, count);
+        core_.require(!over || !call.status.ok(), Culprit::plugin, "commit", "it accepted edits over its limits");
+        check_results(call, submitted, batches, count);
       });
 }
 
 Status GuardIndexStore::space(IndexSpace* out) noexcept {
-  core_.require_in_use("space");
   const GuardCore::Inside inside(core_);
   const Status status = plugin_.space(out);
+  if (status.ok()) core_.require_in_use("space");
   core_.require(!status.ok() || out->bytes_free <= out->bytes_total, Culprit::plugin, "space",
                 "more bytes are free than there are");
   return status;

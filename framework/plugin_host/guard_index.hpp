@@ -5,6 +5,7 @@
 #include "framework/plugin_host/guard_core.hpp"
 #include "rideau/index_store.hpp"
 
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -26,10 +27,16 @@ class GuardIndexStore final : public GuardedLife<IndexStore> {
   friend class GuardSnapshot;
   void when_stopped() override;
   void forget(const GuardSnapshot& snapshot);
-  void check_results(const GuardCall& call, const IndexBatch* batches, std::uint32_t count);
+  void check_results(const GuardCall& call, std::uint64_t submitted, const IndexBatch* batches, std::uint32_t count);
 
   std::vector<std::unique_ptr<GuardSnapshot>> snapshots_;
-  std::uint64_t last_sequence_ = 0;
+  // The sequences of the last commits that completed, by the order in which they were submitted.
+  struct Sequences {
+    std::uint64_t first;
+    std::uint64_t last;
+  };
+  std::map<std::uint64_t, Sequences> completed_;
+  std::uint64_t submitted_ = 0;
 };
 
 }  // namespace rideau

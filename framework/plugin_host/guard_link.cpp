@@ -27,10 +27,9 @@ void GuardLink::set_events(std::unique_ptr<GuardEvents> events) { events_ = std:
 
 Submitted GuardLink::send(const IoVec* head, std::uint32_t head_parts, const IoVec* eager, std::uint32_t eager_parts,
                           Completion& done) noexcept {
-  core_.require_in_use("Link::send");
-  const auto lent_head = std::make_shared<LentParts>(head, head_parts);
-  const auto lent_eager = std::make_shared<LentParts>(eager, eager_parts);
   const TransportLimits limits = transport_.limits();
+  const auto lent_head = std::make_shared<LentParts>(head, head_parts, limits.head_bytes_max);
+  const auto lent_eager = std::make_shared<LentParts>(eager, eager_parts, limits.eager_bytes_max);
   const bool over = lent_head->size() > limits.head_bytes_max || lent_eager->size() > limits.eager_bytes_max ||
                     head_parts > limits.parts_max || eager_parts > limits.parts_max;
   const bool was_closed = closed_;
@@ -60,14 +59,14 @@ void GuardLink::give_back(MessageLoan loan) noexcept {
 
 Status GuardLink::lend(const IoVec* parts, std::uint32_t part_count, std::uint32_t access, Region** out,
                        RegionKey* key) noexcept {
-  core_.require_in_use("Link::lend");
   core_.require(access != 0 && (access & ~(kAccessPull | kAccessPush)) == 0, Culprit::host, "Link::lend",
                 "the access is none or unknown");
   const GuardCore::Inside inside(core_);
-  const std::uint64_t size = LentParts(parts, part_count).size();
+  const std::uint64_t size = size_of(parts, part_count);
   const TransportLimits limits = transport_.limits();
   const Status status = plugin_.lend(parts, part_count, access, out, key);
   if (!status.ok()) return status;
+  core_.require_in_use("Link::lend");
   core_.require(size <= limits.bulk_bytes_max && part_count <= limits.parts_max, Culprit::plugin, "Link::lend",
                 "it accepted a region over its limits");
   core_.require(*out != nullptr, Culprit::plugin, "Link::lend", "it answered ok without a region");
@@ -80,7 +79,6 @@ Status GuardLink::lend(const IoVec* parts, std::uint32_t part_count, std::uint32
 }
 
 Submitted GuardLink::reclaim(Region& region, Completion& done) noexcept {
-  core_.require_in_use("Link::reclaim");
   Region* const which = &region;
   const bool lent = std::find(regions_.begin(), regions_.end(), which) != regions_.end();
   const bool twice = std::find(reclaiming_.begin(), reclaiming_.end(), which) != reclaiming_.end();
@@ -97,8 +95,7 @@ Submitted GuardLink::reclaim(Region& region, Completion& done) noexcept {
 
 Submitted GuardLink::pull(const RegionKey& key, std::uint64_t remote_offset, const IoVec* local, std::uint32_t parts,
                           Completion& done) noexcept {
-  core_.require_in_use("Link::pull");
-  const std::uint64_t size = LentParts(local, parts).size();
+  const std::uint64_t size = size_of(local, parts);
   const TransportLimits limits = transport_.limits();
   const bool over = size > limits.bulk_bytes_max || parts > limits.parts_max;
   return core_.submit(
@@ -113,9 +110,8 @@ Submitted GuardLink::pull(const RegionKey& key, std::uint64_t remote_offset, con
 
 Submitted GuardLink::push(const RegionKey& key, std::uint64_t remote_offset, const IoVec* local, std::uint32_t parts,
                           Completion& done) noexcept {
-  core_.require_in_use("Link::push");
-  const auto lent = std::make_shared<LentParts>(local, parts);
   const TransportLimits limits = transport_.limits();
+  const auto lent = std::make_shared<LentParts>(local, parts, limits.bulk_bytes_max);
   const bool over = lent->size() > limits.bulk_bytes_max || parts > limits.parts_max;
   return core_.submit(
       "Link::push", this, done,

@@ -13,12 +13,6 @@ bool over_limits(const ObjectLimits& limits, std::uint64_t offset, std::uint64_t
          size > limits.object_bytes_max - offset;
 }
 
-std::uint64_t size_of(const IoVec* parts, std::uint32_t count) noexcept {
-  std::uint64_t size = 0;
-  for (std::uint32_t i = 0; i < count; ++i) size += parts[i].size;
-  return size;
-}
-
 }  // namespace
 
 ObjectLimits GuardObjectStore::limits() const noexcept {
@@ -31,7 +25,6 @@ ObjectLimits GuardObjectStore::limits() const noexcept {
 
 Submitted GuardObjectStore::read(ObjectId id, std::uint64_t offset, const IoVec* parts, std::uint32_t part_count,
                                  Completion& done) noexcept {
-  core_.require_in_use("read");
   const std::uint64_t size = size_of(parts, part_count);
   const ObjectLimits limits = plugin_.limits();
   // Reading past the largest object is just a short read.
@@ -47,9 +40,9 @@ Submitted GuardObjectStore::read(ObjectId id, std::uint64_t offset, const IoVec*
 
 Submitted GuardObjectStore::write(ObjectId id, std::uint64_t offset, const IoVec* parts, std::uint32_t part_count,
                                   Completion& done) noexcept {
-  core_.require_in_use("write");
-  const auto lent = std::make_shared<LentParts>(parts, part_count);
-  const bool over = over_limits(plugin_.limits(), offset, lent->size(), part_count);
+  const ObjectLimits limits = plugin_.limits();
+  const auto lent = std::make_shared<LentParts>(parts, part_count, limits.io_bytes_max);
+  const bool over = over_limits(limits, offset, lent->size(), part_count);
   return core_.submit(
       "write", nullptr, done, [=, this](Completion& c) { return plugin_.write(id, offset, parts, part_count, c); },
       [this, lent, over](const GuardCall& call) {
@@ -61,7 +54,6 @@ Submitted GuardObjectStore::write(ObjectId id, std::uint64_t offset, const IoVec
 }
 
 Submitted GuardObjectStore::truncate(ObjectId id, std::uint64_t size, Completion& done) noexcept {
-  core_.require_in_use("truncate");
   const bool over = size > plugin_.limits().object_bytes_max;
   return core_.submit(
       "truncate", nullptr, done, [=, this](Completion& c) { return plugin_.truncate(id, size, c); },
@@ -79,14 +71,12 @@ void GuardObjectStore::require_supported(const GuardCall& call, Capability capab
 }
 
 Submitted GuardObjectStore::punch(ObjectId id, std::uint64_t offset, std::uint64_t size, Completion& done) noexcept {
-  core_.require_in_use("punch");
   return core_.submit(
       "punch", nullptr, done, [=, this](Completion& c) { return plugin_.punch(id, offset, size, c); },
       [this](const GuardCall& call) { require_supported(call, kObjectPunches); });
 }
 
 Submitted GuardObjectStore::remove(ObjectId id, Completion& done) noexcept {
-  core_.require_in_use("remove");
   return core_.submit(
       "remove", nullptr, done, [=, this](Completion& c) { return plugin_.remove(id, c); },
       [this](const GuardCall& call) {
@@ -96,14 +86,12 @@ Submitted GuardObjectStore::remove(ObjectId id, Completion& done) noexcept {
 }
 
 Submitted GuardObjectStore::stat(ObjectId id, ObjectStat* out, Completion& done) noexcept {
-  core_.require_in_use("stat");
   return core_.submit(
       "stat", nullptr, done, [=, this](Completion& c) { return plugin_.stat(id, out, c); }, nullptr);
 }
 
 Submitted GuardObjectStore::list(const ObjectId* after, ObjectId* out, std::uint32_t capacity,
                                  Completion& done) noexcept {
-  core_.require_in_use("list");
   const bool first = after == nullptr;
   const ObjectId from = first ? ObjectId{} : *after;
   return core_.submit(
@@ -119,15 +107,14 @@ Submitted GuardObjectStore::list(const ObjectId* after, ObjectId* out, std::uint
 }
 
 Submitted GuardObjectStore::flush(const ObjectId* ids, std::uint32_t count, Completion& done) noexcept {
-  core_.require_in_use("flush");
   return core_.submit(
       "flush", nullptr, done, [=, this](Completion& c) { return plugin_.flush(ids, count, c); }, nullptr);
 }
 
 Status GuardObjectStore::space(ObjectSpace* out) noexcept {
-  core_.require_in_use("space");
   const GuardCore::Inside inside(core_);
   const Status status = plugin_.space(out);
+  if (status.ok()) core_.require_in_use("space");
   core_.require(!status.ok() || out->bytes_free <= out->bytes_total, Culprit::plugin, "space",
                 "more bytes are free than there are");
   return status;
@@ -135,7 +122,6 @@ Status GuardObjectStore::space(ObjectSpace* out) noexcept {
 
 Submitted GuardObjectStore::lend(ObjectId id, std::uint64_t offset, std::uint64_t size, Purpose purpose, ObjectLoan* out,
                                  Completion& done) noexcept {
-  core_.require_in_use("lend");
   return core_.submit(
       "lend", nullptr, done, [=, this](Completion& c) { return plugin_.lend(id, offset, size, purpose, out, c); },
       [=, this](const GuardCall& call) {

@@ -16,11 +16,11 @@ TransportLimits GuardTransport::limits() const noexcept {
 }
 
 Status GuardTransport::listen(Text address, LinkEvents& events, MutableBytes bound, std::size_t* bound_size) noexcept {
-  core_.require_in_use("listen");
   const GuardCore::Inside inside(core_);
   auto guarded = std::make_unique<GuardEvents>(*this, events, GuardEvents::Of::listener);
   const Status status = plugin_.listen(address, *guarded, bound, bound_size);
   if (!status.ok()) return status;
+  core_.require_in_use("listen");
   core_.require(*bound_size <= bound.size, Culprit::plugin, "listen", "the bound address is larger than its place");
   listeners_.push_back(std::move(guarded));
   return status;
@@ -33,7 +33,6 @@ struct GuardTransport::Connecting {
 };
 
 Submitted GuardTransport::connect(Text address, LinkEvents& events, Link** out, Completion& done) noexcept {
-  core_.require_in_use("connect");
   const auto connecting = std::make_shared<Connecting>();
   connecting->events = std::make_unique<GuardEvents>(*this, events, GuardEvents::Of::connect);
   return core_.submit(
@@ -75,7 +74,7 @@ void GuardTransport::when_stopped() {
 }
 
 void GuardTransport::before_destroy() {
-  core_.require(links_.empty() || core_.has_power_cut(), Culprit::host, "destroy", "a link was not released");
+  core_.require(links_.empty() || core_.owes_nothing(), Culprit::host, "destroy", "a link was not released");
 }
 
 }  // namespace rideau

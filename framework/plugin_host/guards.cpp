@@ -53,6 +53,7 @@ GuardCall& GuardCore::take(const char* name, const void* subject, Completion& ou
   call->outer = &outer;
   call->name = name;
   call->subject = subject;
+  call->in_use = in_use();
   call->check = std::move(check);
   call->resume = &GuardCall::deliver;
   call->status = {};
@@ -68,6 +69,9 @@ GuardCall& GuardCore::take(const char* name, const void* subject, Completion& ou
 
 // The result is in the record: checks it, hands it to the caller, and lets the record rest.
 void GuardCore::finish(GuardCall& call) {
+  // A region may be reclaimed at any time before destroy.
+  const bool any_time = std::strcmp(call.name, "Link::reclaim") == 0;
+  if (!call.in_use && !any_time && call.status.ok()) require_in_use(call.name);
   if (call.check) call.check(call);
   call.check = nullptr;
   call.outer->status = call.status;
@@ -98,8 +102,12 @@ Submitted GuardCore::submit(const char* name, const void* subject, Completion& o
 
 void GuardCall::deliver(Completion* done) noexcept {
   auto& call = *static_cast<GuardCall*>(done);
+  for (const GuardCall* at = submitting_here; at != nullptr; at = at->submitting_outside) {
+    call.core->require(at != &call, Culprit::plugin, call.name, "the completion arrived inside the submitting call");
+  }
   const State was = call.state.exchange(State::free);
   if (was == State::free) call.core->violation(Culprit::plugin, call.name, "the completion arrived twice");
+  call.core->require(was != State::pending, Culprit::plugin, call.name, "resumed by the plugin; only the host resumes");
   Completion* outer = call.outer;
   call.core->finish(call);
   outer->resume(outer);
@@ -120,9 +128,6 @@ void GuardCore::on_complete(Completion& pending, Status) noexcept {
     return;                                                         // the plugin's own
   }
   auto& call = static_cast<GuardCall&>(pending);
-  for (const GuardCall* at = submitting_here; at != nullptr; at = at->submitting_outside) {
-    require(at != &call, Culprit::plugin, call.name, "completed inside the submitting call; answer finished instead");
-  }
   GuardCall::State expected = GuardCall::State::pending;
   if (call.state.compare_exchange_strong(expected, GuardCall::State::completed)) return;
   switch (expected) {
@@ -174,7 +179,8 @@ Submitted GuardCore::stop(Instance& plugin, Completion& done, const std::functio
 }
 
 void GuardCore::destroy(Instance& plugin) {
-  const bool allowed = life_ == Life::created || life_ == Life::stopped || life_ == Life::failed || power_cut_;
+  const bool allowed = life_ == Life::created || life_ == Life::stopped || life_ == Life::failed || power_cut_ ||
+                       may_cut_;
   require(allowed, Culprit::host, "destroy", "destroy comes only after stop has completed");
   life_ = Life::stopped;
   power_cut_ = true;
@@ -183,8 +189,8 @@ void GuardCore::destroy(Instance& plugin) {
 }
 
 void GuardCore::require_in_use(const char* call) const {
-  require(life_ == Life::started || life_ == Life::stopping || power_cut_, Culprit::host, call,
-          life_ == Life::stopped ? "the instance is stopped" : "the instance is not started");
+  require(in_use(), Culprit::plugin, call,
+          life_ == Life::stopped ? "it accepted a call after stop" : "it accepted a call before start");
 }
 
 std::size_t GuardCore::pending_on(const void* subject, const char* except) const noexcept {
@@ -197,16 +203,22 @@ std::size_t GuardCore::pending_on(const void* subject, const char* except) const
   return count;
 }
 
-LentParts::LentParts(const IoVec* parts, std::uint32_t count) : array_(parts), parts_(parts, parts + count) {
-  for (const IoVec& part : parts_) size_ += part.size;
-  sum_ = crc32c(parts_.data(), count, size_);
+std::uint64_t size_of(const IoVec* parts, std::uint32_t count) noexcept {
+  std::uint64_t size = 0;
+  for (std::uint32_t i = 0; i < count; ++i) size += parts[i].size;
+  return size;
+}
+
+LentParts::LentParts(const IoVec* parts, std::uint32_t count, std::uint64_t bytes_max)
+    : array_(parts), parts_(parts, parts + count), size_(size_of(parts, count)), summed_(size_ <= bytes_max) {
+  if (summed_) sum_ = crc32c(parts_.data(), count, size_);
 }
 
 bool LentParts::unchanged() const noexcept {
   for (std::size_t i = 0; i < parts_.size(); ++i) {
     if (array_[i].base != parts_[i].base || array_[i].size != parts_[i].size) return false;
   }
-  return crc32c(parts_.data(), static_cast<std::uint32_t>(parts_.size()), size_) == sum_;
+  return !summed_ || crc32c(parts_.data(), static_cast<std::uint32_t>(parts_.size()), size_) == sum_;
 }
 
 PluginGuard::PluginGuard(const PluginDescriptor& descriptor, const std::string& instance, Host& real, Runtime& runtime)
@@ -219,6 +231,8 @@ PluginGuard::~PluginGuard() = default;
 Host& PluginGuard::host() noexcept { return *host_; }
 
 void PluginGuard::power_cut() noexcept { core_->power_cut(); }
+
+void PluginGuard::allow_power_cut() noexcept { core_->allow_power_cut(); }
 
 Instance& PluginGuard::wrap(Instance& made) {
   switch (descriptor_.kind) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How an asynchronous call ends. A call that takes a Completion answers
 //   Submitted::finished  the result is stored in the completion, and nothing more comes; or
-//   Submitted::pending   Host::complete is called for it exactly once, later, never inside the submitting call.
+//   Submitted::pending   Host::complete is called for it exactly once; it arrives later, never inside the submitting call.
 // Every buffer passed with the call stays lent to the callee until then, also after cancel().
 #pragma once
 
