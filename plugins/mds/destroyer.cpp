@@ -18,17 +18,18 @@ constexpr std::uint64_t kRetryLastNs = 5 * kSecond;
 }  // namespace
 
 Destroyer::Destroyer(Target& target, ObjectDestroyer& calls)
-    : target_(target), calls_(calls), wake_(target.runtime), alarm_(target.runtime, [this] { wake_.wake_all(); }) {}
+    : target_(target), calls_(calls), rested_(target.runtime), alarm_(target.runtime, [this] { rested_.wake_all(); }) {}
 
 void Destroyer::stop() {
   stopping_ = true;
-  wake_.wake_all();
+  rested_.wake_all();
+  target_.destroys_wanted.wake_all();
 }
 
 // Sleeps, at most until stop().
 Task<> Destroyer::rest(std::uint64_t ns) {
   alarm_.set(ns);
-  while (alarm_.pending() && !stopping_) co_await wake_.wait();
+  while (alarm_.pending() && !stopping_) co_await rested_.wait();
   alarm_.clear();
 }
 
@@ -46,7 +47,7 @@ Task<> Destroyer::run() {
       continue;
     }
     retry_ns = kRetryFirstNs;
-    while (!stopping_ && target_.destroys_recorded == seen) co_await wake_.wait();
+    while (!stopping_ && target_.destroys_recorded == seen) co_await target_.destroys_wanted.wait();
     if (!stopping_) co_await rest(kGatherNs);
   }
 }

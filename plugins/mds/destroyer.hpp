@@ -21,8 +21,6 @@ class Destroyer {
   // Runs until stop().
   Task<> run();
   void stop();
-  // New records may be there.
-  void notify() { wake_.wake_all(); }
 
  private:
   struct Batch {
@@ -38,7 +36,7 @@ class Destroyer {
 
   Target& target_;
   ObjectDestroyer& calls_;
-  WaitQueue wake_;
+  WaitQueue rested_;
   Alarm alarm_;
   bool stopping_ = false;
 };

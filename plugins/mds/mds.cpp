@@ -106,12 +106,10 @@ Task<> Mds::change(rpc::ServerCall& call, Need need) {
   std::uint64_t number = 0;
   if (status.ok()) {
     auto* session = static_cast<Session*>(call.session().owner_slot);
-    const std::uint64_t destroys = target_.destroys_recorded;
     Transaction transaction(target_);
     status = to_body(apply_change(target_, transaction, request, *session), body);
     number = transaction.number();
     if (number != 0) keep_reply(call, *session, number, body.bytes());
-    if (target_.destroys_recorded != destroys) destroyer_.notify();
   }
   co_await call.reply(status, body.bytes(), number);
 }
@@ -268,7 +266,6 @@ Task<> Mds::end_session(std::unique_ptr<Session> session) {
       static_cast<void>(drop_handle(target_, transaction, *session, session->handles.begin()->first));
     }
   }
-  destroyer_.notify();
   if (!session->recorded) co_return;
   const Status admitted = co_await target_.committer.admit(Need::steady);
   if (!admitted.ok()) co_return;

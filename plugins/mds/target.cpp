@@ -66,6 +66,7 @@ void Transaction::purge(const InodeRecord& record) {
   if (inode.is_regular() && !inode.layout.targets.empty()) {
     names.put_record(destroy_key(inode.id, inode.layout.generation), DestroyRecord{inode.layout.targets});
     ++target_.destroys_recorded;
+    target_.destroys_wanted.wake_all();
   }
   names.erase_inode(inode.id);
   std::uint64_t& inodes = target_.committer.counters().inodes;

@@ -13,7 +13,7 @@ namespace rideau::mds {
 struct Target {
   Target(Runtime& host_runtime, Logger& logger, IndexStore& store, Options given)
       : runtime(host_runtime), log(logger), options(std::move(given)), committer(host_runtime, logger, store),
-        names(committer, logger) {}
+        names(committer, logger), destroys_wanted(host_runtime) {}
 
   Runtime& runtime;
   Logger& log;
@@ -25,6 +25,7 @@ struct Target {
   fs::Superblock superblock;
   std::uint64_t next_counter = 0;          // of inode numbers
   std::uint64_t destroys_recorded = 0;     // grows with each file whose objects are to be destroyed
+  WaitQueue destroys_wanted;               // the destroyer waits here while there is nothing to do
 };
 
 // One operation's change: begun when all its checks have passed, so that nothing after it can fail.

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+// Goal: what a target keeps over stops, power cuts and refusals to start: names are a prefix, numbers never come again,
+// objects of removed files go for certain, strangers' data is left alone.
+#include "tests/unit/mds/fixture.hpp"
+
+using namespace rideau;
+using namespace rideau::mds;
+using namespace rideau::fs;
+
+TEST_CASE("everything is there after a stop", "[mds]") {
+  Fixture f;
+  f.begin();
+  const std::uint64_t epoch = f.mds().boot_epoch();
+  const std::uint64_t session_id = f.session->id;
+  const InodeId dir = f.mkdir(kRootInode, "dir");
+  const InodeId file = f.file(dir, "file");
+  const std::uint64_t transaction = f.target().committer.last();
+  f.stop();
+  f.begin();
+  REQUIRE(f.mds().boot_epoch() == epoch + 1);
+  REQUIRE(f.session->id > session_id);
+  REQUIRE(f.target().committer.last() > transaction);
+  REQUIRE(f.lookup(dir, "file")->inode.id == file);
+  REQUIRE(f.file(dir, "next") > file);
+  REQUIRE(f.target().committer.counters().inodes == 4);
+  REQUIRE(f.target().committer.counters().entries == 3);
+}
+
+TEST_CASE("after a power cut there is a prefix of what was done, and no number comes again", "[mds]") {
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    Fixture f(seed);
+    f.begin();
+    const InodeId dir = f.mkdir(kRootInode, "dir");
+    REQUIRE(f.settle().ok());
+    std::vector<InodeId> made;
+    std::uint64_t durable_count = 0;
+    const int count = 1 + static_cast<int>(seed * 7 % 50);
+    for (int i = 0; i < count; ++i) {
+      made.push_back(f.file(dir, "f" + std::to_string(i)));
+      if (i == count / 2) {
+        REQUIRE(f.settle().ok());
+        durable_count = made.size();
+      }
+    }
+    const std::uint64_t last = f.target().committer.last();
+    f.power_cut(seed);
+    f.begin();
+    const auto names = f.name_set(dir);
+    REQUIRE(names.size() >= durable_count);
+    for (std::size_t i = 0; i < names.size(); ++i) REQUIRE(names.contains("f" + std::to_string(i)));
+    REQUIRE(f.stat(dir).size == names.size());
+    REQUIRE(f.target().committer.counters().entries == names.size() + 1);
+    REQUIRE(f.target().committer.last() > last);
+    // Inode numbers that were given out before the cut stay used, whether their files are there or not.
+    REQUIRE(f.file(dir, "new") > made.back());
+  }
+}
+
+TEST_CASE("objects of removed files are destroyed, after failures and power cuts too", "[mds]") {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    Fixture f(seed);
+    f.destroyer.failing = true;
+    f.begin();
+    std::vector<Inode> files;
+    for (int i = 0; i < 300; ++i) files.push_back(f.stat(f.file(kRootInode, "f" + std::to_string(i))));
+    for (int i = 0; i < 300; i += 2) REQUIRE(f.remove(kRootInode, "f" + std::to_string(i)).ok());
+    REQUIRE(f.settle().ok());
+    f.world.run_for(seed % 5 * kSecond);
+    REQUIRE(f.destroyer.gone.empty());
+    if (seed % 2 == 0) {
+      f.power_cut(seed);
+      f.begin();
+    }
+    f.destroyer.failing = false;
+    f.world.run_for(20 * kSecond);
+    for (int i = 0; i < 300; ++i) REQUIRE(f.destroyer.is_gone(files[static_cast<std::size_t>(i)]) == (i % 2 == 0));
+    REQUIRE(f.settle().ok());
+    for (const auto& [key, value] : f.disk.entries()) REQUIRE_FALSE(is_kind(Bytes(std::string_view(key)), KeyKind::destroy));
+  }
+}
+
+TEST_CASE("no object goes before the removal of its file is durable", "[mds]") {
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    Fixture f(seed);
+    f.begin();
+    std::vector<Inode> files;
+    for (int i = 0; i < 10; ++i) files.push_back(f.stat(f.file(kRootInode, "f" + std::to_string(i))));
+    REQUIRE(f.settle().ok());
+    for (int i = 0; i < 10; ++i) {
+      REQUIRE(f.remove(kRootInode, "f" + std::to_string(i)).ok());
+      f.world.run_for(seed * 300 * kMicrosecond);
+    }
+    f.power_cut(seed);
+    const auto gone = f.destroyer.gone;
+    f.begin();
+    for (const Inode& file : files) {
+      const bool there = f.stat_errno(file.id) == 0;
+      const ObjectId id = object_id(file.id, file.layout.generation, 0);
+      if (there) REQUIRE_FALSE(gone.contains({file.layout.targets[0], id.high, id.low}));
+    }
+  }
+}
+
+TEST_CASE("a crash purges what was open and unlinked, and forgets sessions", "[mds]") {
+  Fixture f;
+  f.begin();
+  MakeRequest create;
+  create.parent = kRootInode;
+  create.name = "f";
+  create.mode = S_IFREG | 0600;
+  create.open = true;
+  create.open_flags = kOpenWrite;
+  create.handle = 1;
+  const Inode file = f.change(create)->inode;
+  REQUIRE(f.remove(kRootInode, "f").ok());
+  f.target().names.put_record(session_key(f.session->id), SessionRecord{make_uuid({7}), "somebody", 1});
+  f.target().names.put_record(slot_key(f.session->id, 3), SlotRecord{});
+  REQUIRE(f.settle().ok());
+  REQUIRE(f.stat(file.id).link_count == 0);
+  f.power_cut(1);
+  f.begin();
+  REQUIRE(f.stat_errno(file.id) == ESTALE);
+  f.world.run_for(5 * kSecond);
+  REQUIRE(f.destroyer.is_gone(file));
+  REQUIRE(f.target().committer.counters().inodes == 1);
+  REQUIRE(f.settle().ok());
+  REQUIRE(f.disk.entry_count() == 3);   // superblock, counters, root
+}
+
+TEST_CASE("data of others is refused and left untouched", "[mds]") {
+  Fixture f;
+  f.begin();
+  f.file(kRootInode, "f");
+  f.stop();
+  const auto before = f.disk.entries();
+  const auto refused = [&](const char* words) {
+    const Status status = f.start();
+    REQUIRE_FALSE(status.ok());
+    REQUIRE(f.log.contains(words));
+    f.stop();
+    REQUIRE(f.disk.entries() == before);
+  };
+  SECTION("of another cluster") {
+    f.options.cluster = make_uuid({9});
+    refused("check the path in the configuration");
+  }
+  SECTION("of another target") {
+    f.options.target = 6;
+    refused("check the path in the configuration");
+  }
+}
+
+TEST_CASE("an index with something else in it is not formatted", "[mds]") {
+  Fixture f;
+  f.boot();
+  const std::string key = "somebody's";
+  const std::string value = "data";
+  Edit edit{Edit::Kind::put, Bytes(std::string_view(key)), Bytes(std::string_view(value))};
+  IndexBatch batch;
+  batch.edits = &edit;
+  batch.edit_count = 1;
+  const auto put = [](Fixture& fixture, IndexBatch& what) -> Task<Status> {
+    const Outcome done =
+        co_await submit([&](Completion& c) { return fixture.run->index->commit(&what, 1, Durability::durable, c); });
+    co_return done.status;
+  };
+  REQUIRE(f.await(put(f, batch)).ok());
+  REQUIRE(f.await(f.mds().format()).code == Code::refused);
+  REQUIRE(f.await(f.mds().start()).code == Code::refused);
+  f.stop();
+  REQUIRE(f.disk.entry_count() == 1);
+}
+
+TEST_CASE("a damaged record costs one call and not the target", "[mds]") {
+  Fixture f;
+  f.begin();
+  const InodeId file = f.file(kRootInode, "f");
+  const InodeId other = f.file(kRootInode, "g");
+  const Key key = inode_key(file);
+  Bytes value;
+  REQUIRE(f.target().committer.get(key, &value).ok());
+  std::string damaged(value.view());
+  damaged[20] = static_cast<char>(damaged[20] ^ 4);
+  f.target().committer.put(key, Bytes(std::string_view(damaged)));
+  REQUIRE(f.stat_errno(file) == EIO);
+  REQUIRE(errno_of(f.remove(kRootInode, "f").status()) == EIO);
+  REQUIRE(f.log.contains("run rideau fsck"));
+  REQUIRE(f.stat(other).link_count == 1);
+  REQUIRE(f.remove(kRootInode, "g").ok());
+}
