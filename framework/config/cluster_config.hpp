@@ -80,6 +80,7 @@ struct ClusterConfig {
   std::uint64_t stripe_size = 1ull << 20;
   std::vector<NodeConfig> nodes;                   // in the order of the file
   NodeConfig any_client;         // what a client that is not in the file uses
+  bool guard_plugins = false;    // not in the file: the simulator checks the contract of every plugin
 
   const NodeConfig* find(std::string_view node) const noexcept;
 };

@@ -23,6 +23,7 @@ OpenedPlugin open_plugin(Runtime& runtime, Logger& log, const PluginCatalog& cat
   }
   PluginInstanceOptions options;
   options.name = instance_name;
+  options.guarded = options.guarded || cluster.guard_plugins;
   auto instance = std::make_unique<PluginInstance>(runtime, log, *found.descriptor, options);
   const Status created = instance->create(values.data());
   if (!created.ok()) {

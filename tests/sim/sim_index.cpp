@@ -193,7 +193,8 @@ void SimIndex::end_stop() noexcept {
 }
 
 void SimIndex::cancel(Completion& pending) noexcept {
-  const auto found = std::find_if(queue_.begin(), queue_.end(), [&](const Call& call) { return call.done == &pending; });
+  const auto found =
+      std::find_if(queue_.begin(), queue_.end(), [&](const Call& call) { return call.done == &pending; });
   if (found == queue_.end()) return;
   queue_.erase(found);
   host_.complete(pending, {Code::cancelled, 0, "commit to the index"}, 0);
@@ -227,7 +228,9 @@ Status SimIndex::space(IndexSpace* out) noexcept {
 Submitted SimIndex::commit(IndexBatch* batches, std::uint32_t count, Durability durability,
                            Completion& done) noexcept {
   if (state_ != State::running) return done.finish({Code::closed, 0, "index is not running"});
-  if (queue_.size() >= disk_.options_.calls_queued_max) return done.finish({Code::busy, 0, "too many commits are queued"});
+  if (queue_.size() >= disk_.options_.calls_queued_max) {
+    return done.finish({Code::busy, 0, "too many commits are queued"});
+  }
   Call call;
   call.batches = batches;
   call.batch_count = count;
@@ -297,7 +300,8 @@ void SimIndex::apply_group() noexcept {
 void SimIndex::apply(Call& call) noexcept {
   if (!broken_.ok()) return fail(call, broken_);
   // As with a real map, an ordinary erase needs room too.
-  const std::uint64_t needed = call.put_bytes + (call.frees_space ? 0 : call.edit_count * SimIndexDisk::bytes_of({}, {}));
+  const std::uint64_t edits = call.frees_space ? 0 : call.edit_count * SimIndexDisk::bytes_of({}, {});
+  const std::uint64_t needed = call.put_bytes + edits;
   if (needed > disk_.bytes_for(call.frees_space)) {
     return fail(call, {Code::no_space, 0, "index is full"});
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// SimIndexDisk: what stays of a simulated index when its instance goes: versioned entries, which of them are durable, and
-// the faults that can be done to them.
+// SimIndexDisk: what stays of a simulated index when its instance goes: versioned entries, which of them are durable,
+// and the faults that can be done to them.
 #pragma once
 
 #include "rideau/index_store.hpp"

@@ -2,8 +2,11 @@
 // Names and attributes of the simulated kernel; bytes are in sim_kernel_data.cpp.
 #include "tests/sim/sim_kernel.hpp"
 
+#include "framework/runtime/await.hpp"
+
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 namespace rideau::sim {
 
@@ -29,7 +32,8 @@ void KernelLock::unlock(bool exclusive) {
 }
 
 SimKernel::SimKernel(SimRuntime& runtime, client::FileSystem& below, SimKernelOptions options)
-    : runtime_(runtime), below_(below), options_(options), rename_lock_(runtime), background_(runtime) {}
+    : runtime_(runtime), below_(below), options_(options), expired_(runtime), rename_lock_(runtime),
+      background_(runtime) {}
 SimKernel::~SimKernel() = default;
 
 SimKernel::Node& SimKernel::node(fs::InodeId inode) {
@@ -38,9 +42,38 @@ SimKernel::Node& SimKernel::node(fs::InodeId inode) {
   return *slot;
 }
 
-void SimKernel::expire_names() { ++epoch_; }
+void SimKernel::expire_names() {
+  names_expire_ = true;
+  kick_expiry();
+}
 
 void SimKernel::expire_attributes(fs::InodeId inode) {
+  attributes_expire_.insert(inode);
+  kick_expiry();
+}
+
+void SimKernel::kick_expiry() {
+  if (expiring_) return;
+  expiring_ = true;
+  background_.spawn(deliver_expiry());
+}
+
+// A real kernel hears of it through a message.
+Task<> SimKernel::deliver_expiry() {
+  while (names_expire_ || !attributes_expire_.empty()) {
+    co_await sleep_for(runtime_, runtime_.world().random().below(60 * kMicrosecond));
+    if (std::exchange(names_expire_, false)) ++epoch_;
+    for (const fs::InodeId inode : std::exchange(attributes_expire_, {})) forget_attributes(inode);
+  }
+  expiring_ = false;
+  expired_.wake_all();
+}
+
+Task<> SimKernel::settle() {
+  while (expiring_) co_await expired_.wait();
+}
+
+void SimKernel::forget_attributes(fs::InodeId inode) {
   Node& known = node(inode);
   known.version = ++changes_;
   known.attributes.reset();
@@ -58,8 +91,6 @@ void SimKernel::learn(const fs::Inode& inode, std::uint64_t asked_at) {
 void SimKernel::learn_name(fs::InodeId directory, const std::string& name, fs::InodeId inode, std::uint64_t epoch) {
   node(directory).names[name] = {inode, epoch};
 }
-
-void SimKernel::directory_changed(fs::InodeId directory) { expire_attributes(directory); }
 
 Task<Result<fs::InodeId>> SimKernel::find(fs::InodeId directory, std::string name) {
   Node& parent = node(directory);
@@ -125,7 +156,7 @@ Task<Result<fs::Inode>> SimKernel::make(fs::InodeId directory, std::string name,
   } else {
     parent.names.erase(name);
   }
-  directory_changed(directory);
+  forget_attributes(directory);
   parent.lock.unlock(true);
   co_return made;
 }
@@ -166,7 +197,7 @@ Task<Result<SimKernel::Created>> SimKernel::create(fs::InodeId directory, std::s
   } else {
     parent.names.erase(name);
   }
-  directory_changed(directory);
+  forget_attributes(directory);
   parent.lock.unlock(true);
   if (!made.ok()) co_return made.status();
   co_return result;
@@ -196,8 +227,8 @@ Task<Result<fs::Inode>> SimKernel::link(fs::InodeId inode, fs::InodeId directory
   } else {
     parent.names.erase(name);
   }
-  expire_attributes(inode);
-  directory_changed(directory);
+  forget_attributes(inode);
+  forget_attributes(directory);
   target.lock.unlock(true);
   parent.lock.unlock(true);
   co_return linked;
@@ -226,8 +257,8 @@ Task<Status> SimKernel::remove(fs::InodeId directory, std::string name, bool is_
   status = co_await below_.remove(caller_, directory, name, is_directory);
   idle("REMOVE");
   parent.names.erase(name);
-  expire_attributes(*found);
-  directory_changed(directory);
+  forget_attributes(*found);
+  forget_attributes(directory);
   victim.lock.unlock(true);
   parent.lock.unlock(true);
   co_return status;
@@ -284,11 +315,11 @@ Task<Status> SimKernel::rename(fs::InodeId old_directory, std::string old_name, 
     if (status.ok() && plain) learn_name(new_directory, new_name, *moved, old_epoch);
     if (status.ok() && node(*moved).type == S_IFDIR) node(*moved).parent = new_directory;
     for (const fs::InodeId id : victims) {
-      expire_attributes(id);
+      forget_attributes(id);
       node(id).lock.unlock(true);
     }
-    directory_changed(old_directory);
-    directory_changed(new_directory);
+    forget_attributes(old_directory);
+    forget_attributes(new_directory);
   }
   node(first).lock.unlock(true);
   if (across) {

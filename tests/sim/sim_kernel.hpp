@@ -56,6 +56,7 @@ class SimKernel final : public client::KernelCache {
   // What client::FileSystem asks.
   void expire_names() override;
   void expire_attributes(fs::InodeId inode) override;
+  Task<> settle() override;
   Task<> drop_pages(fs::InodeId inode) override;
 
   // System calls. Errors are errno values in a Status.
@@ -87,7 +88,7 @@ class SimKernel final : public client::KernelCache {
   // Memory pressure: forgets some names, attributes and pages of its own accord.
   void shrink();
   // Waits until what goes on after close() has ended.
-  Task<> settle() { return background_.join(); }
+  Task<> finish() { return background_.join(); }
   // Who holds or waits for what, for the report of a run that got stuck.
   std::string describe() const;
 
@@ -122,7 +123,11 @@ class SimKernel final : public client::KernelCache {
   // Remembers attributes that a reply carried, unless something changed after the question.
   void learn(const fs::Inode& inode, std::uint64_t asked_at);
   void learn_name(fs::InodeId directory, const std::string& name, fs::InodeId inode, std::uint64_t epoch);
-  void directory_changed(fs::InodeId directory);
+  // What this client's own calls make old.
+  void forget_attributes(fs::InodeId inode);
+  // Brings what was expired to the caches, some time after it was asked for.
+  Task<> deliver_expiry();
+  void kick_expiry();
   // With the directory's lock held: from the cache, or by a LOOKUP. An absent name is kNoInode.
   Task<Result<fs::InodeId>> find(fs::InodeId directory, std::string name);
   bool above(fs::InodeId ancestor, fs::InodeId inode) const;
@@ -145,6 +150,10 @@ class SimKernel final : public client::KernelCache {
   std::map<fs::InodeId, std::unique_ptr<Node>> nodes_;
   std::map<FileId, File> files_;
   FileId next_file_ = 1;
+  bool names_expire_ = false;                    // asked for, not yet so
+  std::set<fs::InodeId> attributes_expire_;
+  bool expiring_ = false;
+  WaitQueue expired_;
   AsyncMutex rename_lock_;
   std::map<std::string, std::int64_t> requests_; // unanswered, by kind
   TaskGroup background_;

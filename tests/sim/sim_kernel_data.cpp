@@ -73,7 +73,7 @@ Task<Result<FileId>> SimKernel::open(fs::InodeId inode, std::uint32_t flags) {
     files_[file] = {inode, opened->handle};
     if (cuts) {
       known.size = 0;
-      expire_attributes(inode);
+      forget_attributes(inode);
       cut_pages(known, 0);
       co_await drop_pages(inode);
     } else {
@@ -188,7 +188,7 @@ Task<Result<std::uint64_t>> SimKernel::write_chunk(File file, std::uint64_t offs
   }
   if (written > 0) {
     known.size = std::max(known.size, offset + written);
-    expire_attributes(file.inode);
+    forget_attributes(file.inode);
   }
   known.page_unlocked.wake_all();
   co_return done;
@@ -225,7 +225,7 @@ Task<Status> SimKernel::truncate(fs::InodeId inode, std::uint64_t size) {
   idle("SETATTR");
   if (done.ok()) {
     known.size = size;
-    expire_attributes(inode);
+    forget_attributes(inode);
     cut_pages(known, size);
     co_await drop_pages(inode);
   }

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/sim/cluster.hpp"
+
+#include "framework/plugin_host/catalog.hpp"
+#include "plugins/tools/roles.hpp"
+
+#include <cstdint>
+
+namespace rideau::sim {
+namespace {
+
+constexpr std::uint32_t kMetaTarget = 1;
+
+RawValue address_value(const char* key, const void* address) {
+  RawValue value;
+  value.key = key;
+  value.kind = RawValue::Kind::integer;
+  value.integer = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(address));
+  return value;
+}
+
+PluginChoice simulated(PluginKind kind, const std::string& key, const RawValue& value) {
+  PluginChoice choice;
+  choice.kind = kind;
+  choice.plugin = "sim";
+  choice.key = key;
+  choice.values.push_back(value);
+  return choice;
+}
+
+SimRuntimeOptions clock_of(SimWorld& world) {
+  SimRuntimeOptions options;
+  options.clock_start_ns = world.random().below(1'000'000 * kSecond);
+  options.wall_offset_ns = static_cast<std::int64_t>(world.random().below(4 * kSecond)) -
+                           static_cast<std::int64_t>(2 * kSecond);
+  return options;
+}
+
+Uuid random_uuid(SimWorld& world) {
+  std::array<std::uint8_t, 16> bytes{};
+  for (std::uint8_t& byte : bytes) byte = static_cast<std::uint8_t>(world.random().next());
+  return make_uuid(bytes);
+}
+
+NetworkOptions network_of(SimWorld& world) {
+  Random& random = world.random();
+  NetworkOptions options;
+  options.delay_ns_max = random.between(20 * kMicrosecond, 500 * kMicrosecond);
+  options.late_percent = static_cast<std::uint32_t>(random.below(10));
+  // From "all bulk" to "all eager".
+  static const std::uint32_t kEager[] = {0, 4096, 65'536, 1u << 20};
+  options.limits.eager_bytes_max = kEager[random.below(4)];
+  return options;
+}
+
+Task<> note_end(Task<Status> task, Status& status, bool& ended) {
+  status = co_await std::move(task);
+  ended = true;
+}
+Task<> note_end(Task<> task, bool& ended) {
+  co_await std::move(task);
+  ended = true;
+}
+
+}  // namespace
+
+void TraceLogger::put(Level level, std::string_view line) noexcept {
+  world_.trace(node_, "%s: %.*s", level_name(level), static_cast<int>(line.size()), line.data());
+}
+
+struct Cluster::Server {
+  Server(SimWorld& world, SimNetwork& network, const std::string& node_name, Role of, std::uint32_t id)
+      : name(node_name), role(of), target(id), runtime(world, node_name, clock_of(world)), log(world, runtime.id()),
+        place{&network, &runtime}, tasks(runtime) {}
+  const std::string name;
+  const Role role;
+  const std::uint32_t target;
+  SimRuntime runtime;
+  TraceLogger log;
+  SimPlace place;
+  Disk* disk = nullptr;
+  std::unique_ptr<Node> node;
+  TaskGroup tasks;
+  Status started{};
+  bool done = false;
+};
+
+struct Cluster::Client {
+  Client(SimWorld& world, SimNetwork& network, const std::string& node_name)
+      : name(node_name), runtime(world, node_name, clock_of(world)), log(world, runtime.id()), place{&network, &runtime},
+        tasks(runtime) {}
+  Task<Status> start() {
+    const Status transport_started = co_await transport->start();
+    if (!transport_started.ok()) co_return transport_started;
+    co_return co_await file_system->start();
+  }
+  Task<Status> stop() {
+    co_await kernel->finish();
+    const Status stopped = co_await file_system->stop();
+    const Status transport_stopped = co_await transport->stop();
+    co_return stopped.ok() ? transport_stopped : stopped;
+  }
+  const std::string name;
+  SimRuntime runtime;
+  TraceLogger log;
+  SimPlace place;
+  std::unique_ptr<PluginInstance> transport;
+  std::unique_ptr<client::FileSystem> file_system;
+  std::unique_ptr<SimKernel> kernel;
+  TaskGroup tasks;
+  Status status{};
+  bool done = false;
+};
+
+Cluster::Cluster(SimWorld& world, ClusterOptions options)
+    : world_(world),
+      options_(options),
+      network_(world, network_of(world)),
+      catalog_({{&kSimTransportDescriptor, &kSimIndexDescriptor, &kSimObjectsDescriptor}, {}}) {
+  Random& random = world.random();
+  config_.file = "cluster.toml";
+  config_.folder = "/";
+  config_.name = "sim";
+  config_.uuid = random_uuid(world);
+  config_.guard_plugins = true;
+  config_.stripe_count = static_cast<std::uint32_t>(random.below(3));
+  config_.stripe_size = 64 * 1024;
+  servers_.push_back(std::make_unique<Server>(world, network_, "mds0", Role::mds, kMetaTarget));
+  for (std::uint32_t i = 0; i < options.object_servers; ++i) {
+    servers_.push_back(std::make_unique<Server>(world, network_, "oss" + std::to_string(i), Role::oss, kMetaTarget + 1 + i));
+  }
+  config_.nodes.reserve(servers_.size());
+  for (auto& server : servers_) configure(*server);
+  for (std::size_t i = 0; i < servers_.size(); ++i) {
+    Server& server = *servers_[i];
+    server.node = std::make_unique<Node>(server.runtime, server.log, catalog_, config_, config_.nodes[i]);
+    tools::add_roles(*server.node);
+  }
+}
+
+// As after a power cut of everything at once: nothing runs any more, then frames and instances go.
+Cluster::~Cluster() {
+  for (auto& client : clients_) client->runtime.kill();
+  for (auto& server : servers_) server->runtime.kill();
+}
+
+void Cluster::configure(Server& server) {
+  disks_.push_back(std::make_unique<Disk>());
+  server.disk = disks_.back().get();
+  NodeConfig node;
+  node.name = server.name;
+  node.roles = {server.role};
+  node.listen = node.address = server.name + ":1";
+  node.transport = simulated(PluginKind::transport, "node." + server.name + ".transport",
+                             address_value("place", &server.place));
+  TargetConfig target;
+  target.id = server.target;
+  target.role = server.role;
+  target.index = simulated(PluginKind::index_store, "node." + server.name + ".index",
+                           address_value("disk", &server.disk->index));
+  if (server.role == Role::oss) {
+    target.objects = simulated(PluginKind::object_store, "node." + server.name + ".objects",
+                               address_value("disk", &server.disk->objects));
+  }
+  node.targets.push_back(target);
+  config_.nodes.push_back(node);
+}
+
+Cluster::Client& Cluster::make_client(const std::string& name) {
+  Random& random = world_.random();
+  clients_.push_back(std::make_unique<Client>(world_, network_, name));
+  Client& client = *clients_.back();
+  PluginInstanceOptions plugin;
+  plugin.name = name + ".transport";
+  plugin.guarded = true;
+  client.transport = std::make_unique<PluginInstance>(client.runtime, client.log, kSimTransportDescriptor, plugin);
+  ConfigValue place;
+  place.integer = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(&client.place));
+  const Status created = client.transport->create(&place);
+  RIDEAU_ASSERT(created.ok());
+  client::FileSystemOptions options;
+  options.cluster = config_.uuid;
+  options.client = random_uuid(world_);
+  options.client_name = name;
+  for (const NodeConfig& node : config_.nodes) {
+    const client::TargetAddress address{node.targets[0].id, node.address, &client.transport->transport()};
+    if (node.has(Role::mds)) {
+      options.meta = address;
+    } else {
+      options.objects.push_back(address);
+    }
+  }
+  // Small caches and short ages, so that every limit is met.
+  options.cache_bytes = 256ull * 1024 << random.below(8);
+  options.dirty_bytes_max = options.cache_bytes / 2;
+  options.dirty_age_ms = random.between(1, 2000);
+  options.read_ahead_bytes = random.chance(30) ? 0 : random.below(1024) * 1024;
+  client.file_system = std::make_unique<client::FileSystem>(client.runtime, client.log, options);
+  client.kernel = std::make_unique<SimKernel>(client.runtime, *client.file_system);
+  client.file_system->set_kernel_cache(client.kernel.get());
+  client.tasks.spawn(note_end(client.start(), client.status, client.done));
+  return client;
+}
+
+std::string Cluster::wait(const std::function<bool()>& done, const std::string& what) {
+  const SimWorld::End end = world_.run_until(done, world_.now_ns() + 60 * kSecond);
+  if (end == SimWorld::End::done) return {};
+  return what + (end == SimWorld::End::stuck ? ": nobody goes on; " : ": took too long; ") + describe();
+}
+
+std::string Cluster::run(Mount& mount, Task<> task, const char* what) {
+  auto ended = std::make_shared<bool>(false);
+  mount.tasks->spawn(note_end(std::move(task), *ended));
+  return wait([&ended] { return *ended; }, what);
+}
+
+std::string Cluster::start() {
+  for (auto& server : servers_) server->tasks.spawn(note_end(server->node->start(), server->started, server->done));
+  for (auto& server : servers_) {
+    std::string problem = wait([&server] { return server->done; }, "start of " + server->name);
+    if (!problem.empty()) return problem;
+    if (!server->started.ok()) return "start of " + server->name + ": " + server->node->problem();
+  }
+  mounts_.reserve(options_.clients + 1);
+  for (std::uint32_t i = 0; i < options_.clients; ++i) {
+    std::string problem;
+    if (add_client(&problem) == nullptr) return problem;
+  }
+  return {};
+}
+
+Mount* Cluster::add_client(std::string* problem) {
+  Client& client = make_client("client" + std::to_string(clients_.size()));
+  *problem = wait([&client] { return client.done; }, "start of " + client.name);
+  if (problem->empty() && !client.status.ok()) *problem = "start of " + client.name + ": " + status_text(client.status);
+  if (!problem->empty()) return nullptr;
+  mounts_.push_back({client.name, &client.runtime, client.kernel.get(), client.file_system.get(), &client.tasks});
+  return &mounts_.back();
+}
+
+std::string Cluster::stop() {
+  for (auto& client : clients_) {
+    client->done = false;
+    client->tasks.spawn(note_end(client->stop(), client->status, client->done));
+  }
+  for (auto& client : clients_) {
+    std::string problem = wait([&client] { return client->done; }, "stop of " + client->name);
+    if (!problem.empty()) return problem;
+    if (!client->status.ok()) return "stop of " + client->name + ": " + status_text(client->status);
+  }
+  std::string problem = wait([this] { return empty_stores(); }, "objects of removed files are not destroyed");
+  if (!problem.empty()) return problem + left_behind();
+  for (auto& server : servers_) {
+    server->done = false;
+    server->tasks.spawn(note_end(server->node->stop(), server->done));
+    problem = wait([&server] { return server->done; }, "stop of " + server->name);
+    if (!problem.empty()) return problem;
+  }
+  return left_behind();
+}
+
+bool Cluster::empty_stores() const {
+  for (const auto& disk : disks_) {
+    if (!disk->objects.sizes().empty()) return false;
+  }
+  return true;
+}
+
+std::string Cluster::left_behind() const {
+  std::string text;
+  for (const auto& disk : disks_) {
+    for (const auto& [id, size] : disk->objects.sizes()) {
+      text += " object " + std::to_string(id.high) + "." + std::to_string(id.low) + " of " + std::to_string(size) + " bytes;";
+    }
+  }
+  if (network_.regions() != 0) text += " " + std::to_string(network_.regions()) + " lent regions;";
+  if (network_.loans() != 0) text += " " + std::to_string(network_.loans()) + " lent heads;";
+  if (network_.links() != 0) text += " " + std::to_string(network_.links()) + " links;";
+  return text.empty() ? text : "left behind:" + text;
+}
+
+std::string Cluster::describe() const {
+  std::string text;
+  for (const auto& client : clients_) text += client->name + ": " + client->kernel->describe() + "\n";
+  return text;
+}
+
+}  // namespace rideau::sim

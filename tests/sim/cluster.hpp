@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// Cluster: one metadata server, two object servers and some clients on a simulated world. Servers are assembled by the
+// same Node and roles as in the program, from a configuration; only the plugins are simulated, and guarded.
+#pragma once
+
+#include "framework/config/cluster_config.hpp"
+#include "framework/node/node.hpp"
+#include "framework/observe/log.hpp"
+#include "framework/plugin_host/instance.hpp"
+#include "plugins/client/file_system.hpp"
+#include "tests/sim/sim_index.hpp"
+#include "tests/sim/sim_kernel.hpp"
+#include "tests/sim/sim_network.hpp"
+#include "tests/sim/sim_objects.hpp"
+#include "tests/sim/workload.hpp"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace rideau::sim {
+
+struct ClusterOptions {
+  std::uint32_t object_servers = 2;
+  std::uint32_t clients = 3;
+};
+
+// The log of a node goes into the trace of the run; errors are kept.
+class TraceLogger final : public Logger {
+ public:
+  TraceLogger(SimWorld& world, NodeId node) : Logger(Level::debug), world_(world), node_(node) {}
+
+ private:
+  void put(Level level, std::string_view line) noexcept override;
+  SimWorld& world_;
+  NodeId node_;
+};
+
+class Cluster {
+ public:
+  Cluster(SimWorld& world, ClusterOptions options);
+  ~Cluster();
+
+  // Servers and clients are up, or the answer says what is not.
+  std::string start();
+  std::vector<Mount>& mounts() noexcept { return mounts_; }
+  // One more client, that has seen nothing. Null: it did not start.
+  Mount* add_client(std::string* problem);
+  // Clients end first, then what they left to be done is waited for, then servers end. Says what was left behind.
+  std::string stop();
+  // Runs a coroutine of a node to its end. Empty, or what went wrong.
+  std::string run(Mount& mount, Task<> task, const char* what);
+  // What the kernels of all clients wait for.
+  std::string describe() const;
+  bool empty_stores() const;
+
+ private:
+  struct Server;
+  struct Client;
+  struct Disk {
+    SimIndexDisk index;
+    SimObjectDisk objects;
+  };
+
+  void configure(Server& server);
+  Client& make_client(const std::string& name);
+  std::string wait(const std::function<bool()>& done, const std::string& what);
+  std::string left_behind() const;
+
+  SimWorld& world_;
+  const ClusterOptions options_;
+  SimNetwork network_;
+  PluginCatalog catalog_;
+  ClusterConfig config_;
+  std::vector<std::unique_ptr<Disk>> disks_;
+  std::vector<std::unique_ptr<Server>> servers_;
+  std::vector<std::unique_ptr<Client>> clients_;
+  std::vector<Mount> mounts_;
+  bool stopped_ = false;
+};
+
+}  // namespace rideau::sim

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// One run of the simulator, from a seed to a verdict.
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <string>
+
+namespace rideau::sim {
+
+struct SeedResult {
+  std::uint64_t hash = 0;
+  std::uint64_t events = 0;
+  std::uint64_t calls = 0;               // of the workload
+  std::uint64_t virtual_ns = 0;
+  std::string problem;                   // empty: passed
+};
+
+// `trace`: where the account of the run goes; null: nowhere.
+SeedResult run_seed(std::uint64_t seed, std::FILE* trace);
+
+}  // namespace rideau::sim
