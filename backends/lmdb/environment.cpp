@@ -23,7 +23,7 @@ constexpr char kVersionKey[] = "version";
 constexpr MDB_dbi kFreeTable = 0;           // LMDB's own list of freed pages
 constexpr std::uint64_t kReserveShare = 32;
 constexpr std::uint64_t kReservePagesMin = 64;
-constexpr unsigned kOwnReaders = 4;         // beside snapshots: space() and the committer look at the list of free pages
+constexpr unsigned kOwnReaders = 4;         // beside snapshots: space() and the committer look at freed pages
 
 MDB_val version_key() noexcept { return {sizeof kVersionKey - 1, const_cast<char*>(kVersionKey)}; }
 

@@ -116,7 +116,8 @@ void Store::close_queue() noexcept {
 }
 
 void Store::cancel(Completion& pending) noexcept {
-  const auto found = std::find_if(queue_.begin(), queue_.end(), [&](const Call& call) { return call.done == &pending; });
+  const auto found =
+      std::find_if(queue_.begin(), queue_.end(), [&](const Call& call) { return call.done == &pending; });
   if (found == queue_.end()) return;  // its transaction runs already
   queue_.erase(found);
   host_.complete(pending, {Code::cancelled, 0, "commit to the index"}, 0);

@@ -11,7 +11,8 @@ constexpr std::uint64_t kKeys = 300;
 std::string some_key(Dice& dice) {
   const std::uint64_t number = dice.below(kKeys);
   // Lengths differ, so that keys are prefixes of others and fill pages unevenly.
-  return numbered("k", number).substr(0, 3 + number % 7) + std::string(number % 50, static_cast<char>('a' + number % 26));
+  const std::string tail(number % 50, static_cast<char>('a' + number % 26));
+  return numbered("k", number).substr(0, 3 + number % 7) + tail;
 }
 
 void add_checks(Dice& dice, Batch& batch, const ModelIndex& model) {

@@ -101,13 +101,15 @@ class BuggyIndex final : public IndexStore {
     if (status.ok()) *out = new BuggySnapshot(*out, real_, bug_);
     return status;
   }
-  Submitted commit(IndexBatch* batches, std::uint32_t count, Durability durability, Completion& done) noexcept override {
+  Submitted commit(IndexBatch* batches, std::uint32_t count, Durability durability,
+                   Completion& done) noexcept override {
     if (bug_ == Bug::durable_is_not) durability = Durability::eventual;
     if (bug_ == Bug::accepts_empty_keys && has_empty_key(batches, count)) return done.finish(kOk);
     for (std::uint32_t i = 0; i < count; ++i) spoil(batches[i]);
     const bool erases = count > 0 && batches[0].frees_space && batches[0].edit_count > 0;
     IndexSpace space;
-    if (bug_ == Bug::erase_needs_space && erases && real_.space(&space).ok() && space.bytes_free < space.bytes_total / 4) {
+    if (bug_ == Bug::erase_needs_space && erases && real_.space(&space).ok() &&
+        space.bytes_free < space.bytes_total / 4) {
       return done.finish({Code::no_space, 0, "planted"});
     }
     return real_.commit(batches, count, durability, done);
@@ -117,7 +119,8 @@ class BuggyIndex final : public IndexStore {
  private:
   static bool has_empty_key(const IndexBatch* batches, std::uint32_t count) noexcept {
     return std::any_of(batches, batches + count, [](const IndexBatch& batch) {
-      return std::any_of(batch.edits, batch.edits + batch.edit_count, [](const Edit& edit) { return edit.key.size == 0; });
+      return std::any_of(batch.edits, batch.edits + batch.edit_count,
+                         [](const Edit& edit) { return edit.key.size == 0; });
     });
   }
   void spoil(IndexBatch& batch) noexcept {

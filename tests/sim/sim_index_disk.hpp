@@ -94,7 +94,7 @@ class SimIndexDisk {
   const SimIndexOptions options_;
   Entries entries_;
   std::multiset<std::uint64_t> snapshots_;                            // the versions they see
-  std::deque<std::pair<std::uint64_t, std::string>> graves_;          // keys erased, to be removed when nobody sees them
+  std::deque<std::pair<std::uint64_t, std::string>> graves_;          // keys erased, removed when nobody sees them
   std::uint64_t applied_ = 0;                                         // the newest version
   std::uint64_t durable_ = 0;                                         // the newest that survives
   std::uint64_t bytes_used_ = 0;
