@@ -4,6 +4,7 @@
 
 #include "layout.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cinttypes>
 #include <cstdio>
@@ -12,6 +13,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -76,7 +78,35 @@ Status Home::open(const std::string& path, const std::uint8_t (&new_uuid)[16]) n
     return fail(Code::corrupt, errno, "open the folder of objects",
                 path_ + "/objects: " + errno_text(errno) + "; the store says that it is complete, so restore this folder");
   }
+  if (const Status status = probe_file_size(); !status.ok()) return status;
   return take_count();
+}
+
+// The largest file depends on the file system (ext4 with blocks of 1 KiB: 4 TiB) and cannot be asked for, only tried.
+Status Home::probe_file_size() noexcept {
+  ::unlinkat(folder_, "probe", 0);
+  const int fd = ::openat(folder_, "probe", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  int error = fd < 0 ? errno : 0;
+  if (fd >= 0) {
+    ::unlinkat(folder_, "probe", 0);
+    // A process over its limit of file sizes gets a signal; so that limit is respected beforehand.
+    rlimit limit{};
+    std::uint64_t most = kObjectBytesMax;
+    if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
+      most = std::min<std::uint64_t>(most, limit.rlim_cur);
+    }
+    object_bytes_max_ = most;
+    while (::ftruncate(fd, static_cast<off_t>(object_bytes_max_)) != 0) {
+      error = errno;
+      if (error != EFBIG || object_bytes_max_ < (1u << 20)) break;
+      // 4 KiB less than a power of two, where file systems have their limits.
+      object_bytes_max_ = object_bytes_max_ > (1ull << 43) ? (1ull << 43) - 4096 : (object_bytes_max_ + 4096) / 2 - 4096;
+      error = 0;
+    }
+    ::close(fd);
+  }
+  if (error == 0) return kOk;
+  return fail(status_of(error, "").code, error, "try a file in the store", path_ + ": " + errno_text(error));
 }
 
 Status Home::open_folder(const std::string& path) noexcept {

@@ -17,6 +17,9 @@ namespace rideau::raw_file {
 // Grows with each change that an older driver could not read or would damage.
 constexpr std::uint32_t kFormatVersion = 1;
 
+// No object is larger; what ext4 with blocks of 4 KiB can hold.
+constexpr std::uint64_t kObjectBytesMax = (1ull << 44) - (1ull << 20);
+
 class Home {
  public:
   Home() = default;
@@ -33,6 +36,7 @@ class Home {
 
   int objects() const noexcept { return objects_; }
   std::uint64_t object_count() const noexcept { return object_count_; }
+  std::uint64_t object_bytes_max() const noexcept { return object_bytes_max_; }
   const std::string& message() const noexcept { return message_; }
   const std::string& uuid() const noexcept { return uuid_; }
 
@@ -44,6 +48,7 @@ class Home {
   Status refuse_strange_folder() noexcept;
   Status take_lock() noexcept;
   Status take_count() noexcept;
+  Status probe_file_size() noexcept;
 
   std::string path_;
   std::string uuid_;
@@ -52,6 +57,7 @@ class Home {
   int lock_ = -1;
   int objects_ = -1;
   std::uint64_t object_count_ = 0;
+  std::uint64_t object_bytes_max_ = 0;
 };
 
 }  // namespace rideau::raw_file

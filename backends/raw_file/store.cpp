@@ -47,7 +47,7 @@ bool OpList::remove(Op& op) noexcept {
 
 ObjectLimits RawFileStore::limits() const noexcept {
   // The page cache may be written to the device while a write copies into it, so even a sector can tear: one byte.
-  return {kObjectBytesMax, kIoBytesMax, kPartsMax, 4096, 1};
+  return {object_bytes_max_, kIoBytesMax, kPartsMax, 4096, 1};
 }
 
 Status RawFileStore::accepts_calls() const noexcept {
@@ -75,12 +75,12 @@ Submitted RawFileStore::transfer(Op::Kind kind, ObjectId id, std::uint64_t offse
     if (parts[i].size > kIoBytesMax - size) return done.finish({Code::too_large, 0, "over io_bytes_max"});
     size += parts[i].size;
   }
-  if (kind == Op::Kind::write && (offset > kObjectBytesMax || size > kObjectBytesMax - offset)) {
+  if (kind == Op::Kind::write && (offset > object_bytes_max_ || size > object_bytes_max_ - offset)) {
     return done.finish({Code::too_large, 0, "over object_bytes_max"});
   }
   Op& op = take_op(kind);
   op.offset = offset;
-  op.size = offset < kObjectBytesMax ? size : 0;   // nothing can be read there
+  op.size = offset < object_bytes_max_ ? size : 0;   // nothing can be read there
   for (std::uint32_t i = 0; i < part_count; ++i) {
     if (parts[i].size != 0) op.parts.push_back(parts[i]);
   }
@@ -89,7 +89,7 @@ Submitted RawFileStore::transfer(Op::Kind kind, ObjectId id, std::uint64_t offse
 
 Submitted RawFileStore::truncate(ObjectId id, std::uint64_t size, Completion& done) noexcept {
   if (const Status status = accepts_calls(); !status.ok()) return done.finish(status);
-  if (size > kObjectBytesMax) return done.finish({Code::too_large, 0, "over object_bytes_max"});
+  if (size > object_bytes_max_) return done.finish({Code::too_large, 0, "over object_bytes_max"});
   Op& op = take_op(Op::Kind::truncate);
   op.size = size;
   return submit_call(op, id, done);
@@ -98,8 +98,8 @@ Submitted RawFileStore::truncate(ObjectId id, std::uint64_t size, Completion& do
 Submitted RawFileStore::punch(ObjectId id, std::uint64_t offset, std::uint64_t size, Completion& done) noexcept {
   if (const Status status = accepts_calls(); !status.ok()) return done.finish(status);
   Op& op = take_op(Op::Kind::punch);
-  op.offset = std::min(offset, kObjectBytesMax);
-  op.size = std::min(size, kObjectBytesMax - op.offset);
+  op.offset = std::min(offset, object_bytes_max_);
+  op.size = std::min(size, object_bytes_max_ - op.offset);
   return submit_call(op, id, done);
 }
 
@@ -368,6 +368,7 @@ void RawFileStore::on_started(Status status, Completion& done) noexcept {
   }
   if (status.ok()) {
     object_count_ = home_->object_count();
+    object_bytes_max_ = home_->object_bytes_max();
     life_ = Life::running;
     watch_ring();
     if (watch_ == nullptr) status = {Code::unsupported, 0, "wait for the ring"};

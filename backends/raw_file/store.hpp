@@ -30,7 +30,6 @@ struct Settings {
   std::uint32_t queue_depth = 0;
 };
 
-constexpr std::uint64_t kObjectBytesMax = (1ull << 44) - (1ull << 20);  // what ext4 with blocks of 4 KiB can hold
 constexpr std::uint32_t kIoBytesMax = 16u << 20;
 constexpr std::uint32_t kPartsMax = 1024;       // IOV_MAX
 constexpr std::uint32_t kCallsMax = 16384;      // pending calls; more are answered with busy
@@ -218,6 +217,7 @@ class RawFileStore final : public ObjectStore {
   std::uint32_t op_count_ = 0;         // not free
   std::uint32_t active_ = 0;           // hold a slot
   std::uint64_t object_count_ = 0;
+  std::uint64_t object_bytes_max_ = kObjectBytesMax;   // from start() on: what this file system can hold
 
   std::uint64_t change_ = 0;
   std::set<ObjectId> dirty_;
