@@ -140,8 +140,11 @@ Task<> Suite::close() {
 void Suite::kill() {
   if (store_ != nullptr) store_->destroy();
   store_ = nullptr;
-  for (Call& call : calls_) {
-    if (!call.ended()) call.abandon(runtime);
+  for (auto at = calls_.begin(); at != calls_.end();) {
+    const auto call = at++;
+    if (call->ended()) continue;
+    call->abandon(runtime);
+    abandoned_.splice(abandoned_.end(), calls_, call);
   }
   calls_.clear();
 }

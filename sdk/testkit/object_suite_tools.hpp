@@ -10,6 +10,7 @@
 #include "sdk/testkit/object_suite.hpp"
 
 #include <deque>
+#include <list>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -128,7 +129,8 @@ class Suite {
  private:
   ObjectStore* store_ = nullptr;
   WaitQueue ended_;
-  std::deque<Call> calls_;
+  std::list<Call> calls_;
+  std::list<Call> abandoned_;   // were pending when power went: whoever is between may still look at them
 };
 
 // Cuts a buffer into parts of `piece` bytes.
