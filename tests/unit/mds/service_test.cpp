@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+// Goal: the target behind its wire: changes happen once whatever the network does, locks change hands only with durable
+// changes, clients that do not answer are evicted and lose what they had open, a malformed body ends its session alone.
+#include "framework/base/limits.hpp"
+#include "framework/plugin_host/instance.hpp"
+#include "framework/rpc/client_session.hpp"
+#include "framework/rpc/server.hpp"
+#include "plugins/fs/codec.hpp"
+#include "tests/sim/sim_network.hpp"
+#include "tests/unit/mds/fixture.hpp"
+
+#include <cerrno>
+
+namespace rideau::mds {
+namespace {
+
+using namespace fs;
+
+// A node's way onto the simulated network.
+struct Port {
+  Port(sim::SimNetwork& network, sim::SimRuntime& node, Logger& log)
+      : place{&network, &node}, plugin(node, log, sim::kSimTransportDescriptor, {"transport", true}) {
+    ConfigValue value;
+    value.integer = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(&place));
+    REQUIRE(plugin.create(&value).ok());
+  }
+  sim::SimPlace place;
+  PluginInstance plugin;
+};
+
+struct Client final : rpc::SessionEvents {
+  enum class OnRevoke { give_back, keep, silent };
+
+  Client(Fixture& fixture, sim::SimNetwork& network, const std::string& name, std::uint8_t id)
+      : node(fixture.world, name), port(network, node, log), idle(node), tasks(std::make_unique<TaskGroup>(node)) {
+    run(port.plugin.start());
+    rpc::SessionOptions options{"mds:1", fixture.options.cluster, fixture.options.target, make_uuid({id}), name};
+    session = std::make_unique<rpc::ClientSession>(node, port.plugin.transport(), log, *this, options);
+    REQUIRE(run(session->connect()).ok());
+  }
+  ~Client() {
+    node.kill();
+    port.plugin.kill();
+    tasks.reset();
+    session.reset();
+  }
+  Task<rpc::CallbackReply> on_callback(std::uint16_t, Bytes, std::uint64_t) override {
+    ++revokes;
+    if (on_revoke == OnRevoke::silent) co_await idle.wait();
+    if (on_revoke == OnRevoke::give_back) tasks->spawn(unlock());
+    co_return rpc::CallbackReply{};
+  }
+  void on_new_epoch(std::uint64_t) override { ++new_epochs; }
+  Task<> unlock() {
+    const UnlockRequest request;
+    rpc::Reply reply = co_await call(MetaMethod::unlock, request, false);
+    CHECK(reply.ok());
+  }
+  template <class Request>
+  Task<rpc::Reply> call(MetaMethod method, const Request& request, bool modifies) {
+    wire::Encoded body;
+    encode(request, body);
+    rpc::Request raw;
+    raw.method = static_cast<std::uint16_t>(method);
+    raw.modifies = modifies;
+    raw.body = body.bytes();
+    if (method == MetaMethod::lock) raw.deadline_ms = rpc::kNoDeadline;
+    rpc::Reply reply = co_await session->call(raw);
+    co_return std::move(reply);
+  }
+  template <class T>
+  static Task<> store(Task<T> task, std::optional<T>& result) {
+    result.emplace(co_await std::move(task));
+  }
+  template <class T>
+  T run(Task<T> task) {
+    std::optional<T> result;
+    tasks->spawn(store(std::move(task), result));
+    REQUIRE(node.world().run_until([&] { return result.has_value(); }, node.world().now_ns() + 900 * kSecond) ==
+            sim::SimWorld::End::done);
+    return std::move(*result);
+  }
+  Status lock(lock::Mode mode) {
+    LockRequest request;
+    request.mode = static_cast<std::uint32_t>(mode);
+    return run(call(MetaMethod::lock, request, false)).status;
+  }
+  rpc::Reply make(std::string_view name, HandleId handle = 0) {
+    MakeRequest request;
+    request.parent = kRootInode;
+    request.name = name;
+    request.mode = S_IFREG | 0600;
+    request.open = handle != 0;
+    request.open_flags = kOpenWrite;
+    request.handle = handle;
+    return run(call(MetaMethod::make, request, true));
+  }
+
+  MemoryLogger log;
+  sim::SimRuntime node;
+  Port port;
+  WaitQueue idle;
+  std::unique_ptr<TaskGroup> tasks;
+  std::unique_ptr<rpc::ClientSession> session;
+  OnRevoke on_revoke = OnRevoke::give_back;
+  int revokes = 0;
+  int new_epochs = 0;
+};
+
+// A started target that listens.
+struct Served {
+  explicit Served(std::uint64_t seed = 1) : f(seed), network(f.world) {
+    REQUIRE(f.start().ok());
+    port = std::make_unique<Port>(network, f.run->runtime, f.log);
+    REQUIRE(f.await(port->plugin.start()).ok());
+    server = std::make_unique<rpc::Server>(f.run->runtime, port->plugin.transport(), f.log);
+    server->add_target(f.mds(), {f.options.cluster, f.options.target, f.mds().boot_epoch()});
+    std::string bound;
+    REQUIRE(server->listen("mds:1", &bound).ok());
+  }
+  ~Served() {
+    f.run->runtime.kill();
+    f.run->host.kill();
+    port->plugin.kill();
+    server.reset();
+    f.run.reset();
+    port.reset();
+  }
+  Fixture f;
+  sim::SimNetwork network;
+  std::unique_ptr<Port> port;
+  std::unique_ptr<rpc::Server> server;
+};
+
+Task<> make_many(Client& client, int first, int count, int& done) {
+  for (int i = first; i < first + count; ++i) {
+    const std::string name = "f" + std::to_string(i);
+    MakeRequest request;
+    request.parent = kRootInode;
+    request.name = name;
+    request.mode = S_IFREG | 0600;
+    rpc::Reply reply = co_await client.call(MetaMethod::make, request, true);
+    // A call that was executed twice would meet its own file.
+    CHECK(reply.status.os_error != EEXIST);
+    CHECK(reply.ok());
+    MakeReply made;
+    CHECK(decode(reply.body, &made).ok());
+    ++done;
+  }
+}
+
+}  // namespace
+
+TEST_CASE("every create happens once while links break (S40, S41)", "[mds]") {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    Served served(seed);
+    Client client(served.f, served.network, "client", 1);
+    int done = 0;
+    for (int i = 0; i < 8; ++i) client.tasks->spawn(make_many(client, i * 25, 25, done));
+    for (int i = 0; i < 10; ++i) {
+      served.f.world.run_for(seed * 100 * kMicrosecond);
+      served.network.cut(client.node.id(), served.f.run->runtime.id());
+    }
+    REQUIRE(served.f.world.run_until([&] { return done == 200; }, served.f.world.now_ns() + 600 * kSecond) ==
+            sim::SimWorld::End::done);
+    REQUIRE(served.f.names(kRootInode).size() == 200);
+    REQUIRE(client.new_epochs == 0);
+  }
+}
+
+TEST_CASE("replies are kept in the batch of their change, and go with the session", "[mds]") {
+  Served served;
+  const auto records = [&](KeyKind kind) {
+    int count = 0;
+    for (const auto& [key, value] : served.f.disk.entries()) count += is_kind(Bytes(std::string_view(key)), kind);
+    return count;
+  };
+  {
+    Client client(served.f, served.network, "client", 1);
+    const rpc::Reply reply = client.make("f", 1);
+    REQUIRE(reply.ok());
+    REQUIRE(reply.transaction == served.f.target().committer.last());
+    SyncRequest sync;
+    sync.transaction = reply.transaction;
+    const rpc::Reply synced = client.run(client.call(MetaMethod::sync, sync, false));
+    REQUIRE(synced.ok());
+    REQUIRE(synced.durable >= reply.transaction);
+    REQUIRE(records(KeyKind::session) == 1);
+    REQUIRE(records(KeyKind::slot) == 1);
+    for (const auto& [key, value] : served.f.disk.entries()) {
+      const Bytes at{std::string_view(key)};
+      if (!is_kind(at, KeyKind::slot)) continue;
+      SlotRecord record;
+      REQUIRE(decode(at, Bytes(std::string_view(value)), &record).ok());
+      REQUIRE(record.transaction == reply.transaction);
+      REQUIRE(record.method == static_cast<std::uint16_t>(MetaMethod::make));
+      REQUIRE(record.body.view() == reply.body.view());
+    }
+    REQUIRE(served.f.target().opens.size() == 1);
+  }
+  // The client is gone without a word: its lease runs out.
+  served.f.world.run_for(2ull * limits::kSessionLeaseMs * kMillisecond);
+  REQUIRE(served.f.target().opens.size() == 0);
+  REQUIRE(served.f.target().sessions.size() == 0);
+  REQUIRE(records(KeyKind::session) == 0);
+  REQUIRE(records(KeyKind::slot) == 0);
+}
+
+TEST_CASE("a lock changes hands when what its holder did is durable", "[mds]") {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    Served served(seed);
+    Client a(served.f, served.network, "a", 1);
+    Client b(served.f, served.network, "b", 2);
+    for (int i = 0; i < 5; ++i) {
+      REQUIRE(a.lock(lock::Mode::exclusive).ok());
+      const std::uint64_t transaction = a.make("a" + std::to_string(i)).transaction;
+      REQUIRE(transaction != 0);
+      REQUIRE(b.lock(lock::Mode::exclusive).ok());
+      REQUIRE(served.f.target().committer.durable() >= transaction);
+      REQUIRE(a.revokes == i + 1);
+      REQUIRE(b.make("b" + std::to_string(i)).ok());
+    }
+    LockRequest other;
+    other.resource = 4;
+    other.mode = 1;
+    REQUIRE(errno_of(a.run(a.call(MetaMethod::lock, other, false)).status) == EINVAL);
+  }
+}
+
+TEST_CASE("a client that does not give a lock back is evicted", "[mds]") {
+  for (const auto how : {Client::OnRevoke::silent, Client::OnRevoke::keep}) {
+    Served served;
+    Client a(served.f, served.network, "a", 1);
+    Client b(served.f, served.network, "b", 2);
+    a.on_revoke = how;
+    REQUIRE(a.lock(lock::Mode::exclusive).ok());
+    const rpc::Reply made = a.make("f", 1);
+    MakeReply reply;
+    REQUIRE(decode(made.body, &reply).ok());
+    RemoveRequest remove;
+    remove.parent = kRootInode;
+    remove.name = "f";
+    REQUIRE(a.run(a.call(MetaMethod::remove, remove, true)).ok());
+    const std::uint64_t before = served.f.world.now_ns();
+    REQUIRE(b.lock(lock::Mode::exclusive).ok());
+    const std::uint64_t waited_ms = (served.f.world.now_ns() - before) / kMillisecond;
+    const std::uint64_t bound = how == Client::OnRevoke::silent ? limits::kCallbackMs : limits::kGiveBackMs;
+    REQUIRE(waited_ms >= bound / 2);
+    REQUIRE(waited_ms <= bound + 5'000);
+    REQUIRE(served.f.log.contains("is evicted"));
+    served.f.world.run_for(5 * kSecond);
+    // What it had open is closed: the removed file and its objects are gone.
+    REQUIRE(served.f.stat_errno(reply.inode.id) == ESTALE);
+    REQUIRE(served.f.destroyer.is_gone(reply.inode));
+    REQUIRE(a.new_epochs > 0);
+  }
+}
+
+TEST_CASE("a malformed body ends its session alone (S60)", "[mds]") {
+  Served served;
+  Client a(served.f, served.network, "a", 1);
+  Client b(served.f, served.network, "b", 2);
+  const std::vector<std::uint64_t> noise(8, 0xffff'ffff'ffff'ffff);
+  rpc::Request raw;
+  raw.method = static_cast<std::uint16_t>(MetaMethod::make);
+  raw.modifies = true;
+  raw.body = Bytes(noise.data(), noise.size() * 8);
+  REQUIRE_FALSE(a.run(a.session->call(raw)).ok());
+  served.f.world.run_for(kSecond);
+  REQUIRE(a.new_epochs > 0);
+  REQUIRE(b.make("f").ok());
+  REQUIRE(b.new_epochs == 0);
+}
+
+}  // namespace rideau::mds
