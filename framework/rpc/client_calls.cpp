@@ -139,7 +139,7 @@ Task<Status> ClientSession::Impl::attempt(const Request& request, std::uint32_t 
     if (payload > 0 && lent_source == nullptr) eager = {request.payload, request.payload_parts};
     const Status sent = co_await send_message(over, envelope, request.body, eager);
     if (!sent.ok() && slot.state == CallState::waiting) {
-      if (over.usable() && sent.code != Code::closed) {
+      if (sent.code != Code::closed) {
         slot.state = CallState::answered;  // the transport will not take it: trying again would not help
         outcome = sent;
       } else {
@@ -154,8 +154,10 @@ Task<Status> ClientSession::Impl::attempt(const Request& request, std::uint32_t 
       static_cast<void>(woken);
     }
   } else {
-    slot.state = over.usable() ? CallState::answered : CallState::link_lost;
+    slot.state = lent.code == Code::closed ? CallState::link_lost : CallState::answered;
   }
+  // A transport may refuse with closed some time before it tells that the link is closed.
+  while (slot.state == CallState::link_lost && over.usable()) co_await changed.wait();
   for (Region* region : {lent_source, lent_sink}) {
     if (region == nullptr) continue;
     const Outcome reclaimed = co_await submit([&](Completion& done) { return over.link().reclaim(*region, done); });

@@ -23,7 +23,7 @@ Sink Server::Impl::receive_call(ServerLink& link, const wire::Envelope& envelope
   }
   SlotState& slot = session.slots[envelope.slot];
   if (envelope.sequence < slot.sequence) return {};  // answered long ago, nobody waits for it
-  if (envelope.sequence > slot.sequence + 1 || (envelope.sequence == slot.sequence + 1 && slot.running)) {
+  if (envelope.sequence > slot.sequence + 1 || (envelope.sequence == slot.sequence + 1 && slot.running && !slot.replied)) {
     malformed(link, "a call out of the order of its slot");
     return {};
   }
@@ -63,12 +63,14 @@ void Server::Impl::start(std::unique_ptr<ServerCall::State> call) {
   if (session.ending) return;
   SlotState& slot = session.slots[call->envelope.slot];
   if (slot.running) {
-    // Sent again over a new link while the first one runs: looked at when that one ended.
-    slot.resent = std::move(call);
+    // Sent again over a new link while the first one runs, or the next one while the end of an answered one is on its
+    // way: looked at when that one ended.
+    slot.waiting = std::move(call);
     return;
   }
   slot.sequence = call->envelope.sequence;
   slot.running = true;
+  slot.replied = false;
   slot.kept = false;
   ++session.calls_running;
   ++calls_handled;
@@ -89,16 +91,16 @@ Task<> Server::Impl::run(std::unique_ptr<ServerCall::State> state) {
   if (state->payload_lost) --slot.sequence;  // a resend is a first call again
   slot.running = false;
   --session.calls_running;
-  std::unique_ptr<ServerCall::State> resent = std::move(slot.resent);
+  std::unique_ptr<ServerCall::State> next = std::move(slot.waiting);
   state.reset();
-  if (resent != nullptr && !session.ending) {
-    if (slot.kept && resent->envelope.sequence == slot.sequence) {
-      send_kept(*resent, slot);
+  if (next != nullptr && !session.ending) {
+    if (slot.kept && next->envelope.sequence == slot.sequence) {
+      send_kept(*next, slot);
     } else {
-      start(std::move(resent));
+      start(std::move(next));
     }
   }
-  resent.reset();
+  next.reset();
   end_if_idle(session);
 }
 
@@ -158,6 +160,7 @@ Task<> ServerCall::reply(Status status, Bytes body, std::uint64_t transaction, s
   if (state.payload_lost) co_return;  // as if never called: the caller asks again, or waits no more
   state.replied = true;
   SlotState& slot = state.session.slots[state.envelope.slot];
+  slot.replied = true;
   if (modifies() && body.size <= limits::kKeptReplyBytesMax) {
     slot.kept = true;
     slot.status = status;

@@ -29,11 +29,12 @@ struct TargetState {
 struct SlotState {
   std::uint64_t sequence = 0;              // of the last call that was taken
   bool running = false;
+  bool replied = false;                    // the one that runs has answered: the next one may come any moment
   bool kept = false;                       // a modifying call ended, and this is its answer
   Status status{};
   std::uint64_t transaction = 0;
   std::vector<std::uint8_t> body;
-  std::unique_ptr<ServerCall::State> resent;   // came while the first one was still running
+  std::unique_ptr<ServerCall::State> waiting;  // came while one was still running: sent again, or the next
 };
 
 struct ServerCall::State {
