@@ -39,6 +39,7 @@ struct NameOp {
   std::uint32_t type = 0;                // S_IFMT bits of the result
   std::uint32_t link_count = 0;          // of attributes and link
   std::vector<std::pair<std::string, fs::InodeId>> entries;   // of list, sorted by name
+  bool in_steps = false;                 // of list: came in several steps, so it shows no single state
 };
 
 enum class DataCall : std::uint8_t { write, truncate, read, size };

@@ -53,6 +53,7 @@ bool ModelNames::apply(const NameOp& op) {
   switch (op.call) {
     case NameCall::lookup: {
       const fs::InodeId there = child(op.directory, op.name);
+      if (op.error == ESTALE) return alive_directory(op.directory) == nullptr;
       if (op.error == ENOENT) return there == fs::kNoInode;
       return op.error == 0 && there != fs::kNoInode && there == op.result && nodes_.at(there).type == op.type;
     }
@@ -70,6 +71,7 @@ bool ModelNames::apply(const NameOp& op) {
       const auto found = nodes_.find(op.inode);
       if (found == nodes_.end()) return false;
       if (op.error == ENOENT || op.error == ESTALE) return found->second.links == 0;
+      if (found->second.type != S_IFLNK) return op.error == EINVAL;
       return op.error == 0 && found->second.target == op.other_name;
     }
   }
@@ -79,7 +81,7 @@ bool ModelNames::apply(const NameOp& op) {
 bool ModelNames::make(const NameOp& op, std::uint32_t type) {
   const bool directory_gone = alive_directory(op.directory) == nullptr;
   const bool exists = child(op.directory, op.name) != fs::kNoInode;
-  if (op.error == ENOENT) return directory_gone;
+  if (op.error == ENOENT || op.error == ESTALE) return directory_gone;
   if (op.error == EEXIST) return exists;
   if (op.error != 0 || directory_gone || exists || nodes_.count(op.result) != 0) return false;
   Node& made = nodes_[op.result];
@@ -119,6 +121,7 @@ bool ModelNames::link(const NameOp& op) {
 
 bool ModelNames::remove(const NameOp& op, bool directory) {
   const fs::InodeId there = child(op.directory, op.name);
+  if (op.error == ESTALE) return alive_directory(op.directory) == nullptr;
   if (op.error == ENOENT) return there == fs::kNoInode;
   if (there == fs::kNoInode) return false;
   const Node& victim = nodes_.at(there);
@@ -135,6 +138,7 @@ bool ModelNames::rename(const NameOp& op) {
   const bool gone = alive_directory(op.directory) == nullptr || alive_directory(op.other_directory) == nullptr;
   const fs::InodeId moved = child(op.directory, op.name);
   const fs::InodeId target = child(op.other_directory, op.other_name);
+  if (op.error == ESTALE) return gone;
   if (op.error == ENOENT) return gone || moved == fs::kNoInode;
   if (gone || moved == fs::kNoInode) return false;
   const bool moves_directory = nodes_.at(moved).type == S_IFDIR;
@@ -161,6 +165,7 @@ bool ModelNames::list(const NameOp& op) const {
   const Node* node = alive_directory(op.directory);
   if (op.error == ENOENT || op.error == ESTALE) return node == nullptr;
   if (op.error != 0) return false;
+  if (op.in_steps) return true;
   if (node == nullptr) return op.entries.empty();
   return std::map<std::string, fs::InodeId>(op.entries.begin(), op.entries.end()) == node->children &&
          op.entries.size() == node->children.size();
