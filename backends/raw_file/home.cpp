@@ -75,8 +75,9 @@ Status Home::open(const std::string& path, const std::uint8_t (&new_uuid)[16]) n
   }
   objects_ = ::openat(folder_, "objects", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
   if (objects_ < 0) {
-    return fail(Code::corrupt, errno, "open the folder of objects",
-                path_ + "/objects: " + errno_text(errno) + "; the store says that it is complete, so restore this folder");
+    return fail(
+        Code::corrupt, errno, "open the folder of objects",
+        path_ + "/objects: " + errno_text(errno) + "; the store says that it is complete, so restore this folder");
   }
   if (const Status status = probe_file_size(); !status.ok()) return status;
   return take_count();
@@ -100,7 +101,8 @@ Status Home::probe_file_size() noexcept {
       error = errno;
       if (error != EFBIG || object_bytes_max_ < (1u << 20)) break;
       // 4 KiB less than a power of two, where file systems have their limits.
-      object_bytes_max_ = object_bytes_max_ > (1ull << 43) ? (1ull << 43) - 4096 : (object_bytes_max_ + 4096) / 2 - 4096;
+      object_bytes_max_ =
+          object_bytes_max_ > (1ull << 43) ? (1ull << 43) - 4096 : (object_bytes_max_ + 4096) / 2 - 4096;
       error = 0;
     }
     ::close(fd);
@@ -145,7 +147,8 @@ Status Home::read_format(bool& found) noexcept {
   std::uint32_t version = 0;
   int used = 0;
   const std::size_t title = sizeof kTitle - 1;
-  const bool ours = std::strncmp(text, kTitle, title) == 0 && std::sscanf(text + title, "\nversion %" SCNu32 "%n", &version, &used) == 1;
+  const bool ours = std::strncmp(text, kTitle, title) == 0 &&
+                    std::sscanf(text + title, "\nversion %" SCNu32 "%n", &version, &used) == 1;
   if (!ours || version == 0) {
     return fail(Code::corrupt, 0, "format of the store", path_ + "/format is not that of a raw-file store");
   }
@@ -180,8 +183,9 @@ Status Home::refuse_strange_folder() noexcept {
   }
   ::closedir(folder);
   if (strange.empty()) return kOk;
-  return fail(Code::refused, ENOTEMPTY, "the folder is not empty and not a store",
-              path_ + " is not a raw-file store and not empty (it holds '" + strange + "'); name an empty or new folder");
+  return fail(
+      Code::refused, ENOTEMPTY, "the folder is not empty and not a store",
+      path_ + " is not a raw-file store and not empty (it holds '" + strange + "'); name an empty or new folder");
 }
 
 Status Home::take_lock() noexcept {
@@ -206,7 +210,8 @@ Status Home::take_lock() noexcept {
   char machine[65] = {};
   ::gethostname(machine, sizeof machine - 1);
   const std::string holder = "process " + std::to_string(::getpid()) + " on " + machine + "\n";
-  if (::ftruncate(lock_, 0) != 0 || ::pwrite(lock_, holder.data(), holder.size(), 0) != static_cast<ssize_t>(holder.size())) {
+  if (::ftruncate(lock_, 0) != 0 ||
+      ::pwrite(lock_, holder.data(), holder.size(), 0) != static_cast<ssize_t>(holder.size())) {
     const int error = errno;
     return fail(status_of(error, "").code, error, "write the lock file", path_ + "/lock: " + errno_text(error));
   }
@@ -227,7 +232,8 @@ Status Home::write_format(const std::uint8_t (&new_uuid)[16]) noexcept {
     uuid_ = uuid;
     return kOk;
   }
-  return fail(status_of(error, "").code, error, "make a new store", path_ + ": cannot make a store: " + errno_text(error));
+  return fail(status_of(error, "").code, error, "make a new store",
+              path_ + ": cannot make a store: " + errno_text(error));
 }
 
 Status Home::take_count() noexcept {

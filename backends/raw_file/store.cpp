@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// The calls of the interface, admission of ops, the loop around the ring, start and stop.
+// The calls of the interface, admission of ops, and the loop around the ring.
 #include "store.hpp"
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 
-#include <sys/resource.h>
 #include <sys/statvfs.h>
-#include <unistd.h>
 
 namespace rideau::raw_file {
 namespace {
 
-constexpr Status kClosed{Code::closed, 0, "raw-file store is not running"};
 constexpr std::uint64_t kRetryNs = 1'000'000;
 
 }  // namespace
@@ -339,70 +335,6 @@ void RawFileStore::run_job(Work::Body body, Work::After after) noexcept {
   });
 }
 
-Submitted RawFileStore::start(Completion& done) noexcept {
-  if (life_ != Life::made) return done.finish({Code::invalid, 0, "second start of a raw-file store"});
-  life_ = Life::starting;
-  home_ = std::make_shared<Home>();
-  struct Seed {
-    std::uint8_t bytes[16];
-  };
-  Seed seed{};
-  host_.random(MutableBytes(seed.bytes, sizeof seed.bytes));
-  run_job([home = home_, path = settings_.path, seed](std::uint64_t&) { return home->open(path, seed.bytes); },
-          [this, &done](Status status, std::uint64_t) { on_started(status, done); });
-  return Submitted::pending;
-}
-
-void RawFileStore::on_started(Status status, Completion& done) noexcept {
-  if (life_ == Life::stopping) {   // stop() came before the start had ended
-    home_->close();
-    life_ = Life::stopped;
-    host_.complete(done, kClosed, 0);
-    host_.complete(*stop_done_, kOk, 0);
-    return;
-  }
-  if (!status.ok()) {
-    log(Level::error, home_->message());
-  } else {
-    status = open_ring();
-  }
-  if (status.ok()) {
-    object_count_ = home_->object_count();
-    object_bytes_max_ = home_->object_bytes_max();
-    life_ = Life::running;
-    watch_ring();
-    if (watch_ == nullptr) status = {Code::unsupported, 0, "wait for the ring"};
-  }
-  if (!status.ok()) {
-    home_->close();
-    life_ = Life::stopped;
-  } else {
-    log(Level::info, "store " + home_->uuid() + " in " + settings_.path + " is open");
-  }
-  host_.complete(done, status, 0);
-}
-
-Status RawFileStore::open_ring() noexcept {
-  const int failed = io_uring_queue_init(settings_.queue_depth, &ring_, 0);
-  if (failed != 0) {
-    const bool forbidden = failed == -EPERM || failed == -ENOSYS;
-    host_.log(Level::error, forbidden ? "raw-file: io_uring is not available; see /proc/sys/kernel/io_uring_disabled "
-                                        "and the seccomp profile of the container"
-                                      : "raw-file: cannot make an io_uring");
-    return status_of(-failed, "make an io_uring");
-  }
-  ring_open_ = true;
-  // Some descriptors of the process belong to others; what does not fit is closed and opened again.
-  open_max_ = settings_.open_files_max;
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
-    const std::uint64_t share = limit.rlim_cur - limit.rlim_cur / 4;
-    if (share < open_max_) open_max_ = static_cast<std::uint32_t>(share);
-  }
-  open_max_ = std::max(open_max_, settings_.queue_depth);
-  return kOk;
-}
-
 void RawFileStore::cancel(Completion& pending) noexcept {
   Op* op = static_cast<Op*>(pending.plugin_slot[0]);
   if (op == nullptr) return;   // a listing or a flush: it ends by itself
@@ -411,78 +343,6 @@ void RawFileStore::cancel(Completion& pending) noexcept {
   if (!waits) return;
   finish(*op, {Code::cancelled, 0, "cancelled before it began"}, 0);
   settle();
-}
-
-Submitted RawFileStore::stop(Completion& done) noexcept {
-  if (life_ == Life::made || life_ == Life::stopped) {
-    life_ = Life::stopped;
-    return done.finish(kOk);
-  }
-  if (life_ == Life::stopping) return done.finish({Code::invalid, 0, "second stop of a raw-file store"});
-  const bool starting = life_ == Life::starting;
-  life_ = Life::stopping;
-  stop_done_ = &done;
-  if (starting) return Submitted::pending;
-  end_waiting_calls();
-  settle();
-  return Submitted::pending;
-}
-
-// Ends what has not begun; what the kernel or a job works on ends by itself.
-void RawFileStore::end_waiting_calls() noexcept {
-  for (const auto& flush : flushes_) {
-    if (flush->next_id == flush->ids.size()) continue;
-    flush->next_id = flush->ids.size();
-    if (flush->status.ok()) flush->status = kClosed;
-  }
-  while (Op* op = ready_.pop()) finish(*op, kClosed, 0);
-  for (auto at = files_.begin(); at != files_.end();) {
-    File& file = (at++)->second;
-    while (Op* op = file.waiting.pop()) finish(*op, kClosed, 0);
-  }
-  while (Op* op = ready_.pop()) finish(*op, kClosed, 0);
-}
-
-void RawFileStore::check_stopped() noexcept {
-  if (active_ != 0 || works_ != nullptr || !flushes_.empty() || retry_ != nullptr || stop_marking_) return;
-  stop_marking_ = true;
-  run_job([home = home_, count = object_count_](std::uint64_t&) { return home->mark_clean(count); },
-          [this](Status status, std::uint64_t) {
-            if (!status.ok()) host_.log(Level::warning, "raw-file: no mark of the clean stop; the next start counts");
-            life_ = Life::stopped;
-            home_->close();
-            // The end of the wait for the ring is the last thing that the host holds of this store.
-            watch_->replace([this](Status) {
-              watch_ = nullptr;
-              host_.complete(*stop_done_, kOk, 0);
-            });
-            host_.forget_fd(ring_.ring_fd);
-          });
-}
-
-void RawFileStore::destroy() noexcept {
-  Work::abandon_all(works_);
-  if (retry_ != nullptr) retry_->abandon();
-  if (watch_ != nullptr) {
-    watch_->abandon();
-    host_.forget_fd(ring_.ring_fd);
-  }
-  // The kernel may be writing into lent buffers: nothing is freed before it has answered everything.
-  while (ring_open_ && in_kernel_ > unsubmitted_) {
-    io_uring_cqe* result = nullptr;
-    if (io_uring_wait_cqe(&ring_, &result) != 0) continue;
-    const Op& op = *static_cast<Op*>(io_uring_cqe_get_data(result));
-    const bool opened = op.stage == Op::Stage::open_new || op.stage == Op::Stage::open_existing;
-    if (opened && result->res >= 0) ::close(result->res);
-    io_uring_cqe_seen(&ring_, result);
-    --in_kernel_;
-  }
-  if (ring_open_) io_uring_queue_exit(&ring_);
-  for (auto& [id, file] : files_) {
-    if (file.fd >= 0) ::close(file.fd);
-  }
-  if (home_ != nullptr) home_->close();
-  delete this;
 }
 
 }  // namespace rideau::raw_file

@@ -2,10 +2,11 @@
 // RawFileStore: an ObjectStore with one sparse file an object, driven through io_uring from the node's thread.
 //
 // A call becomes an Op. Ops of one object are admitted in the order of their arrival: reads, writes and flushes side by
-// side, truncate, punch and remove alone. Admitted ops wait in ready_ for one of queue_depth slots; an op keeps its slot
-// through all its steps (open, transfer, job). settle() is the only place where ops start and results are reaped.
+// side, truncate, punch and remove alone. Admitted ops wait in ready_ for one of queue_depth slots; an op keeps its
+// slot through all its steps (open, transfer, job). settle() is the only place where ops start and results are reaped.
 //
-// store.cpp has the calls and the loop, store_files.cpp the steps of an op, store_flush.cpp what is dirty and flushing.
+// store.cpp has the calls and the loop, store_life.cpp start and stop, store_files.cpp the steps of an op,
+// store_flush.cpp what is dirty and flushing.
 #pragma once
 
 #include "home.hpp"
@@ -34,6 +35,8 @@ constexpr std::uint32_t kIoBytesMax = 16u << 20;
 constexpr std::uint32_t kPartsMax = 1024;       // IOV_MAX
 constexpr std::uint32_t kCallsMax = 16384;      // pending calls; more are answered with busy
 constexpr std::uint32_t kDirtyMax = 16384;      // dirty files, and folders, known by name; beyond: syncfs
+
+constexpr Status kClosed{Code::closed, 0, "raw-file store is not running"};
 
 struct File;
 struct Flush;

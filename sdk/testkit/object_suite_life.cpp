@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rules of the object suite: what is there after a restart, an orderly one or none, one instance at a time, a full store.
+// Rules of the object suite: what is there after a restart, an orderly one or none; one instance at a time; a full
+// store.
 #include "sdk/testkit/object_suite_tools.hpp"
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Goal: what is special to backends/raw_file: who holds a folder is named, foreign and newer data is refused and left as
-// it is, descriptors stay within their limit, empty folders go, and the count of objects survives any end.
+// Goal: what is special to backends/raw_file: who holds a folder is named, foreign and newer data is refused and left
+// as it is, descriptors stay within their limit, empty folders go, and the count of objects survives any end.
 #include "framework/runtime/real_runtime.hpp"
 #include "sdk/testkit/object_suite_tools.hpp"
 #include "tests/conformance/index_host.hpp"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// SimObjectDisk: what stays of a simulated object store when its instance goes: the objects, how much of them is durable,
-// and the faults that can be done to them.
+// SimObjectDisk: what stays of a simulated object store when its instance goes: the objects, how much of them is
+// durable, and the faults that can be done to them.
 #pragma once
 
 #include "rideau/object_store.hpp"

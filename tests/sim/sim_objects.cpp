@@ -84,7 +84,8 @@ Submitted SimObjects::stop(Completion& done) noexcept {
 }
 
 void SimObjects::cancel(Completion& pending) noexcept {
-  const auto found = std::find_if(pending_.begin(), pending_.end(), [&](const Errand* e) { return e->done == &pending; });
+  const auto found =
+      std::find_if(pending_.begin(), pending_.end(), [&](const Errand* e) { return e->done == &pending; });
   if (found != pending_.end() && (*found)->kind != Kind::stop) end_early(**found, Code::cancelled);
 }
 
