@@ -53,9 +53,15 @@ RawValue raw_value(const ConfigEntry& entry) {
   raw.text = entry.value.text;
   raw.integer = entry.value.integer;
   switch (entry.value.kind) {
-    case ConfigNode::Kind::text: raw.kind = RawValue::Kind::text; break;
-    case ConfigNode::Kind::integer: raw.kind = RawValue::Kind::integer; break;
-    case ConfigNode::Kind::boolean: raw.kind = RawValue::Kind::boolean; break;
+    case ConfigNode::Kind::text:
+      raw.kind = RawValue::Kind::text;
+      break;
+    case ConfigNode::Kind::integer:
+      raw.kind = RawValue::Kind::integer;
+      break;
+    case ConfigNode::Kind::boolean:
+      raw.kind = RawValue::Kind::boolean;
+      break;
     default:
       raw.kind = RawValue::Kind::other;
       raw.text = kind_name(entry.value.kind);

@@ -22,8 +22,8 @@ namespace rideau {
 struct PluginUnderTest {
   const PluginDescriptor* descriptor = nullptr;
   const PluginValues* values = nullptr;
-  std::string storage;             // what the plugin's key "path" names; empty: it has none
-  std::string listen_address;      // of a transport
+  std::string storage;         // what the plugin's key "path" names; empty: it has none
+  std::string listen_address;  // of a transport
 };
 
 // Hosts and guards stay until the factory goes, since a job of an instance may outlive it after a power cut.

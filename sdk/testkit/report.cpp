@@ -12,9 +12,12 @@ constexpr std::uint64_t kDetailsKept = 5;
 
 const char* verdict_name(Verdict verdict) {
   switch (verdict) {
-    case Verdict::passed: return "pass";
-    case Verdict::failed: return "FAIL";
-    case Verdict::unsupported: return "n/a ";
+    case Verdict::passed:
+      return "pass";
+    case Verdict::failed:
+      return "FAIL";
+    case Verdict::unsupported:
+      return "n/a ";
   }
   return "?";
 }
@@ -88,7 +91,8 @@ bool Report::check(bool holds, std::string_view what, Where where) {
 
 bool Report::equal(Code actual, Code expected, std::string_view what, Where where) {
   if (actual == expected) return check(true, what, where);
-  return check(false, std::string(what) + ": answered " + code_name(actual) + ", expected " + code_name(expected), where);
+  return check(false, std::string(what) + ": answered " + code_name(actual) + ", expected " + code_name(expected),
+               where);
 }
 
 bool Report::equal(std::uint64_t actual, std::uint64_t expected, std::string_view what, Where where) {
@@ -107,9 +111,7 @@ std::size_t Report::count(Verdict verdict) const noexcept {
       std::count_if(rules_.begin(), rules_.end(), [&](const Rule& rule) { return rule.verdict == verdict; }));
 }
 
-int Report::exit_status() const noexcept {
-  return count(Verdict::failed) == 0 && count(Verdict::passed) > 0 ? 0 : 1;
-}
+int Report::exit_status() const noexcept { return count(Verdict::failed) == 0 && count(Verdict::passed) > 0 ? 0 : 1; }
 
 void Report::print(std::FILE* out) const {
   for (const Rule& rule : rules_) print_rule(out, rule);

@@ -24,11 +24,11 @@ namespace rideau {
 enum class Verdict : std::uint8_t { passed, failed, unsupported };
 
 struct Rule {
-  std::string name;                 // "<suite>.<part>.<what holds>"
+  std::string name;  // "<suite>.<part>.<what holds>"
   Verdict verdict = Verdict::failed;
   std::uint64_t checks = 0;
   std::uint64_t failures = 0;
-  std::string detail;               // the first failures, or why it is unsupported
+  std::string detail;  // the first failures, or why it is unsupported
 };
 
 class Report {
@@ -65,7 +65,7 @@ class Report {
 
   std::FILE* live_;
   std::vector<Rule> rules_;
-  std::size_t open_ = SIZE_MAX;     // index of the rule that checks belong to
+  std::size_t open_ = SIZE_MAX;  // index of the rule that checks belong to
 };
 
 // "timed out (errno 110) in connect", for messages.

@@ -25,8 +25,9 @@ Task<> run_part(Runtime& runtime, TransportFactory& factory, std::uint64_t seed,
 
 Task<> run_transport_suite(Runtime& runtime, TransportFactory& factory, std::uint64_t seed, Report& report) {
   using namespace transport_suite;
-  Task<> (*const parts[])(Stage&) = {check_messages, check_payloads,         check_loans,      check_bulk,    check_keys,
-                                     check_reclaim,  check_many_outstanding, check_connecting, check_closing, check_stopping};
+  Task<> (*const parts[])(Stage&) = {
+      check_messages, check_payloads,         check_loans,      check_bulk,    check_keys,
+      check_reclaim,  check_many_outstanding, check_connecting, check_closing, check_stopping};
   std::uint64_t part_seed = seed;
   for (Task<> (*part)(Stage&) : parts) {
     part_seed += 0x1000;

@@ -123,7 +123,8 @@ Task<> order(Stage& stage, Pair pair) {
   co_await reclaim(stage, *pair.far, lent);
 }
 
-Task<> expect_untouched(Stage& stage, Pair pair, const RegionKey& key, Transfer what, const Lent& lent, const char* why) {
+Task<> expect_untouched(Stage& stage, Pair pair, const RegionKey& key, Transfer what, const Lent& lent,
+                        const char* why) {
   const Buffer before = lent.memory;
   Buffer bytes = stage.dice.bytes(what.size);
   const Outcome pushed = co_await push(stage, *pair.near, key, what, bytes);
@@ -144,7 +145,8 @@ Task<> bounds(Stage& stage, Pair pair) {
   Lent lent;
   lent.memory = stage.dice.bytes(1000);
   if (!lend(stage, *pair.far, lent, 4, kAccessPull | kAccessPush)) co_return;
-  const Transfer outside[] = {{1001, 0, 1}, {1000, 1, 1}, {999, 2, 1}, {0, 1001, 1}, {UINT64_MAX, 1, 1}, {UINT64_MAX - 3, 8, 1}};
+  const Transfer outside[] = {{1001, 0, 1}, {1000, 1, 1},       {999, 2, 1},
+                              {0, 1001, 1}, {UINT64_MAX, 1, 1}, {UINT64_MAX - 3, 8, 1}};
   for (const Transfer& what : outside) {
     co_await expect_pull(stage, pair, lent.key, what, Code::invalid, "a pull outside of the region");
     co_await expect_untouched(stage, pair, lent.key, what, lent, "a push outside of the region writes nothing");
@@ -225,7 +227,8 @@ Task<> check_keys(Stage& stage) {
     RegionKey forged = lent.key;
     forged.bytes[bit / 8] ^= static_cast<std::uint8_t>(1u << (bit % 8));
     co_await expect_pull(stage, pair, forged, part, Code::not_found, "a key with one bit changed");
-    if (bit % 8 == 0) co_await expect_untouched(stage, pair, forged, part, lent, "a push with a forged key writes nothing");
+    if (bit % 8 == 0)
+      co_await expect_untouched(stage, pair, forged, part, lent, "a push with a forged key writes nothing");
   }
   RegionKey shorter = lent.key;
   --shorter.size;
@@ -353,9 +356,7 @@ Task<> check_many_outstanding(Stage& stage) {
     const IoVec* head = &parts.back();
     calls.start([&](Completion& c) { return link->send(head, 1, nullptr, 0, c); });
   }
-  auto over = [&] {
-    return calls.all_over() && pair.far->inbox.size() == kEach && pair.near->inbox.size() == kEach;
-  };
+  auto over = [&] { return calls.all_over() && pair.far->inbox.size() == kEach && pair.near->inbox.size() == kEach; };
   const bool ended = co_await stage.eventually(over);
   report.check(ended && calls.all_ok(), "all complete and are ok");
   report.check(calls.fault.empty(), calls.fault.empty() ? "each completes once" : calls.fault);

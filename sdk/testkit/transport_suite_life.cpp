@@ -70,8 +70,7 @@ Task<bool> load(Stage& stage, Loaded& loaded) {
   for (int i = 0; i < 2; ++i) {
     loaded.memory[i] = stage.dice.bytes(size);
     const IoVec part = whole(loaded.memory[i]);
-    const Status lent =
-        ends[i]->link->lend(&part, 1, kAccessPull | kAccessPush, &loaded.regions[i], &loaded.keys[i]);
+    const Status lent = ends[i]->link->lend(&part, 1, kAccessPull | kAccessPush, &loaded.regions[i], &loaded.keys[i]);
     if (!stage.report.ok(lent, "lend")) co_return false;
     ends[i]->hold = stage.dice.below(4) == 0;
     ends[i]->take = stage.dice.below(2) == 0 ? Peer::Take::parts : Peer::Take::discard;
@@ -231,7 +230,8 @@ Task<> check_connecting(Stage& stage) {
   report.check(nobody.link == nullptr && !nobody.closed, "no events come of a connect that failed");
 
   report.rule("transport.listen.address-in-use");
-  const Status twice = stage.near().listen(Text(stage.address), ignored, MutableBytes(bound.data(), bound.size()), &size);
+  const Status twice =
+      stage.near().listen(Text(stage.address), ignored, MutableBytes(bound.data(), bound.size()), &size);
   report.equal(twice.code, Code::exists, "listening where another one listens");
   const Status small = stage.near().listen(Text(wanted), ignored, MutableBytes(bound.data(), 1), &size);
   report.check(!small.ok(), "no room for the bound address");

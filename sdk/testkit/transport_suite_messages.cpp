@@ -9,7 +9,8 @@ namespace {
 
 std::vector<std::size_t> sizes_up_to(std::size_t most, Dice& dice) {
   std::vector<std::size_t> sizes;
-  for (const std::size_t size : {0, 1, 7, 8, 9, 63, 64, 65, 200, 4095, 4096, 4097, 8191, 8193, 16384, 65535, 65536, 65537}) {
+  for (const std::size_t size :
+       {0, 1, 7, 8, 9, 63, 64, 65, 200, 4095, 4096, 4097, 8191, 8193, 16384, 65535, 65536, 65537}) {
     if (size <= most) sizes.push_back(size);
   }
   for (int i = 0; i < 6; ++i) sizes.push_back(dice.below(most + 1));
@@ -168,7 +169,8 @@ Task<> check_payloads(Stage& stage) {
   const std::vector<IoVec> parts = split(eager, limits.parts_max, stage.dice);
   const auto count = static_cast<std::uint32_t>(parts.size());
   Link* link = pair.near->link;
-  const Outcome sent = co_await submit([&](Completion& c) { return link->send(&head_part, 1, parts.data(), count, c); });
+  const Outcome sent =
+      co_await submit([&](Completion& c) { return link->send(&head_part, 1, parts.data(), count, c); });
   report.ok(sent.status, "send of a payload in many parts");
   auto arrived = [&] { return !pair.far->inbox.empty(); };
   const bool came = co_await stage.eventually(arrived);

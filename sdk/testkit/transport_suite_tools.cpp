@@ -93,7 +93,8 @@ void Peer::on_closed(Link& from, Status status) noexcept {
 void Peer::give_back_one(std::size_t index) noexcept {
   const Held held = std::move(held_[index]);
   held_.erase(held_.begin() + static_cast<std::ptrdiff_t>(index));
-  if (held.loan.head.view() != Bytes(held.copy.data(), held.copy.size()).view()) broken("a head changed while it was lent");
+  if (held.loan.head.view() != Bytes(held.copy.data(), held.copy.size()).view())
+    broken("a head changed while it was lent");
   link->give_back(held.loan);
 }
 
@@ -169,8 +170,7 @@ Task<Pair> Stage::connect() {
   Peer* near = peers_.back().get();
   const std::size_t before = acceptor.peers.size();
   Link* link = nullptr;
-  const Outcome done =
-      co_await submit([&](Completion& c) { return near_->connect(Text(address), *near, &link, c); });
+  const Outcome done = co_await submit([&](Completion& c) { return near_->connect(Text(address), *near, &link, c); });
   if (!report.ok(done.status, "connect")) co_return pair;
   near->link = link;
   auto accepted = [&] { return acceptor.peers.size() > before; };

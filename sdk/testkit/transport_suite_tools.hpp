@@ -33,7 +33,7 @@ inline IoVec whole(Buffer& buffer) { return {buffer.data(), buffer.size()}; }
 
 struct Received {
   Buffer head;
-  Buffer eager;                    // empty when it was discarded
+  Buffer eager;  // empty when it was discarded
   std::uint64_t eager_bytes = 0;
 };
 
@@ -56,7 +56,7 @@ class Peer final : public LinkEvents {
 
   Link* link = nullptr;
   Take take = Take::exact;
-  bool hold = false;               // keep the loans
+  bool hold = false;  // keep the loans
   std::deque<Received> inbox;
   std::size_t held() const noexcept { return held_.size(); }
   bool closed = false;
@@ -91,7 +91,7 @@ class Acceptor final : public LinkEvents {
   void on_closed(Link&, Status) noexcept override { misused = true; }
 
   bool refuse = false;
-  bool misused = false;            // events of a link came to its listener
+  bool misused = false;  // events of a link came to its listener
   std::deque<std::unique_ptr<Peer>> peers;
 
  private:
@@ -106,8 +106,8 @@ class Calls {
     bool submitting = false;
     bool finished_at_once = false;
     std::uint32_t arrivals = 0;
-    Transport* instance = nullptr;     // that it was made on
-    Buffer* fills = nullptr;           // of a pull
+    Transport* instance = nullptr;  // that it was made on
+    Buffer* fills = nullptr;        // of a pull
     bool over() const noexcept { return finished_at_once || arrivals > 0; }
   };
   template <class Submit>
@@ -125,7 +125,7 @@ class Calls {
   bool all_ok() const noexcept;
   std::size_t size() const noexcept { return calls_.size(); }
   std::deque<Call>& calls() noexcept { return calls_; }
-  std::string fault;               // a completion that came twice, inside the call, or after it had finished
+  std::string fault;  // a completion that came twice, inside the call, or after it had finished
 
  private:
   static void arrived(Completion* done) noexcept;
@@ -133,8 +133,8 @@ class Calls {
 };
 
 struct Pair {
-  Peer* near = nullptr;            // connected; of Stage::near()
-  Peer* far = nullptr;             // accepted; of Stage::far()
+  Peer* near = nullptr;  // connected; of Stage::near()
+  Peer* far = nullptr;   // accepted; of Stage::far()
 };
 
 // Two instances, the far one listening.
@@ -179,7 +179,7 @@ class Stage {
   Report& report;
   Dice dice;
   Acceptor acceptor;
-  std::string address;             // of the far one
+  std::string address;  // of the far one
 
  private:
   void release_and_destroy();

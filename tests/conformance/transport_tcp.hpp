@@ -16,7 +16,8 @@ namespace rideau {
 class TcpFactory final : public TransportFactory {
  public:
   // Keys that are not set here have the defaults of the descriptor; numbers only.
-  explicit TcpFactory(Host& host, std::map<std::string, std::int64_t> settings = {}, std::string address = "127.0.0.1:0")
+  explicit TcpFactory(Host& host, std::map<std::string, std::int64_t> settings = {},
+                      std::string address = "127.0.0.1:0")
       : host_(host), settings_(std::move(settings)), address_(std::move(address)) {}
 
   Result<Transport*> make() override {

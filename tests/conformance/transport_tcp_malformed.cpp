@@ -44,7 +44,9 @@ class RawClient {
   ~RawClient() { ::close(fd_); }
 
   // What the other side does not take any more is lost, which is no failure here.
-  void write(const Buffer& bytes) { static_cast<void>(::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT)); }
+  void write(const Buffer& bytes) {
+    static_cast<void>(::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT));
+  }
   void end() { ::shutdown(fd_, SHUT_WR); }
 
  private:
@@ -62,7 +64,8 @@ Buffer frame(FrameType type, const Buffer& head, const Buffer& body, std::uint64
   Buffer out(sizeof header + tcp::padded(head.size()) + tcp::padded(body.size()));
   std::memcpy(out.data(), &header, sizeof header);
   std::copy(head.begin(), head.end(), out.begin() + sizeof header);
-  std::copy(body.begin(), body.end(), out.begin() + static_cast<std::ptrdiff_t>(sizeof header + tcp::padded(head.size())));
+  std::copy(body.begin(), body.end(),
+            out.begin() + static_cast<std::ptrdiff_t>(sizeof header + tcp::padded(head.size())));
   return out;
 }
 
@@ -108,7 +111,8 @@ std::vector<Case> cases(transport_suite::Dice& dice) {
   all.push_back({"random bytes after the greeting", true, dice.bytes(4000), Code::corrupt});
   all.push_back({"an unknown type", true, promise(static_cast<FrameType>(77), 0, 0), Code::corrupt});
   all.push_back({"a head over the limit", true, promise(FrameType::message, (1 << 20) + 1, 0), Code::corrupt});
-  all.push_back({"the largest head there is", true, promise(FrameType::message, UINT32_MAX, UINT32_MAX), Code::corrupt});
+  all.push_back(
+      {"the largest head there is", true, promise(FrameType::message, UINT32_MAX, UINT32_MAX), Code::corrupt});
   all.push_back({"a payload over the limit", true, promise(FrameType::message, 0, (1 << 16) + 1), Code::corrupt});
   all.push_back({"a push over the limit", true, promise(FrameType::push, 32, tcp::kBulkBytesMax + 1), Code::corrupt});
   all.push_back({"a push with a short head", true, promise(FrameType::push, 31, 8), Code::corrupt});

@@ -29,8 +29,8 @@ TEST_CASE("the transport suite passes over TCP") { run_suite(1, {}, "127.0.0.1:0
 
 TEST_CASE("the transport suite passes over TCP with small limits") {
   const std::map<std::string, std::int64_t> small = {
-      {"chunk_bytes", 16384}, {"hold_bytes", 1 << 20}, {"head_bytes", 65536}, {"queue_bytes", 65536}, {"eager_bytes", 20000},
-      {"send_buffer", 16384}, {"receive_buffer", 16384}};
+      {"chunk_bytes", 16384}, {"hold_bytes", 1 << 20}, {"head_bytes", 65536},    {"queue_bytes", 65536},
+      {"eager_bytes", 20000}, {"send_buffer", 16384},  {"receive_buffer", 16384}};
   run_suite(2, small, "127.0.0.1:0");
 }
 

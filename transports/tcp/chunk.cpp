@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::size_t kFreeKept = 8;
 
-void free_chunk(Chunk* chunk) noexcept { ::operator delete(chunk, std::align_val_t{alignof(Chunk)}); }
+void free_chunk(Chunk* chunk) noexcept { ::operator delete (chunk, std::align_val_t{alignof(Chunk)}); }
 
 }  // namespace
 
@@ -28,7 +28,7 @@ Chunk* ChunkPool::take(std::size_t capacity) noexcept {
     free_ = chunk->next_free;
     --free_count_;
   } else {
-    void* memory = ::operator new(sizeof(Chunk) + capacity, std::align_val_t{alignof(Chunk)}, std::nothrow);
+    void* memory = ::operator new (sizeof(Chunk) + capacity, std::align_val_t{alignof(Chunk)}, std::nothrow);
     if (memory == nullptr) return nullptr;
     chunk = new (memory) Chunk;
   }

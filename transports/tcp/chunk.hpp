@@ -12,7 +12,7 @@ class TcpLink;
 
 // The bytes follow the header, aligned to 64.
 struct alignas(64) Chunk {
-  TcpLink* owner = nullptr;        // whose budget it counts against
+  TcpLink* owner = nullptr;  // whose budget it counts against
   Chunk* next_free = nullptr;
   std::size_t capacity = 0;
   std::uint32_t references = 0;

@@ -27,17 +27,20 @@ const char* fault_of(const FrameHeader& header, const FrameLimits& limits, bool 
   const std::uint32_t head = header.head_bytes;
   const std::uint32_t body = header.body_bytes;
   switch (header.type) {
-    case FrameType::hello: return head == sizeof(Hello) && body == 0 ? nullptr : "greeting of a wrong size";
+    case FrameType::hello:
+      return head == sizeof(Hello) && body == 0 ? nullptr : "greeting of a wrong size";
     case FrameType::message:
       if (head > limits.head_bytes_max) return "message head over the limit";
       return body <= limits.eager_bytes_max ? nullptr : "eager payload over the limit";
     case FrameType::push:
       if (head != sizeof(BulkHead)) return "push with a head of a wrong size";
       return body <= limits.bulk_bytes_max ? nullptr : "push over the limit";
-    case FrameType::pull: return head == sizeof(BulkHead) && body == 0 ? nullptr : "pull of a wrong size";
+    case FrameType::pull:
+      return head == sizeof(BulkHead) && body == 0 ? nullptr : "pull of a wrong size";
     case FrameType::pull_data:
       return head == 0 && body > 0 && body <= limits.bulk_bytes_max ? nullptr : "pull data of a wrong size";
-    case FrameType::pull_end: return head == sizeof(PullEnd) && body == 0 ? nullptr : "pull end of a wrong size";
+    case FrameType::pull_end:
+      return head == sizeof(PullEnd) && body == 0 ? nullptr : "pull end of a wrong size";
   }
   return "unknown frame type";
 }

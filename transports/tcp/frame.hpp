@@ -12,16 +12,16 @@
 
 namespace rideau::tcp {
 
-constexpr std::uint32_t kMagic = 0x54445231;   // "1RDT" in memory
+constexpr std::uint32_t kMagic = 0x54445231;  // "1RDT" in memory
 constexpr std::uint32_t kProtocolVersion = 1;
 
 enum class FrameType : std::uint8_t {
-  hello = 1,          // head: Hello; the first frame of each side, and only there
-  message = 2,        // head and body of the sender
-  push = 3,           // head: BulkHead; body: what goes into the region
-  pull = 4,           // head: BulkHead; tag: names the answer
-  pull_data = 5,      // tag; body: the next bytes of the answer
-  pull_end = 6,       // tag; head: PullEnd
+  hello = 1,      // head: Hello; the first frame of each side, and only there
+  message = 2,    // head and body of the sender
+  push = 3,       // head: BulkHead; body: what goes into the region
+  pull = 4,       // head: BulkHead; tag: names the answer
+  pull_data = 5,  // tag; body: the next bytes of the answer
+  pull_end = 6,   // tag; head: PullEnd
 };
 
 struct FrameHeader {
@@ -32,13 +32,13 @@ struct FrameHeader {
   std::uint32_t body_bytes = 0;
   std::uint64_t tag = 0;
   std::uint32_t reserved_2 = 0;
-  std::uint32_t checksum = 0;   // of the 28 bytes before and of the head
+  std::uint32_t checksum = 0;  // of the 28 bytes before and of the head
 };
 static_assert(sizeof(FrameHeader) == 32);
 
 struct Hello {
   std::uint32_t version = kProtocolVersion;
-  std::uint32_t head_bytes_max = 0;    // what the sender of this frame accepts
+  std::uint32_t head_bytes_max = 0;  // what the sender of this frame accepts
   std::uint32_t eager_bytes_max = 0;
   std::uint32_t reserved = 0;
 };
@@ -55,7 +55,7 @@ struct BulkHead {
 static_assert(sizeof(BulkHead) == 32);
 
 struct PullEnd {
-  std::int32_t code = 0;      // Code::ok, not_found or invalid
+  std::int32_t code = 0;  // Code::ok, not_found or invalid
   std::uint32_t reserved = 0;
 };
 static_assert(sizeof(PullEnd) == 8);

@@ -6,17 +6,17 @@
 
 namespace rideau::tcp {
 
-constexpr std::uint32_t kPartsMax = 1024;                  // of one gathered or scattered buffer
-constexpr std::uint32_t kBulkBytesMax = 16u << 20;         // of one pull, push or region
-constexpr std::uint32_t kRegionsMax = 4096;                // lent on one link at a time
-constexpr std::uint32_t kPullsMax = 1024;                  // pending on one link and direction
-constexpr std::uint32_t kFramesMax = 16384;                // waiting on one link with lent parts
-constexpr std::uint32_t kCopyBytesMax = 8192;              // a frame up to this size is copied and its send finishes at once
-constexpr std::uint32_t kBlockBytes = 32768;               // of one block of copied frames
-constexpr std::uint32_t kAnswerBytes = 256u << 10;         // of one frame of a pull's answer: messages go in between
-constexpr std::uint32_t kGatherParts = 256;                // of one system call that writes
-constexpr std::uint32_t kScatterParts = 64;                // of one system call that reads
-constexpr std::uint32_t kWritesPerTurn = 8;                // then others get their turn
+constexpr std::uint32_t kPartsMax = 1024;           // of one gathered or scattered buffer
+constexpr std::uint32_t kBulkBytesMax = 16u << 20;  // of one pull, push or region
+constexpr std::uint32_t kRegionsMax = 4096;         // lent on one link at a time
+constexpr std::uint32_t kPullsMax = 1024;           // pending on one link and direction
+constexpr std::uint32_t kFramesMax = 16384;         // waiting on one link with lent parts
+constexpr std::uint32_t kCopyBytesMax = 8192;       // a frame up to this size is copied and its send finishes at once
+constexpr std::uint32_t kBlockBytes = 32768;        // of one block of copied frames
+constexpr std::uint32_t kAnswerBytes = 256u << 10;  // of one frame of a pull's answer: messages go in between
+constexpr std::uint32_t kGatherParts = 256;         // of one system call that writes
+constexpr std::uint32_t kScatterParts = 64;         // of one system call that reads
+constexpr std::uint32_t kWritesPerTurn = 8;         // then others get their turn
 constexpr std::uint32_t kReadsPerTurn = 8;
 constexpr std::uint32_t kAcceptsPerTurn = 64;
 

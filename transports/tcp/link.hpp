@@ -57,7 +57,7 @@ class TcpLink final : public Link, private FrameWritten {
     std::uint64_t size = 0;
     std::uint64_t received = 0;
     std::uint32_t generation = 0;
-    Completion* done = nullptr;         // null: free, or cancelled
+    Completion* done = nullptr;  // null: free, or cancelled
     bool taken = false;
   };
 
@@ -123,19 +123,19 @@ class TcpLink final : public Link, private FrameWritten {
   RegionTable regions_;
 
   SendQueue queue_;
-  bool blocked_ = false;                 // the socket is full: wait until it is writable
-  bool write_failed_ = false;            // the reading side will say why
+  bool blocked_ = false;       // the socket is full: wait until it is writable
+  bool write_failed_ = false;  // the reading side will say why
   std::uint32_t answers_ = 0;
-  std::uint32_t head_bytes_max_;         // of what the peer accepts and we allow
+  std::uint32_t head_bytes_max_;  // of what the peer accepts and we allow
   std::uint32_t eager_bytes_max_;
-  std::deque<PullSlot> pulls_;           // a deque, since slots must not move
+  std::deque<PullSlot> pulls_;  // a deque, since slots must not move
   std::vector<std::uint32_t> free_pulls_;
 
   Chunk* chunk_ = nullptr;
-  std::size_t begin_ = 0;                // of what was received and is not consumed
+  std::size_t begin_ = 0;  // of what was received and is not consumed
   std::size_t end_ = 0;
-  std::uint64_t chunk_bytes_ = 0;        // of all chunks of this link, those of loans included
-  bool paused_ = false;                  // until a loan is given back
+  std::uint64_t chunk_bytes_ = 0;  // of all chunks of this link, those of loans included
+  bool paused_ = false;            // until a loan is given back
   bool greeted_ = false;
   Expect expect_ = Expect::header;
   FrameHeader frame_{};
@@ -145,7 +145,7 @@ class TcpLink final : public Link, private FrameWritten {
   std::uint32_t pad_left_ = 0;
   TcpRegion* target_region_ = nullptr;
   PullSlot* target_pull_ = nullptr;
-  bool in_eager_ = false;                // on_eager is owed
+  bool in_eager_ = false;  // on_eager is owed
   Status eager_status_{};
   alignas(8) std::uint8_t pad_[8] = {};
 

@@ -211,9 +211,15 @@ void TcpLink::parse() noexcept {
   while (state_ == State::open && !paused_) {
     bool progress = false;
     switch (expect_) {
-      case Expect::header: progress = parse_header(); break;
-      case Expect::head: progress = parse_head(); break;
-      case Expect::body: progress = parse_body(); break;
+      case Expect::header:
+        progress = parse_header();
+        break;
+      case Expect::head:
+        progress = parse_head();
+        break;
+      case Expect::body:
+        progress = parse_body();
+        break;
     }
     if (!progress) return;
   }
@@ -244,12 +250,23 @@ bool TcpLink::parse_head() noexcept {
   begin_ += need;
   expect_ = Expect::header;
   switch (frame_.type) {
-    case FrameType::hello: take_hello(head); break;
-    case FrameType::push: take_push(head); break;
-    case FrameType::pull: answer_pull(head_as<BulkHead>(head), frame_.tag); break;
-    case FrameType::pull_data: take_pull_data(); break;
-    case FrameType::pull_end: take_pull_end(head); break;
-    case FrameType::message: break;
+    case FrameType::hello:
+      take_hello(head);
+      break;
+    case FrameType::push:
+      take_push(head);
+      break;
+    case FrameType::pull:
+      answer_pull(head_as<BulkHead>(head), frame_.tag);
+      break;
+    case FrameType::pull_data:
+      take_pull_data();
+      break;
+    case FrameType::pull_end:
+      take_pull_end(head);
+      break;
+    case FrameType::message:
+      break;
   }
   return true;
 }

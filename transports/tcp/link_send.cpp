@@ -56,7 +56,8 @@ Submitted TcpLink::send(const IoVec* head, std::uint32_t head_parts, const IoVec
                         Completion& done) noexcept {
   done.plugin_slot[0] = nullptr;
   if (state_ != State::open || write_failed_) return done.finish(kClosed);
-  if (head_parts > kPartsMax || eager_parts > kPartsMax) return done.finish({Code::too_large, 0, "send: too many parts"});
+  if (head_parts > kPartsMax || eager_parts > kPartsMax)
+    return done.finish({Code::too_large, 0, "send: too many parts"});
   const std::uint64_t head_bytes = total_size(head, head_parts);
   const std::uint64_t eager_bytes = total_size(eager, eager_parts);
   if (head_bytes > head_bytes_max_) return done.finish({Code::too_large, 0, "send: head over the limit"});
@@ -129,7 +130,8 @@ Submitted TcpLink::pull(const RegionKey& key, std::uint64_t remote_offset, const
   if (!read_key(key, &bulk)) return done.finish({Code::not_found, 0, "pull: not a key of this transport"});
   bulk.offset = remote_offset;
   bulk.size = size;
-  if (free_pulls_.empty() && pulls_.size() >= kPullsMax) return done.finish({Code::busy, 0, "too many pulls on the link"});
+  if (free_pulls_.empty() && pulls_.size() >= kPullsMax)
+    return done.finish({Code::busy, 0, "too many pulls on the link"});
   if (free_pulls_.empty()) {
     free_pulls_.push_back(static_cast<std::uint32_t>(pulls_.size()));
     pulls_.emplace_back();

@@ -21,13 +21,14 @@ class PartCursor {
   void write(const std::uint8_t* from, std::uint64_t bytes) noexcept;
   // Describes the next `bytes` with at most `capacity` entries; the place stays. Returns the number of entries, and in
   // *described how many bytes they cover.
-  std::uint32_t describe(IoVec* out, std::uint32_t capacity, std::uint64_t bytes, std::uint64_t* described) const noexcept;
+  std::uint32_t describe(IoVec* out, std::uint32_t capacity, std::uint64_t bytes,
+                         std::uint64_t* described) const noexcept;
 
  private:
   const IoVec* parts_ = nullptr;
   std::uint32_t count_ = 0;
   std::uint32_t index_ = 0;
-  std::uint64_t offset_ = 0;   // in parts_[index_]
+  std::uint64_t offset_ = 0;  // in parts_[index_]
 };
 
 }  // namespace rideau::tcp

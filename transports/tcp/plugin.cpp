@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the host sees of this driver: its name, its configuration keys, how an instance is made. README.md explains them.
+// What the host sees of this driver: its name, its configuration keys, how an instance is made. README.md explains
+// them.
 #include "descriptor.hpp"
 #include "rideau/sdk.hpp"
 #include "transport.hpp"

@@ -19,7 +19,7 @@ class TcpRegion final : public Region {
   std::uint32_t slot = 0;
   std::uint64_t size = 0;
   std::uint64_t token = 0;
-  std::uint32_t answers = 0;       // pulls that are being answered from it
+  std::uint32_t answers = 0;  // pulls that are being answered from it
 };
 
 class RegionTable {

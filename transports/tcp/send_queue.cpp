@@ -12,7 +12,8 @@ alignas(64) constexpr std::uint8_t kZeros[64 << 10] = {};
 // Collects the pieces of a frame behind what was written of it already.
 class Pieces {
  public:
-  Pieces(IoVec* out, std::uint32_t capacity, std::uint64_t skip) noexcept : out_(out), capacity_(capacity), skip_(skip) {}
+  Pieces(IoVec* out, std::uint32_t capacity, std::uint64_t skip) noexcept
+      : out_(out), capacity_(capacity), skip_(skip) {}
 
   void bytes(const void* data, std::uint64_t size) noexcept {
     if (!enter(size)) return;

@@ -39,12 +39,12 @@ struct LentFrame final : QueueEntry, Pending {
 
   TcpLink* link = nullptr;
   FrameHeader header{};
-  BulkHead bulk{};                     // the head of a push
+  BulkHead bulk{};  // the head of a push
   bool has_bulk = false;
   PartCursor head{};
   PartCursor body{};
-  bool zeros = false;                  // the body's memory is gone: zeros go out in its place
-  std::uint64_t total = 0;             // of header, head, body and padding
+  bool zeros = false;       // the body's memory is gone: zeros go out in its place
+  std::uint64_t total = 0;  // of header, head, body and padding
   std::uint64_t written = 0;
   Completion* done = nullptr;
   std::uint64_t value = 0;
@@ -52,7 +52,7 @@ struct LentFrame final : QueueEntry, Pending {
   bool is_answer = false;
   bool has_trailer = false;
   AnswerTrailer trailer{};
-  IoVec refusal{};                     // the head of an answer that has no bytes
+  IoVec refusal{};  // the head of an answer that has no bytes
   TcpRegion* region = nullptr;
   std::uint64_t answer_offset = 0;
   std::uint64_t answer_left = 0;
@@ -83,8 +83,8 @@ class SendQueue {
   void copy(const FrameHeader& header, const IoVec* head, std::uint32_t head_parts, const IoVec* body,
             std::uint32_t body_parts, std::uint64_t size);
   void push(LentFrame& frame) noexcept;
-  bool remove(LentFrame& frame) noexcept;   // false when a part of it was written
-  LentFrame* pop_frame() noexcept;          // drops blocks on the way; null at the end
+  bool remove(LentFrame& frame) noexcept;  // false when a part of it was written
+  LentFrame* pop_frame() noexcept;         // drops blocks on the way; null at the end
 
   std::uint32_t gather(IoVec* out, std::uint32_t capacity, std::uint64_t* described) const noexcept;
   void consume(std::uint64_t bytes, FrameWritten& written) noexcept;

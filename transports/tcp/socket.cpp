@@ -21,16 +21,23 @@ static_assert(sizeof(sockaddr_storage) <= sizeof(Address::bytes));
 
 Status failure(int error, const char* where) noexcept {
   switch (error) {
-    case EADDRINUSE: return {Code::exists, error, where};
-    case EADDRNOTAVAIL: return {Code::not_found, error, where};
-    case ECONNREFUSED: return {Code::refused, error, where};
-    case EACCES: return {Code::refused, error, where};
-    case ETIMEDOUT: return {Code::timed_out, error, where};
+    case EADDRINUSE:
+      return {Code::exists, error, where};
+    case EADDRNOTAVAIL:
+      return {Code::not_found, error, where};
+    case ECONNREFUSED:
+      return {Code::refused, error, where};
+    case EACCES:
+      return {Code::refused, error, where};
+    case ETIMEDOUT:
+      return {Code::timed_out, error, where};
     case EMFILE:
     case ENFILE:
     case ENOBUFS:
-    case ENOMEM: return {Code::busy, error, where};
-    default: return {Code::io_error, error, where};
+    case ENOMEM:
+      return {Code::busy, error, where};
+    default:
+      return {Code::io_error, error, where};
   }
 }
 
@@ -159,7 +166,8 @@ Status accept_one(int listener, const SocketOptions& options, int* fd, Address* 
     const int error = errno;
     if (error == EAGAIN || error == EWOULDBLOCK) return {Code::not_found, 0, "accept"};
     // Errors of the connection that was about to be accepted (accept(2)): the next one may be fine.
-    if (error == EINTR || error == ECONNABORTED || error == EPROTO || error == ENETDOWN || error == EHOSTUNREACH) continue;
+    if (error == EINTR || error == ECONNABORTED || error == EPROTO || error == ENETDOWN || error == EHOSTUNREACH)
+      continue;
     return failure(error, "accept a connection");
   }
 }

@@ -13,9 +13,9 @@
 namespace rideau::tcp {
 
 struct SocketOptions {
-  std::int64_t send_buffer = 0;        // bytes; 0: the system decides
+  std::int64_t send_buffer = 0;  // bytes; 0: the system decides
   std::int64_t receive_buffer = 0;
-  std::int64_t keepalive_ms = 0;       // 0: off
+  std::int64_t keepalive_ms = 0;  // 0: off
 };
 
 // A socket address, opaque outside of socket.cpp.
@@ -37,7 +37,7 @@ std::string address_text(const Address& address);
 
 struct IoResult {
   std::size_t bytes = 0;
-  int error = 0;                       // 0; EAGAIN: try again when ready
+  int error = 0;  // 0; EAGAIN: try again when ready
 };
 
 Status open_listener(const Address& address, int* fd, Address* bound) noexcept;

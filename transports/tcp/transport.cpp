@@ -42,7 +42,8 @@ Submitted TcpTransport::stop(Completion& done) noexcept {
 }
 
 bool TcpTransport::quiet() const noexcept {
-  return connectors_.empty() && std::all_of(links_.begin(), links_.end(), [](TcpLink* link) { return link->quiet(); }) &&
+  return connectors_.empty() &&
+         std::all_of(links_.begin(), links_.end(), [](TcpLink* link) { return link->quiet(); }) &&
          std::all_of(listeners_.begin(), listeners_.end(), [](const auto& listener) { return listener->quiet(); });
 }
 
@@ -96,7 +97,8 @@ Submitted TcpTransport::connect(Text address, LinkEvents& events, Link** out, Co
   if (stopped_) return done.finish({Code::closed, 0, "connect"});
   HostPort name;
   if (const Status status = parse_address(address, &name); !status.ok()) return done.finish(status);
-  if (links_.size() + connectors_.size() >= config_.links_max) return done.finish({Code::busy, 0, "connect: too many links"});
+  if (links_.size() + connectors_.size() >= config_.links_max)
+    return done.finish({Code::busy, 0, "connect: too many links"});
   auto* connector = new Connector(*this, events, out, done);
   connectors_.push_back(connector);
   connector->begin(name);

@@ -24,8 +24,8 @@ struct Config {
   std::uint32_t eager_bytes = 0;
   std::uint32_t head_bytes = 0;
   std::uint64_t chunk_bytes = 0;
-  std::uint64_t hold_bytes = 0;        // of receive memory of one link
-  std::uint64_t queue_bytes = 0;       // of copied frames that wait on one link
+  std::uint64_t hold_bytes = 0;   // of receive memory of one link
+  std::uint64_t queue_bytes = 0;  // of copied frames that wait on one link
   std::uint32_t links_max = 0;
   SocketOptions socket{};
   std::uint64_t connect_timeout_ns = 0;
@@ -48,7 +48,7 @@ class TcpTransport final : public Transport {
   const Config& config() const noexcept { return config_; }
   ChunkPool& chunks() noexcept { return chunks_; }
   MutableBytes drain() noexcept { return MutableBytes(drain_.get(), kDrainBytes); }
-  std::uint64_t token() noexcept;                       // never guessable, never 0
+  std::uint64_t token() noexcept;  // never guessable, never 0
   LentFrame* take_frame();
   void put_frame(LentFrame* frame) noexcept;
   // Null when the instance has all the links it may have; closes the descriptor then.
@@ -68,7 +68,7 @@ class TcpTransport final : public Transport {
   Host& host_;
   const Config config_;
   ChunkPool chunks_;
-  std::unique_ptr<std::uint8_t[]> drain_;               // where bytes go that nobody wants
+  std::unique_ptr<std::uint8_t[]> drain_;  // where bytes go that nobody wants
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::vector<Connector*> connectors_;
   std::vector<TcpLink*> links_;
