@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The cache of file data: blocks of 64 KiB with the exact ranges that are valid, dirty and on their way to a target. One
-// BlockMap a file, one DataCache for all of them: it counts memory and evicts what was not used for longest.
+// The cache of file data: blocks of 64 KiB with the exact ranges that are valid, dirty and on their way to a target.
+// One BlockMap a file, one DataCache for all of them: it counts memory and evicts what was not used for longest.
 #pragma once
 
 #include "plugins/client/data_ranges.hpp"
@@ -14,7 +14,7 @@
 
 namespace rideau::client {
 
-constexpr std::uint32_t kBlockBytes = 64 * 1024;      // divides every stripe size: a block lies in one object
+constexpr std::uint32_t kBlockBytes = 64 * 1024;  // divides every stripe size: a block lies in one object
 constexpr std::uint32_t kBufferBytesMin = 4 * 1024;
 
 // Memory of blocks, counted; buffers of full size are kept for reuse. Outlives the cache through the buffers in flight.
@@ -42,13 +42,13 @@ class Buffer {
 class BlockMap;
 
 struct Block {
-  std::shared_ptr<Buffer> buffer;      // as long as the last valid byte needs
-  ByteRanges valid;                    // includes dirty and sending
-  ByteRanges dirty;                    // must still be sent
-  ByteRanges sending;                  // as it was when its request was made
-  std::uint64_t dirty_stamp = 0;       // of the oldest dirty byte (FileData counts)
+  std::shared_ptr<Buffer> buffer;  // as long as the last valid byte needs
+  ByteRanges valid;                // includes dirty and sending
+  ByteRanges dirty;                // must still be sent
+  ByteRanges sending;              // as it was when its request was made
+  std::uint64_t dirty_stamp = 0;   // of the oldest dirty byte (FileData counts)
   std::uint64_t sending_stamp = 0;
-  std::uint32_t pins = 0;              // must not be evicted
+  std::uint32_t pins = 0;  // must not be evicted
   bool listed = false;
   std::list<std::pair<BlockMap*, std::uint64_t>>::iterator place{};
 
@@ -73,7 +73,7 @@ class DataCache {
   std::uint64_t bytes_max_;
   std::shared_ptr<BufferPool> pool_;
   std::function<void(std::uint64_t)> on_empty_;
-  std::list<std::pair<BlockMap*, std::uint64_t>> unused_;   // blocks that can be evicted, used last at the front
+  std::list<std::pair<BlockMap*, std::uint64_t>> unused_;  // blocks that can be evicted, used last at the front
 };
 
 class BlockMap {

@@ -9,17 +9,16 @@
 namespace rideau::client {
 
 namespace {
-constexpr std::size_t kFilesAtOnce = 64;                    // whose write-back is started in one go
-constexpr std::uint64_t kAgeRetryNs = 100 * kMillisecond;   // for old bytes that a busy target could not take
-}
+constexpr std::size_t kFilesAtOnce = 64;                   // whose write-back is started in one go
+constexpr std::uint64_t kAgeRetryNs = 100 * kMillisecond;  // for old bytes that a busy target could not take
+}  // namespace
 
 DataPlane::Impl::Impl(Runtime& runtime_in, TaskGroup& tasks_in, DataOptions options_in)
     : runtime(runtime_in),
       tasks(tasks_in),
       options(options_in),
       background_bytes(std::min(kBackgroundBytes, options_in.dirty_bytes_max / 4)),
-      cache(options_in.cache_bytes,
-            [this](std::uint64_t inode) { candidates.insert(inode); }),
+      cache(options_in.cache_bytes, [this](std::uint64_t inode) { candidates.insert(inode); }),
       progress(runtime_in),
       age_alarm(runtime_in, [this] { ring(); }) {}
 

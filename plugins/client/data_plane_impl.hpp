@@ -15,19 +15,19 @@
 
 namespace rideau::client {
 
-constexpr std::uint64_t kSendBytes = 1 << 20;          // of one request, where so much is contiguous
-constexpr std::uint32_t kSendsPerTarget = 8;           // writes in flight
-constexpr std::uint64_t kAnyStamp = ~0ull;             // bytes that became dirty at any time
-constexpr std::uint64_t kBackgroundBytes = 8 << 20;    // dirty bytes from which full requests go out by themselves
+constexpr std::uint64_t kSendBytes = 1 << 20;        // of one request, where so much is contiguous
+constexpr std::uint32_t kSendsPerTarget = 8;         // writes in flight
+constexpr std::uint64_t kAnyStamp = ~0ull;           // bytes that became dirty at any time
+constexpr std::uint64_t kBackgroundBytes = 8 << 20;  // dirty bytes from which full requests go out by themselves
 
 struct DataTarget {
   std::unique_ptr<ObjectChannel> own;
   ObjectChannel* channel = nullptr;
-  std::uint64_t epoch = 0;             // counts losses of the session: grants of before mean nothing
-  std::uint64_t grant = 0;             // bytes that may still become dirty
-  std::uint64_t held = 0;              // dirty bytes and bytes on their way, on a grant
-  std::uint64_t asked = 0;             // grants that requests in flight asked for
-  std::uint64_t returned = 0;          // grant given up, to be told with the next write
+  std::uint64_t epoch = 0;     // counts losses of the session: grants of before mean nothing
+  std::uint64_t grant = 0;     // bytes that may still become dirty
+  std::uint64_t held = 0;      // dirty bytes and bytes on their way, on a grant
+  std::uint64_t asked = 0;     // grants that requests in flight asked for
+  std::uint64_t returned = 0;  // grant given up, to be told with the next write
   std::uint32_t sends = 0;
 
   std::uint64_t grant_to_ask(std::uint64_t wanted_in_all) const noexcept {
@@ -78,7 +78,7 @@ struct DataPlane::Impl {
   void all_sent(FileData::Impl& file);
   // Starts writing back the oldest files, as far as the targets take requests.
   void write_back_oldest();
-  bool saturated() const noexcept;   // no target takes another request now
+  bool saturated() const noexcept;  // no target takes another request now
   // After a request ended or a gate opened.
   void kick(FileData::Impl& file);
   bool over_background() const noexcept { return dirty_total >= background_bytes; }
@@ -98,11 +98,11 @@ struct DataPlane::Impl {
     std::weak_ptr<FileData> users;
   };
   std::map<fs::InodeId, Entry> files;
-  std::set<fs::InodeId> candidates;                              // for sweep()
-  std::set<std::pair<std::uint64_t, fs::InodeId>> dirty_files;   // with bytes not sent yet, by the time of the first
-  std::uint64_t dirty_total = 0;                                 // bytes, those on their way included
+  std::set<fs::InodeId> candidates;                             // for sweep()
+  std::set<std::pair<std::uint64_t, fs::InodeId>> dirty_files;  // with bytes not sent yet, by the time of the first
+  std::uint64_t dirty_total = 0;                                // bytes, those on their way included
   std::uint64_t last_version = 0;
-  WaitQueue progress;                                            // woken when a request to write ended
+  WaitQueue progress;  // woken when a request to write ended
   Alarm age_alarm;
 
  private:

@@ -37,8 +37,7 @@ std::uint64_t Striping::file_size(std::uint32_t stripe, std::uint64_t object_siz
   if (object_size == 0) return 0;
   const std::uint64_t last = object_size - 1;
   // A target may claim any size: the product must not wrap.
-  const unsigned __int128 index =
-      static_cast<unsigned __int128>(last / layout_.stripe_size) * stripe_count() + stripe;
+  const unsigned __int128 index = static_cast<unsigned __int128>(last / layout_.stripe_size) * stripe_count() + stripe;
   const unsigned __int128 end = index * layout_.stripe_size + last % layout_.stripe_size + 1;
   return end > limits::kFileBytesMax ? limits::kFileBytesMax : static_cast<std::uint64_t>(end);
 }

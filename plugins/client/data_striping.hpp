@@ -10,7 +10,7 @@ namespace rideau::client {
 
 // A piece of a file that lies in one object without a break.
 struct Segment {
-  std::uint32_t stripe = 0;           // index of the object in the layout
+  std::uint32_t stripe = 0;  // index of the object in the layout
   std::uint64_t object_offset = 0;
   std::uint64_t file_offset = 0;
   std::uint64_t size = 0;

@@ -40,7 +40,7 @@ void FileData::Impl::undirty(std::uint64_t index, Block& block, std::uint32_t be
   block.dirty.remove(begin, end);
   if (block.dirty.empty()) dirty_blocks.erase(index);
   DataTarget* target = target_at(index * kBlockBytes);
-  const std::uint64_t freed = std::min(bytes, target->held);   // less after the target lost our session
+  const std::uint64_t freed = std::min(bytes, target->held);  // less after the target lost our session
   target->held -= freed;
   target->grant += freed;
   dirty_bytes -= bytes;
@@ -75,7 +75,8 @@ void FileData::Impl::lose_target(fs::TargetId id) {
     const std::vector<ByteRange> gone = block.dirty.list();
     undirty(index, block, 0, kBlockBytes);
     for (const ByteRange& range : gone) {
-      for (const ByteRange& piece : block.sending.gaps(range.begin, range.end)) block.valid.remove(piece.begin, piece.end);
+      for (const ByteRange& piece : block.sending.gaps(range.begin, range.end))
+        block.valid.remove(piece.begin, piece.end);
     }
     blocks.settle(index);
     lost = true;

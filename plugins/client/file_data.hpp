@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bytes of open files, as the client caches them: striping, read-ahead, write-back, grants. Knows objects and targets;
-// knows nothing of names and locks. Its user (FileSystem) holds the lock while it calls, and drops what is cached before it
-// gives the lock back.
+// The bytes of open files, as the client caches them: striping, read-ahead, write-back, grants. Knows objects and
+// targets; knows nothing of names and locks. Its user (FileSystem) holds the lock while it calls, and drops what is
+// cached before it gives the lock back.
 #pragma once
 
 #include "framework/base/result.hpp"
@@ -37,26 +37,27 @@ class DataPlane {
   ~DataPlane();
   // The session is lent; targets are added before any file is used.
   void add_target(fs::TargetId target, rpc::ClientSession& session);
-  void add_target(fs::TargetId target, ObjectChannel& channel);   // the same calls by other means; lent as well
+  void add_target(fs::TargetId target, ObjectChannel& channel);  // the same calls by other means; lent as well
 
   // The data of one inode; made when asked for first, kept while it is referenced or holds dirty bytes.
   std::shared_ptr<FileData> file(fs::InodeId inode, const fs::Layout& layout);
-  std::shared_ptr<FileData> find(fs::InodeId inode);      // null when nothing is cached
+  std::shared_ptr<FileData> find(fs::InodeId inode);  // null when nothing is cached
 
-  // Every byte that is dirty now is at its target (not yet durable). A failure is also kept for take_error() of its file.
+  // Every byte that is dirty now is at its target (not yet durable). A failure is also kept for take_error() of its
+  // file.
   Task<Status> flush_all();
-  void drop_all();                                        // forgets every clean byte; nothing may be dirty
-  // The lock was lost: forgets everything, dirty bytes too; a file that had some gets the error EIO once. Writes that are
-  // under way end as they may.
+  void drop_all();  // forgets every clean byte; nothing may be dirty
+  // The lock was lost: forgets everything, dirty bytes too; a file that had some gets the error EIO once. Writes that
+  // are under way end as they may.
   void discard_all();
   // A target lost our session: its grants are gone; files with dirty bytes there get the error EIO once.
   void on_new_epoch(fs::TargetId target);
-  std::uint64_t dirty_bytes() const noexcept;             // those on their way included
+  std::uint64_t dirty_bytes() const noexcept;  // those on their way included
 
   struct Impl;
 
  private:
-  std::shared_ptr<Impl> impl_;                            // of its own; users of files know it weakly
+  std::shared_ptr<Impl> impl_;  // of its own; users of files know it weakly
 };
 
 // Calls may overlap. A truncate waits for those that run and keeps later ones waiting; reads see every write that has
@@ -67,7 +68,8 @@ class FileData {
   ~FileData();
 
   // Reads below `file_size`; holes are zeros. value = bytes, short at file_size only.
-  Task<Result<std::uint64_t>> read(std::uint64_t offset, const IoVec* room, std::uint32_t parts, std::uint64_t file_size);
+  Task<Result<std::uint64_t>> read(std::uint64_t offset, const IoVec* room, std::uint32_t parts,
+                                   std::uint64_t file_size);
   // Into the cache where a grant allows it, else straight to the targets (then failures such as ENOSPC show here).
   // value = bytes, all of them or (when a target is full) as many as are safe.
   Task<Result<std::uint64_t>> write(std::uint64_t offset, const IoVec* data, std::uint32_t parts);
@@ -77,14 +79,15 @@ class FileData {
   // failed write of this time is also kept for take_error(): report one of the two.
   Task<Status> flush();
   Task<Status> sync();
-  // What the targets have, dirty bytes apart. Size, as the objects show it (for a file whose record is not exact), and 512-byte blocks used.
+  // What the targets have, dirty bytes apart. Size, as the objects show it (for a file whose record is not exact), and
+  // 512-byte blocks used.
   struct ObjectsStat {
     std::uint64_t size = 0;
     std::uint64_t blocks = 0;
   };
   Task<Result<ObjectsStat>> stat_objects();
-  void drop();                                            // forgets clean bytes
-  void discard();                                         // forgets dirty ones too, unsent: the file is gone
+  void drop();     // forgets clean bytes
+  void discard();  // forgets dirty ones too, unsent: the file is gone
   bool dirty() const noexcept;
   // The error of a write that was acknowledged early: returned once, then ok.
   Status take_error() noexcept;
@@ -92,7 +95,7 @@ class FileData {
   std::uint64_t blocks_hint() const noexcept;
 
   struct Impl;
-  Impl& impl() noexcept { return *impl_; }                // for DataPlane
+  Impl& impl() noexcept { return *impl_; }  // for DataPlane
 
  private:
   std::unique_ptr<Impl> impl_;

@@ -8,8 +8,8 @@
 
 namespace rideau::client {
 
-// Contiguous dirty bytes in [begin, end), cut at multiples of kSendBytes. Blocks on their way are left out: two requests
-// with the same bytes could overtake each other.
+// Contiguous dirty bytes in [begin, end), cut at multiples of kSendBytes. Blocks on their way are left out: two
+// requests with the same bytes could overtake each other.
 std::vector<FileData::Impl::Range> FileData::Impl::runs(std::uint64_t stamp_max, std::uint64_t begin,
                                                         std::uint64_t end) {
   std::vector<Range> found;

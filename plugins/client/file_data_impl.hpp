@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The inside of FileData: file_data.cpp (calls and the gate), _read, _write, _flush (write-back), _objects (truncate, stat,
-// sync).
+// The inside of FileData: file_data.cpp (calls and the gate), _read, _write, _flush (write-back), _objects (truncate,
+// stat, sync).
 #pragma once
 
 #include "plugins/client/data_gate.hpp"
@@ -102,26 +102,26 @@ struct FileData::Impl {
   Striping striping;
   BlockMap blocks;
   DataGate gate;
-  std::set<std::uint64_t> dirty_blocks;        // indexes
+  std::set<std::uint64_t> dirty_blocks;  // indexes
   std::set<std::uint64_t> sending_blocks;
-  std::uint64_t dirty_bytes = 0;               // not sent
+  std::uint64_t dirty_bytes = 0;  // not sent
   std::uint64_t sending_bytes = 0;
-  std::uint64_t stamp = 1;                     // grows with each flush
-  std::uint64_t dirty_since_ns = 0;            // place in plane.dirty_files, while dirty_bytes > 0
-  std::uint64_t generation = 1;                // grows when clean bytes are dropped: late answers are not kept
-  std::list<Range> through;                    // writes past the cache that are in flight
-  std::list<std::shared_ptr<Fetch>> fetches;   // in flight
+  std::uint64_t stamp = 1;                    // grows with each flush
+  std::uint64_t dirty_since_ns = 0;           // place in plane.dirty_files, while dirty_bytes > 0
+  std::uint64_t generation = 1;               // grows when clean bytes are dropped: late answers are not kept
+  std::list<Range> through;                   // writes past the cache that are in flight
+  std::list<std::shared_ptr<Fetch>> fetches;  // in flight
   std::uint64_t failures = 0;
   Status last_failure{};
-  Status error{};                              // for take_error()
+  Status error{};  // for take_error()
 
-  std::uint64_t next_read = 0;                 // where a sequential reader goes on
+  std::uint64_t next_read = 0;  // where a sequential reader goes on
   std::uint64_t ahead_window = 0;
   std::uint64_t ahead_end = 0;
 
   struct StripeState {
     std::uint64_t bytes_used = 0;
-    std::uint64_t changes = 0;                 // acknowledged, and how many of them are durable
+    std::uint64_t changes = 0;  // acknowledged, and how many of them are durable
     std::uint64_t durable = 0;
   };
   std::vector<StripeState> stripes;

@@ -15,12 +15,13 @@ constexpr int kVersionTries = 4;
 
 std::map<fs::TargetId, std::vector<std::uint32_t>> FileData::Impl::stripes_by_target() const {
   std::map<fs::TargetId, std::vector<std::uint32_t>> found;
-  for (std::uint32_t stripe = 0; stripe < striping.stripe_count(); ++stripe) found[striping.target(stripe)].push_back(stripe);
+  for (std::uint32_t stripe = 0; stripe < striping.stripe_count(); ++stripe)
+    found[striping.target(stripe)].push_back(stripe);
   return found;
 }
 
-// Alone behind the gate: nothing is on its way. Growing needs one object alone: what is not there reads as zeros, and the
-// last byte tells the size.
+// Alone behind the gate: nothing is on its way. Growing needs one object alone: what is not there reads as zeros, and
+// the last byte tells the size.
 Task<Status> FileData::Impl::truncate(std::uint64_t old_size, std::uint64_t size) {
   if (size > limits::kFileBytesMax) co_return posix_error(EFBIG, "truncate");
   cut_cache(size);

@@ -13,9 +13,9 @@ namespace rideau::client {
 namespace {
 
 constexpr std::uint64_t kPageBytes = 4096;
-constexpr std::uint64_t kWindowBytes = 4 << 20;        // of one read, fetched and pinned together
+constexpr std::uint64_t kWindowBytes = 4 << 20;  // of one read, fetched and pinned together
 constexpr std::uint64_t kAheadFirst = 512 * 1024;
-constexpr std::uint64_t kAheadSlack = 1 << 20;         // reads of one sequential reader may come out of order by so much
+constexpr std::uint64_t kAheadSlack = 1 << 20;  // reads of one sequential reader may come out of order by so much
 
 constexpr std::uint64_t round_down(std::uint64_t value, std::uint64_t unit) { return value / unit * unit; }
 constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t unit) { return (value + unit - 1) / unit * unit; }
@@ -40,10 +40,8 @@ Task<Result<std::uint64_t>> FileData::Impl::read(std::uint64_t offset, const IoV
     }
     for (std::uint64_t index = first; index <= last; ++index) blocks.unpin(index);
     plane.cache.make_room();
-    if (!status.ok()) {
-      if (done == 0) co_return status;
-      break;
-    }
+    // Not what was read before it: a short count would pass for the end of the file.
+    if (!status.ok()) co_return status;
     done += end - begin;
   }
   co_return done;
@@ -69,7 +67,8 @@ std::vector<FileData::Impl::Range> FileData::Impl::missing(std::uint64_t begin, 
     const Block* block = blocks.find(index);
     const auto from = static_cast<std::uint32_t>(begin - base);
     const auto to = static_cast<std::uint32_t>(stop - base);
-    const std::vector<ByteRange> gaps = block != nullptr ? block->valid.gaps(from, to) : std::vector<ByteRange>{{from, to}};
+    const std::vector<ByteRange> gaps =
+        block != nullptr ? block->valid.gaps(from, to) : std::vector<ByteRange>{{from, to}};
     for (const ByteRange& gap : gaps) {
       if (!found.empty() && found.back().end == base + gap.begin) {
         found.back().end = base + gap.end;
@@ -93,9 +92,8 @@ Task<Status> FileData::Impl::make_valid(std::uint64_t begin, std::uint64_t end, 
     if (gaps.empty()) co_return kOk;
     std::vector<std::shared_ptr<Fetch>> awaited;
     for (const std::shared_ptr<Fetch>& one : fetches) {
-      const bool needed = std::any_of(gaps.begin(), gaps.end(), [&](const Range& gap) {
-        return gap.overlaps(one->range.begin, one->range.end);
-      });
+      const bool needed = std::any_of(gaps.begin(), gaps.end(),
+                                      [&](const Range& gap) { return gap.overlaps(one->range.begin, one->range.end); });
       if (needed) awaited.push_back(one);
     }
     for (const std::shared_ptr<Fetch>& one : awaited) co_await one->done.wait();
@@ -139,7 +137,8 @@ std::shared_ptr<FileData::Impl::Fetch> FileData::Impl::start_fetch(const Segment
   fetches.push_back(started);
   gate.enter_inside();
   // Pinned, so that a block written and evicted meanwhile does not look as if nobody had written it.
-  for (std::uint64_t index = segment.file_offset / kBlockBytes; index <= (started->range.end - 1) / kBlockBytes; ++index) {
+  for (std::uint64_t index = segment.file_offset / kBlockBytes; index <= (started->range.end - 1) / kBlockBytes;
+       ++index) {
     blocks.pin(index);
   }
   plane.tasks.spawn(fetch(started, segment));
@@ -187,7 +186,8 @@ void FileData::Impl::keep_fetched(const Fetch& done, const std::vector<std::shar
   for (const std::shared_ptr<Buffer>& buffer : buffers) {
     const std::uint64_t index = at / kBlockBytes;
     const auto from = static_cast<std::uint32_t>(at % kBlockBytes);
-    const auto to = static_cast<std::uint32_t>(std::min<std::uint64_t>(kBlockBytes, done.range.end - index * kBlockBytes));
+    const auto to =
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(kBlockBytes, done.range.end - index * kBlockBytes));
     Block& block = *blocks.find(index);
     if (block.valid.empty()) {
       block.buffer = buffer;

@@ -23,7 +23,8 @@ Task<Result<std::uint64_t>> FileData::Impl::write(std::uint64_t offset, const Io
       plane.cache.make_room();
       if (plane.over_background()) {
         const std::uint64_t chunk = begin / kSendBytes * kSendBytes;
-        start_sends(DataPlane::Impl::Send::full, kAnyStamp, was_over ? chunk : 0, was_over ? chunk + kSendBytes : ~0ull);
+        start_sends(DataPlane::Impl::Send::full, kAnyStamp, was_over ? chunk : 0,
+                    was_over ? chunk + kSendBytes : ~0ull);
       }
       if (plane.dirty_total > plane.options.dirty_bytes_max / 2) plane.write_back_oldest();
     } else {
@@ -129,7 +130,8 @@ Task<std::uint64_t> FileData::Impl::write_through(std::uint64_t begin, std::uint
   co_await wait_until_clean(begin, end);
   const auto place = through.insert(through.end(), {begin, end});
   std::vector<Segment> segments;
-  for (std::uint64_t at = begin; at < end; at += segments.back().size) segments.push_back(striping.segment_at(at, end - at));
+  for (std::uint64_t at = begin; at < end; at += segments.back().size)
+    segments.push_back(striping.segment_at(at, end - at));
   std::vector<Status> results(segments.size());
   Gather gather(plane.runtime, plane.tasks);
   for (std::size_t i = 0; i < segments.size(); ++i) {
@@ -151,7 +153,7 @@ Task<std::uint64_t> FileData::Impl::write_through(std::uint64_t begin, std::uint
       continue;
     }
     if (failure->ok()) *failure = results[i];
-    for (std::uint64_t from = at; from < at + segments[i].size;) {   // old or new bytes: the target knows
+    for (std::uint64_t from = at; from < at + segments[i].size;) {  // old or new bytes: the target knows
       const std::uint64_t index = from / kBlockBytes;
       const std::uint64_t stop = std::min((index + 1) * kBlockBytes, at + segments[i].size);
       if (Block* block = blocks.find(index); block != nullptr) {

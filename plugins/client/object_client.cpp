@@ -40,8 +40,8 @@ Task<Result<fs::ObjectWriteReply>> SessionChannel::write(fs::ObjectWriteRequest 
                                                          std::uint32_t parts) {
   wire::Encoded body;
   rpc::Request call = make_request(fs::ObjectMethod::write, request, body);
-  // Idempotent, but a copy of it that comes late must not undo a write that came after: the target answers a resend from
-  // what it kept.
+  // Idempotent, but a copy of it that comes late must not undo a write that came after: the target answers a resend
+  // from what it kept.
   call.modifies = true;
   call.payload = data;
   call.payload_parts = parts;

@@ -9,7 +9,7 @@ namespace rideau::oss {
 void Grants::use(std::uint64_t session, std::uint64_t used) noexcept {
   const auto found = sessions_.find(session);
   if (found == sessions_.end()) return;
-  const std::uint64_t returned = std::min(used, found->second);   // a client may claim anything
+  const std::uint64_t returned = std::min(used, found->second);  // a client may claim anything
   found->second -= returned;
   total_ -= returned;
 }

@@ -9,8 +9,8 @@
 namespace rideau::oss {
 
 struct GrantOptions {
-  std::uint64_t session_bytes_max = 256ull << 20;   // outstanding, a session
-  std::uint64_t reserve_bytes = 64ull << 20;        // or a sixteenth of the device, when that is less
+  std::uint64_t session_bytes_max = 256ull << 20;  // outstanding, a session
+  std::uint64_t reserve_bytes = 64ull << 20;       // or a sixteenth of the device, when that is less
 };
 
 class Grants {

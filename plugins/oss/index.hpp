@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The small index of one object target: who it is, which epoch, versions of objects, what was destroyed, and how the last
-// modifying calls ended. A change and the reply that reports it are one batch.
+// The small index of one object target: who it is, which epoch, versions of objects, what was destroyed, and how the
+// last modifying calls ended. A change and the reply that reports it are one batch.
 //
 // Destroyed objects. Inode numbers are never reused, so a late write to a destroyed object (a client that was fenced at
 // the metadata server and does not know it) can hurt nobody; it would only leave bytes that no file owns. The newest
@@ -68,12 +68,12 @@ class OssIndex {
   IndexStore& store_;
   std::uint32_t destroyed_max_;
   Superblock superblock_{};
-  std::map<std::uint64_t, ObjectId> destroyed_order_;   // what is stored, by sequence
-  std::map<ObjectId, std::uint64_t> destroyed_;         // its sequence; 0: not stored yet
+  std::map<std::uint64_t, ObjectId> destroyed_order_;  // what is stored, by sequence
+  std::map<ObjectId, std::uint64_t> destroyed_;        // its sequence; 0: not stored yet
   std::uint64_t next_destroyed_ = 1;
-  std::map<std::uint64_t, std::set<std::uint32_t>> slots_;   // with a stored reply, by session
-  std::uint64_t stored_ = 0;                                 // batches that were applied, and the last one of those
-  std::uint64_t durable_ = 0;                                // that is durable
+  std::map<std::uint64_t, std::set<std::uint32_t>> slots_;  // with a stored reply, by session
+  std::uint64_t stored_ = 0;                                // batches that were applied, and the last one of those
+  std::uint64_t durable_ = 0;                               // that is durable
 };
 
 }  // namespace rideau::oss

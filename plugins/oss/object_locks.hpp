@@ -36,7 +36,7 @@ class ObjectLocks {
   bool idle() const noexcept { return queues_.empty(); }
 
  private:
-  using Queue = std::list<Hold*>;          // in order of arrival, held and waiting
+  using Queue = std::list<Hold*>;  // in order of arrival, held and waiting
   static bool must_wait(const Queue& queue, Queue::const_iterator place) noexcept;
   std::map<ObjectId, Queue> queues_;
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Oss: the role that keeps bytes. One instance is one target: an object store for the bytes and a small index for what must
-// happen exactly once (index.hpp). Several live in a process side by side.
+// Oss: the role that keeps bytes. One instance is one target: an object store for the bytes and a small index for what
+// must happen exactly once (index.hpp). Several live in a process side by side.
 //
 // It tells no transaction numbers: a client that wants bytes to be durable asks for it, object by object (sync).
 #pragma once
@@ -20,7 +20,7 @@ struct OssOptions {
   Uuid cluster{};
   fs::TargetId target = 0;
   GrantOptions grants{};
-  std::uint32_t destroyed_max = 65'536;   // destroyed objects that are remembered
+  std::uint32_t destroyed_max = 65'536;  // destroyed objects that are remembered
 };
 
 class Oss final : public rpc::Service {
@@ -40,7 +40,7 @@ class Oss final : public rpc::Service {
   // rpc::Service
   Task<> handle(rpc::ServerCall& call) override;
   void on_session(rpc::ServerSession& session) override;
-  void on_session_closing(rpc::ServerSession&) override {}   // no call here waits for another client
+  void on_session_closing(rpc::ServerSession&) override {}  // no call here waits for another client
   void on_session_end(rpc::ServerSession& session) override;
   std::uint64_t durable() const noexcept override { return 0; }
   std::uint64_t next_session_id() override;

@@ -136,7 +136,11 @@ std::string session_value(std::uint64_t session, const SessionRecord& from) {
 }
 std::string slot_value(std::uint64_t session, std::uint32_t slot, const SlotRecord& from) {
   Writer to;
-  return to.put(from.sequence).put(from.method).put(from.status).put(from.os_error).put(from.version)
+  return to.put(from.sequence)
+      .put(from.method)
+      .put(from.status)
+      .put(from.os_error)
+      .put(from.version)
       .seal(slot_key(session, slot));
 }
 std::string version_value(ObjectId id, std::uint64_t version) {

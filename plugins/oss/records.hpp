@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an object target keeps in its index, byte for byte. A key starts with a letter; its numbers are big-endian, so that
-// keys order as numbers do. A value is
+// What an object target keeps in its index, byte for byte. A key starts with a letter; its numbers are big-endian, so
+// that keys order as numbers do. A value is
 //
 //   u8 version of the record | fields, little-endian | u32 crc32c of the key and all that precedes
 //
@@ -38,9 +38,9 @@ struct SessionRecord {
 struct SlotRecord {
   std::uint64_t sequence = 0;
   std::uint16_t method = 0;
-  std::int32_t status = 0;         // rideau::Code
+  std::int32_t status = 0;  // rideau::Code
   std::int32_t os_error = 0;
-  std::uint64_t version = 0;       // body of the reply
+  std::uint64_t version = 0;  // body of the reply
 };
 
 std::string superblock_key();

@@ -18,7 +18,8 @@ Status note_failure(Target& target, const char* what, ObjectId id, Status status
 Status check_writable(Target& target, ObjectId id, std::uint64_t offset, std::uint64_t size) {
   if (target.index.is_destroyed(id)) return posix_error(ESTALE, "write to a destroyed object");
   const std::uint64_t object_bytes_max = target.store.limits().object_bytes_max;
-  if (size > object_bytes_max || offset > object_bytes_max - size) return posix_error(EFBIG, "write beyond the store's limit");
+  if (size > object_bytes_max || offset > object_bytes_max - size)
+    return posix_error(EFBIG, "write beyond the store's limit");
   return kOk;
 }
 

@@ -24,7 +24,7 @@ struct Target {
   Grants grants;
 };
 
-constexpr std::uint64_t kWholeObject = ~0ull;   // end of a range that covers everything
+constexpr std::uint64_t kWholeObject = ~0ull;  // end of a range that covers everything
 
 // A corrupt object or a failing device is logged with what was being done; the client gets the status.
 Status note_failure(Target& target, const char* what, ObjectId id, Status status);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// destroy: objects of a removed file go, for certain: the answer comes when that is durable. Asked again, it is done again.
+// destroy: objects of a removed file go, for certain: the answer comes when that is durable. Asked again, it is done
+// again.
 #include "plugins/fs/codec.hpp"
 #include "plugins/oss/target.hpp"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// truncate: sets the size of an object. The version makes it happen once: a version seen already was done, an older one is
-// refused with the newest (object_calls.hpp).
+// truncate: sets the size of an object. The version makes it happen once: a version seen already was done, an older one
+// is refused with the newest (object_calls.hpp).
 #include "plugins/fs/codec.hpp"
 #include "plugins/oss/target.hpp"
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// write: bytes into an object, and grants back. A write is idempotent where it lies, so it needs no record in the index.
+// write: bytes into an object, and grants back. A write is idempotent where it lies, so it needs no record in the
+// index.
 #include "plugins/fs/codec.hpp"
 #include "plugins/fs/object_parts.hpp"
 #include "plugins/oss/store_io.hpp"
@@ -51,8 +52,7 @@ Task<> handle_write(Target& target, rpc::ServerCall& call) {
   if (status.ok()) status = co_await call.fetch_payload();
   if (status.ok()) {
     const std::uint64_t session = call.session().id();
-    Result<fs::ObjectWriteReply> done =
-        co_await write(target, session, request, call.payload(), call.payload_parts());
+    Result<fs::ObjectWriteReply> done = co_await write(target, session, request, call.payload(), call.payload_parts());
     status = done.status();
     if (done.ok()) fs::encode(*done, body);
   }

@@ -13,14 +13,14 @@
 
 namespace rideau::client {
 
-// REQUIRE throws, which a coroutine does not let pass: fails the test and ends the coroutine instead. Large operands are
-// compared here and not printed.
-#define RIDEAU_HOLDS(expression)               \
-  do {                                         \
-    const bool holds = (expression);           \
-    INFO(#expression);                         \
-    CHECK(holds);                              \
-    if (!holds) co_return;                     \
+// REQUIRE throws, which a coroutine does not let pass: fails the test and ends the coroutine instead. Large operands
+// are compared here and not printed.
+#define RIDEAU_HOLDS(expression)     \
+  do {                               \
+    const bool holds = (expression); \
+    INFO(#expression);               \
+    CHECK(holds);                    \
+    if (!holds) co_return;           \
   } while (false)
 
 struct DataBench {
@@ -33,7 +33,7 @@ struct DataBench {
     }
   }
   ~DataBench() {
-    node.kill();          // what is pending is never resumed
+    node.kill();  // what is pending is never resumed
     tasks.reset();
     plane.reset();
   }

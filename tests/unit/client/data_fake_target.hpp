@@ -24,16 +24,16 @@ class FakeTarget final : public ObjectChannel {
 
   std::map<ObjectId, std::vector<std::uint8_t>> objects;
   std::map<ObjectId, std::uint64_t> versions;
-  std::uint64_t grant_max = ~0ull;       // of one reply
-  std::uint64_t space = ~0ull;           // bytes that can still be written
+  std::uint64_t grant_max = ~0ull;  // of one reply
+  std::uint64_t space = ~0ull;      // bytes that can still be written
   std::uint64_t delay_ns_max = 2 * kMillisecond;
-  Status read_failure{};                 // what reads and syncs answer
-  std::string complaint;                 // what the client did wrong first
+  Status read_failure{};  // what reads and syncs answer
+  std::string complaint;  // what the client did wrong first
   std::uint64_t granted = 0;
   std::uint64_t writes = 0;
   std::uint64_t reads = 0;
   std::uint64_t syncs = 0;
-  std::uint64_t bytes_written_max = 0;   // of one request
+  std::uint64_t bytes_written_max = 0;  // of one request
   std::uint32_t writes_in_flight_max = 0;
 
   Task<Result<std::uint64_t>> read(fs::ObjectReadRequest request, const IoVec* room, std::uint32_t parts) override {
@@ -102,7 +102,8 @@ class FakeTarget final : public ObjectChannel {
   Task<Result<fs::ObjectStatReply>> stat(fs::ObjectStatRequest request) override {
     co_await delay();
     fs::ObjectStatReply reply;
-    for (const ObjectId id : request.objects) reply.items.push_back({objects[id].size(), (objects[id].size() + 4095) / 4096 * 4096});
+    for (const ObjectId id : request.objects)
+      reply.items.push_back({objects[id].size(), (objects[id].size() + 4095) / 4096 * 4096});
     co_return reply;
   }
 

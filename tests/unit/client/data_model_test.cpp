@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Goal: whatever the order of reads, writes, truncates, flushes and drops, of answers and of evictions, a file reads as an
-// array of bytes would, and its objects hold these bytes after a flush. Random, from a seed; over targets that check their
-// client (data_fake_target.hpp).
+// Goal: whatever the order of reads, writes, truncates, flushes and drops, of answers and of evictions, a file reads as
+// an array of bytes would, and its objects hold these bytes after a flush. Random, from a seed; over targets that check
+// their client (data_fake_target.hpp).
 #include "plugins/client/data_striping.hpp"
 #include "tests/unit/client/data_bench.hpp"
 
@@ -125,7 +125,8 @@ std::uint64_t run_seed(std::uint64_t seed) {
   for (fs::InodeId inode = 1; inode <= 2; ++inode) {
     Model file;
     file.inode = inode;
-    file.layout = bench.layout(static_cast<std::uint32_t>(random.between(1, 4)), random.chance(50) ? 64 << 10 : 192 << 10);
+    file.layout =
+        bench.layout(static_cast<std::uint32_t>(random.between(1, 4)), random.chance(50) ? 64 << 10 : 192 << 10);
     file.data = bench.plane->file(inode, file.layout);
     files.push_back(std::move(file));
   }
@@ -156,7 +157,8 @@ Task<> page_writer(DataBench& bench, FileData& file, std::uint64_t own, std::uin
       RIDEAU_HOLDS(done.ok());
     } else {
       // Grows the objects, and waits for everybody inside; the bytes stay.
-      const Status done = co_await file.truncate(kPages * count * kPage, kPages * count * kPage + random.below(100'000));
+      const Status done =
+          co_await file.truncate(kPages * count * kPage, kPages * count * kPage + random.below(100'000));
       RIDEAU_HOLDS(done.ok());
     }
     if (random.chance(20)) co_await sleep_for(bench.node, random.below(3 * kMillisecond));

@@ -83,8 +83,10 @@ TEST_CASE("ranges of bytes behave as a set of bits") {
       const auto begin = static_cast<std::uint32_t>(random.below(kBits));
       const auto end = static_cast<std::uint32_t>(random.between(begin, kBits));
       const bool add = random.chance(55);
-      if (add) ranges.add(begin, end);
-      else ranges.remove(begin, end);
+      if (add)
+        ranges.add(begin, end);
+      else
+        ranges.remove(begin, end);
       for (std::uint32_t i = begin; i < end; ++i) model[i] = add;
       std::bitset<kBits> seen;
       for (const ByteRange& range : ranges.list()) {

@@ -11,11 +11,11 @@ std::vector<std::uint8_t> filled(std::uint64_t size, std::uint8_t value) {
 }
 
 Task<> write_and_lose(DataBench& bench, FileData& file) {
-  const Result<std::uint64_t> first = co_await write_bytes(file, 0, filled(100, 1));   // earns the grant
+  const Result<std::uint64_t> first = co_await write_bytes(file, 0, filled(100, 1));  // earns the grant
   RIDEAU_HOLDS(first.ok());
   bench.targets[0]->space = 0;
   const Result<std::uint64_t> second = co_await write_bytes(file, 200, filled(100, 2));
-  RIDEAU_HOLDS(second.ok());                                                                // acknowledged early
+  RIDEAU_HOLDS(second.ok());  // acknowledged early
   RIDEAU_HOLDS(file.dirty());
   const Status flushed = co_await file.flush();
   RIDEAU_HOLDS(flushed.code == Code::no_space);
@@ -73,7 +73,8 @@ Task<> lose_a_target(DataBench& bench, FileData& lost, FileData& kept) {
 Task<> sequential(DataBench& bench, FileData& file, std::uint64_t size) {
   constexpr std::uint64_t kRequest = 128 * 1024;
   for (std::uint64_t at = 0; at < size; at += kRequest) {
-    const Result<std::uint64_t> done = co_await write_bytes(file, at, filled(kRequest, static_cast<std::uint8_t>(at / kRequest)));
+    const Result<std::uint64_t> done =
+        co_await write_bytes(file, at, filled(kRequest, static_cast<std::uint8_t>(at / kRequest)));
     RIDEAU_HOLDS(done.ok());
     RIDEAU_HOLDS(bench.plane->dirty_bytes() <= 64 << 20);
   }

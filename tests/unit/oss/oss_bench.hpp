@@ -16,12 +16,12 @@
 #include <vector>
 
 // REQUIRE throws, which a coroutine does not let pass: fails the test and ends the coroutine instead.
-#define RIDEAU_HOLDS(expression)               \
-  do {                                         \
-    const bool holds = (expression);           \
-    INFO(#expression);                         \
-    CHECK(holds);                              \
-    if (!holds) co_return;                     \
+#define RIDEAU_HOLDS(expression)     \
+  do {                               \
+    const bool holds = (expression); \
+    INFO(#expression);               \
+    CHECK(holds);                    \
+    if (!holds) co_return;           \
   } while (false)
 
 namespace rideau::oss {
@@ -99,7 +99,8 @@ struct OssLife {
 
 struct OssBench {
   explicit OssBench(std::uint64_t seed, sim::SimObjectOptions object_options = {})
-      : world(seed), index_disk(std::make_unique<sim::SimIndexDisk>()),
+      : world(seed),
+        index_disk(std::make_unique<sim::SimIndexDisk>()),
         object_disk(std::make_unique<sim::SimObjectDisk>(object_options)) {
     options.cluster = kTestCluster;
     options.target = 7;

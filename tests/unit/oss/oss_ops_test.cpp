@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Goal: the operations of an object target do what their requests say: in order where they overlap, once where a version
-// says so, never on a destroyed object, never promising more space than there is.
+// Goal: the operations of an object target do what their requests say: in order where they overlap, once where a
+// version says so, never on a destroyed object, never promising more space than there is.
 #include "plugins/fs/object_parts.hpp"
 #include "tests/unit/oss/oss_bench.hpp"
 
@@ -47,7 +47,8 @@ class Room final : public ReadRoom {
 
 Task<Result<fs::ObjectWriteReply>> put(Target& target, ObjectId id, std::uint64_t offset, std::string bytes,
                                        std::uint64_t wanted = 0, std::uint64_t used = 0, std::uint64_t session = 1) {
-  const IoVec parts[2] = {{bytes.data(), bytes.size() / 2}, {bytes.data() + bytes.size() / 2, bytes.size() - bytes.size() / 2}};
+  const IoVec parts[2] = {{bytes.data(), bytes.size() / 2},
+                          {bytes.data() + bytes.size() / 2, bytes.size() - bytes.size() / 2}};
   const fs::ObjectWriteRequest request{id, offset, wanted, used};
   co_return co_await write(target, session, request, parts, 2);
 }
@@ -76,7 +77,7 @@ Task<> read_and_write(Ops& ops) {
   got = co_await get(target, kObject, 98, 100, nullptr, &size);
   RIDEAU_HOLDS(got == std::string(2, '\0') + "hello world");
   RIDEAU_HOLDS(size == 111);
-  got = co_await get(target, kObject, 100, 100, nullptr, nullptr, 5);     // the room of the call bounds it
+  got = co_await get(target, kObject, 100, 100, nullptr, nullptr, 5);  // the room of the call bounds it
   RIDEAU_HOLDS(got == "hello");
   got = co_await get(target, kObject, 111, 100);
   RIDEAU_HOLDS(got.empty());
@@ -105,7 +106,7 @@ Task<> versions(Ops& ops) {
   Status status = co_await truncate(target, request, call, &reply);
   RIDEAU_HOLDS(status.ok() && reply.version == 100);
   static_cast<void>(co_await put(target, kObject, 0, "abcdefghij"));
-  status = co_await truncate(target, request, call, &reply);      // again: done already, nothing is cut
+  status = co_await truncate(target, request, call, &reply);  // again: done already, nothing is cut
   RIDEAU_HOLDS(status.ok() && reply.version == 100);
   std::string got = co_await get(target, kObject, 0, 100);
   RIDEAU_HOLDS(got == "abcdefghij");
@@ -113,7 +114,7 @@ Task<> versions(Ops& ops) {
   status = co_await truncate(target, request, call, &reply);
   RIDEAU_HOLDS(status.code == Code::check_failed && reply.version == 100);
   fs::ObjectPunchRequest hole{kObject, 2, 3, 100};
-  status = co_await punch(target, hole, call, &reply);            // of the truncate: seen already
+  status = co_await punch(target, hole, call, &reply);  // of the truncate: seen already
   RIDEAU_HOLDS(status.ok());
   got = co_await get(target, kObject, 0, 100);
   RIDEAU_HOLDS(got == "abcdefghij");
@@ -168,8 +169,8 @@ Task<> space_and_grants(Ops& ops, sim::SimObjectDisk& disk) {
   std::uint64_t held[3] = {};
   for (int round = 0; round < 200; ++round) {
     const auto session = static_cast<std::uint64_t>(round % 3);
-    const Result<fs::ObjectWriteReply> done =
-        co_await put(target, {1, session}, static_cast<std::uint64_t>(round) * 10, "some bytes", 64 << 20, held[session] / 2, session);
+    const Result<fs::ObjectWriteReply> done = co_await put(target, {1, session}, static_cast<std::uint64_t>(round) * 10,
+                                                           "some bytes", 64 << 20, held[session] / 2, session);
     RIDEAU_HOLDS(done.ok());
     held[session] += done->grant - held[session] / 2;
     ObjectSpace space{};
@@ -179,7 +180,7 @@ Task<> space_and_grants(Ops& ops, sim::SimObjectDisk& disk) {
   }
   target.grants.forget(0);
   RIDEAU_HOLDS(target.grants.outstanding() == held[1] + held[2]);
-  target.grants.use(1, ~0ull);       // a client may claim anything
+  target.grants.use(1, ~0ull);  // a client may claim anything
   RIDEAU_HOLDS(target.grants.outstanding() == held[2]);
   disk.set_full(true);
   const Result<fs::ObjectWriteReply> done = co_await put(target, {1, 9}, 1 << 20, std::string(1 << 20, 'x'), 1 << 20);
@@ -191,7 +192,7 @@ Task<> one_writer(Ops& ops, char letter, int& running) {
     const Result<fs::ObjectWriteReply> done = co_await put(ops.target, kObject, 0, std::string(100'000, letter));
     RIDEAU_HOLDS(done.ok());
     const std::string got = co_await get(ops.target, kObject, 0, 100'000);
-    RIDEAU_HOLDS(got == std::string(100'000, got[0]));       // one writer's bytes, never a mixture
+    RIDEAU_HOLDS(got == std::string(100'000, got[0]));  // one writer's bytes, never a mixture
   }
   --running;
 }
@@ -265,7 +266,7 @@ TEST_CASE("records of destroyed objects are bounded, and the newest are kept") {
   {
     Ops ops(bench);
     ops.life->run(destroy_many(ops, 100, 2'500));
-    ops.life->run(destroy_many(ops, 2'000, 2'500));      // the same ones again need no more records
+    ops.life->run(destroy_many(ops, 2'000, 2'500));  // the same ones again need no more records
     CHECK_FALSE(ops.index.is_destroyed({100, 0}));
     CHECK(ops.index.is_destroyed({2'499, 0}));
     CHECK(ops.index.is_destroyed({2'000, 0}));
@@ -276,7 +277,7 @@ TEST_CASE("records of destroyed objects are bounded, and the newest are kept") {
   CHECK(records >= 500);
   Ops ops(bench);
   CHECK(ops.index.is_destroyed({2'499, 0}));
-  bench.index_disk->set_full(true);                       // destroying goes on with a full index
+  bench.index_disk->set_full(true);  // destroying goes on with a full index
   ops.life->run(destroy_many(ops, 5'000, 5'100));
   CHECK(ops.index.is_destroyed({5'050, 0}));
 }

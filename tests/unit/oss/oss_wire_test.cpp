@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Goal: the client's data path, its calls, the wire and an object target fit together: a file written through all of them
-// reads back equal, grants flow, a restart of the target is EIO once and then work goes on.
+// Goal: the client's data path, its calls, the wire and an object target fit together: a file written through all of
+// them reads back equal, grants flow, a restart of the target is EIO once and then work goes on.
 #include "framework/rpc/client_session.hpp"
 #include "framework/rpc/server.hpp"
 #include "plugins/client/file_data.hpp"
@@ -61,8 +61,11 @@ struct Serving {
 
 struct Writer {
   Writer(OssBench& bench, sim::SimNetwork& network)
-      : node(bench.world, "client"), tasks(std::make_unique<TaskGroup>(node)), port(network, node, log),
-        plane(std::make_unique<client::DataPlane>(node, *tasks, client::DataOptions{})), events(*plane) {
+      : node(bench.world, "client"),
+        tasks(std::make_unique<TaskGroup>(node)),
+        port(network, node, log),
+        plane(std::make_unique<client::DataPlane>(node, *tasks, client::DataOptions{})),
+        events(*plane) {
     rpc::SessionOptions options{"oss:1", bench.options.cluster, 7, kTestCluster, "writer"};
     run(start_port());
     session = std::make_unique<rpc::ClientSession>(node, port.plugin.transport(), log, events, options);
