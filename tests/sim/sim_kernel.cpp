@@ -58,12 +58,33 @@ void SimKernel::kick_expiry() {
   background_.spawn(deliver_expiry());
 }
 
+void SimKernel::busy(const char* what, fs::InodeId inode) {
+  ++requests_[what];
+  if (runtime_.world().tracing()) {
+    runtime_.world().trace(runtime_.id(), "kernel: %s %llu", what, static_cast<unsigned long long>(inode));
+  }
+}
+
+void SimKernel::idle(const char* what, fs::InodeId inode, const std::string& answer) {
+  --requests_[what];
+  if (runtime_.world().tracing()) {
+    runtime_.world().trace(runtime_.id(), "kernel: %s %llu answered %s", what, static_cast<unsigned long long>(inode),
+                           answer.c_str());
+  }
+}
+
 // A real kernel hears of it through a message.
 Task<> SimKernel::deliver_expiry() {
   while (names_expire_ || !attributes_expire_.empty()) {
     co_await sleep_for(runtime_, runtime_.world().random().below(60 * kMicrosecond));
-    if (std::exchange(names_expire_, false)) ++epoch_;
-    for (const fs::InodeId inode : std::exchange(attributes_expire_, {})) forget_attributes(inode);
+    if (std::exchange(names_expire_, false)) {
+      ++epoch_;
+      runtime_.world().trace(runtime_.id(), "kernel: names expired");
+    }
+    for (const fs::InodeId inode : std::exchange(attributes_expire_, {})) {
+      forget_attributes(inode);
+      runtime_.world().trace(runtime_.id(), "kernel: attributes of %llu expired", static_cast<unsigned long long>(inode));
+    }
   }
   expiring_ = false;
   expired_.wake_all();
@@ -98,9 +119,9 @@ Task<Result<fs::InodeId>> SimKernel::find(fs::InodeId directory, std::string nam
   if (cached != parent.names.end() && cached->second.epoch == epoch_) co_return cached->second.inode;
   const std::uint64_t epoch_before = epoch_;
   const std::uint64_t asked_at = changes_;
-  busy("LOOKUP");
+  busy("LOOKUP", directory);
   const Result<fs::Inode> found = co_await below_.lookup(caller_, directory, name);
-  idle("LOOKUP");
+  idle("LOOKUP", directory);
   if (!found.ok()) {
     if (errno_of(found.status()) != ENOENT) co_return found.status();
     learn_name(directory, name, fs::kNoInode, epoch_before);
@@ -128,9 +149,9 @@ Task<Result<fs::Inode>> SimKernel::get_attributes(fs::InodeId inode) {
   Node& known = node(inode);
   if (known.attributes.has_value()) co_return *known.attributes;
   const std::uint64_t asked_at = changes_;
-  busy("GETATTR");
+  busy("GETATTR", inode);
   const Result<fs::Inode> found = co_await below_.get_attributes(inode);
-  idle("GETATTR");
+  idle("GETATTR", inode, found.ok() ? "size " + std::to_string(found->size) : std::string("error"));
   if (found.ok()) learn(*found, asked_at);
   co_return found;
 }
@@ -147,9 +168,9 @@ Task<Result<fs::Inode>> SimKernel::make(fs::InodeId directory, std::string name,
   }
   const std::uint64_t epoch_before = epoch_;
   const std::uint64_t asked_at = changes_;
-  busy("MAKE");
+  busy("MAKE", directory);
   const Result<fs::Inode> made = co_await below_.make(caller_, directory, name, mode, 0, symlink_target);
-  idle("MAKE");
+  idle("MAKE", directory);
   if (made.ok()) {
     learn(*made, asked_at);
     learn_name(directory, name, made->id, epoch_before);
@@ -184,9 +205,9 @@ Task<Result<SimKernel::Created>> SimKernel::create(fs::InodeId directory, std::s
   const std::uint64_t epoch_before = epoch_;
   const std::uint64_t asked_at = changes_;
   const std::uint32_t flags = fs::kOpenRead | fs::kOpenWrite | (exclusive ? fs::kOpenExclusive : 0u);
-  busy("CREATE");
+  busy("CREATE", directory);
   const Result<client::OpenFile> made = co_await below_.create(caller_, directory, name, S_IFREG | 0644, flags);
-  idle("CREATE");
+  idle("CREATE", directory);
   Created result;
   if (made.ok()) {
     learn(made->inode, asked_at);
@@ -219,9 +240,9 @@ Task<Result<fs::Inode>> SimKernel::link(fs::InodeId inode, fs::InodeId directory
   }
   co_await target.lock.lock(true);
   const std::uint64_t epoch_before = epoch_;
-  busy("LINK");
+  busy("LINK", directory);
   const Result<fs::Inode> linked = co_await below_.link(caller_, inode, directory, name);
-  idle("LINK");
+  idle("LINK", directory);
   if (linked.ok()) {
     learn_name(directory, name, inode, epoch_before);
   } else {
@@ -253,9 +274,9 @@ Task<Status> SimKernel::remove(fs::InodeId directory, std::string name, bool is_
   }
   Node& victim = node(*found);
   co_await victim.lock.lock(true);
-  busy("REMOVE");
+  busy("REMOVE", directory);
   status = co_await below_.remove(caller_, directory, name, is_directory);
-  idle("REMOVE");
+  idle("REMOVE", directory);
   parent.names.erase(name);
   forget_attributes(*found);
   forget_attributes(directory);
@@ -306,9 +327,9 @@ Task<Status> SimKernel::rename(fs::InodeId old_directory, std::string old_name, 
     }
     for (const fs::InodeId id : victims) co_await node(id).lock.lock(true);
     const std::uint64_t old_epoch = node(old_directory).names[old_name].epoch;
-    busy("RENAME");
+    busy("RENAME", old_directory);
     status = co_await below_.rename(caller_, old_directory, old_name, new_directory, new_name, flags);
-    idle("RENAME");
+    idle("RENAME", old_directory);
     node(old_directory).names.erase(old_name);
     node(new_directory).names.erase(new_name);
     const bool plain = (flags & fs::kRenameExchange) == 0 && *moved != target;
@@ -330,9 +351,9 @@ Task<Status> SimKernel::rename(fs::InodeId old_directory, std::string old_name, 
 }
 
 Task<Result<std::string>> SimKernel::read_link(fs::InodeId inode) {
-  busy("READLINK");
+  busy("READLINK", inode);
   Result<std::string> target = co_await below_.read_link(inode);
-  idle("READLINK");
+  idle("READLINK", inode);
   co_return target;
 }
 
@@ -342,10 +363,10 @@ Task<Result<SimKernel::Listing>> SimKernel::list(fs::InodeId directory) {
   for (int calls = 0;; ++calls) {
     Node& parent = node(directory);
     co_await parent.lock.lock(false);
-    busy("READDIR");
+    busy("READDIR", directory);
     const Result<std::vector<fs::DirectoryEntry>> entries =
         co_await below_.read_directory(directory, after, options_.list_entries_max, false);
-    idle("READDIR");
+    idle("READDIR", directory);
     parent.lock.unlock(false);
     if (!entries.ok()) co_return entries.status();
     if (entries->empty()) break;

@@ -138,8 +138,9 @@ class SimKernel final : public client::KernelCache {
   Task<Result<std::uint64_t>> write_chunk(File file, std::uint64_t offset, std::string bytes);
   void cut_pages(Node& node, std::uint64_t size);
   Task<> release(fs::HandleId handle);
-  void busy(const char* what) { ++requests_[what]; }
-  void idle(const char* what) { --requests_[what]; }
+  // Around each request to the file system below.
+  void busy(const char* what, fs::InodeId inode);
+  void idle(const char* what, fs::InodeId inode, const std::string& answer = {});
 
   SimRuntime& runtime_;
   client::FileSystem& below_;

@@ -64,9 +64,9 @@ Task<Result<FileId>> SimKernel::open(fs::InodeId inode, std::uint32_t flags) {
   const bool cuts = (flags & fs::kOpenTruncate) != 0;
   if (cuts) co_await known.lock.lock(true);
   const std::uint64_t asked_at = changes_;
-  busy("OPEN");
+  busy("OPEN", inode);
   const Result<client::OpenFile> opened = co_await below_.open(caller_, inode, flags);
-  idle("OPEN");
+  idle("OPEN", inode, opened.ok() ? "size " + std::to_string(opened->inode.size) : std::string("error"));
   FileId file = 0;
   if (opened.ok()) {
     file = next_file_++;
@@ -99,10 +99,10 @@ Task<Status> SimKernel::fill(File file, std::uint64_t first, std::uint64_t end) 
     parts.push_back({page.bytes.data(), page_bytes});
   }
   const std::uint64_t asked_at = changes_;
-  busy("READ");
+  busy("READ", file.inode);
   const Result<std::uint64_t> got =
       co_await below_.read(file.handle, first * page_bytes, parts.data(), static_cast<std::uint32_t>(parts.size()));
-  idle("READ");
+  idle("READ", file.inode, std::to_string(first) + ": " + (got.ok() ? std::to_string(*got) + " bytes" : std::string("error")));
   if (got.ok()) {
     std::uint64_t left = *got;
     for (const IoVec& part : parts) {
@@ -174,10 +174,10 @@ Task<Result<std::uint64_t>> SimKernel::write_chunk(File file, std::uint64_t offs
     std::memcpy(page.bytes.data() + begin % page_bytes, bytes.data() + (begin - offset), end - begin);
     parts.push_back({page.bytes.data() + begin % page_bytes, end - begin});
   }
-  busy("WRITE");
+  busy("WRITE", file.inode);
   const Result<std::uint64_t> done =
       co_await below_.write(file.handle, offset, parts.data(), static_cast<std::uint32_t>(parts.size()));
-  idle("WRITE");
+  idle("WRITE", file.inode, std::to_string(offset) + ": " + (done.ok() ? std::to_string(*done) + " bytes" : std::string("error")));
   const std::uint64_t written = done.ok() ? *done : 0;
   for (std::uint64_t index = first; index <= last; ++index) {
     Page& page = known.pages[index];
@@ -220,9 +220,9 @@ Task<Status> SimKernel::truncate(fs::InodeId inode, std::uint64_t size) {
   request.inode = inode;
   request.mask = fs::kSetSize;
   request.size = size;
-  busy("SETATTR");
+  busy("SETATTR", inode);
   const Result<fs::Inode> done = co_await below_.set_attributes(request);
-  idle("SETATTR");
+  idle("SETATTR", inode);
   if (done.ok()) {
     known.size = size;
     forget_attributes(inode);
@@ -237,9 +237,9 @@ Task<Status> SimKernel::sync(FileId id) {
   const File file = files_.at(id);
   Node& known = node(file.inode);
   co_await known.lock.lock(true);
-  busy("FSYNC");
+  busy("FSYNC", file.inode);
   const Status status = co_await below_.sync(file.handle, false);
-  idle("FSYNC");
+  idle("FSYNC", file.inode);
   known.lock.unlock(true);
   co_return status;
 }
@@ -248,18 +248,18 @@ Task<Status> SimKernel::sync(FileId id) {
 Task<Status> SimKernel::close(FileId id) {
   const File file = files_.at(id);
   files_.erase(id);
-  busy("FLUSH");
+  busy("FLUSH", file.inode);
   const Status status = co_await below_.flush(file.handle);
-  idle("FLUSH");
+  idle("FLUSH", file.inode);
   background_.spawn(release(file.handle));
   co_return status;
 }
 
 Task<> SimKernel::release(fs::HandleId handle) {
-  busy("RELEASE");
+  busy("RELEASE", fs::kNoInode);
   const Status status = co_await below_.release(handle);
   static_cast<void>(status);             // as in the kernel: nobody hears of it
-  idle("RELEASE");
+  idle("RELEASE", fs::kNoInode);
 }
 
 }  // namespace rideau::sim
