@@ -12,7 +12,9 @@ Oss::Oss(Runtime& runtime, Logger& log, ObjectStore& store, IndexStore& index, O
 
 Task<Status> Oss::format() {
   const Status done = co_await index_.format(options_.cluster, options_.target, &last_problem_);
-  if (!done.ok()) target_.log.error("target %u: %s", options_.target, last_problem_.c_str());
+  // A target that is there already is the usual case: start() then looks whose it is.
+  const bool failed = !done.ok() && done.code != Code::exists;
+  if (failed) target_.log.error("target %u: %s", options_.target, last_problem_.c_str());
   co_return done;
 }
 
