@@ -62,7 +62,10 @@ FileSystem::Impl::Impl(Runtime& host, Logger& logger, FileSystemOptions wanted)
                if (node.kernel_attributes && kernel != nullptr) kernel->expire_attributes(node.inode.id);
                node.kernel_attributes = false;
              }),
-      names(kNamesMax),
+      names(kNamesMax,
+            [this](fs::InodeId directory) {
+              if (Node* node = inodes.find(directory); node != nullptr) node->names_complete = false;
+            }),
       hold_up_alarm(host, [this] { stop_holding_up(); }),
       gate_changed(host),
       sent(host),

@@ -73,9 +73,15 @@ Task<MetaReply<fs::InodeReply>> FileSystem::Impl::resize(fs::SetAttributesReques
   }
   inodes.update(reply.body.inode);
   node->inode.size = request.size;
-  node->inode.blocks = reply.body.inode.blocks;
+  // The record does not know what the objects lose with the cut.
+  const std::uint64_t whole = (request.size + 4095) / 4096 * 8;
+  node->inode.blocks = std::min(reply.body.inode.blocks, whole);
   node->size_known = true;
   ++node->change_count;
+  if (node->inode.blocks != reply.body.inode.blocks) {
+    mark_changed(*node);
+    kick_closes();
+  }
   if (!grows) {
     const Status cut = co_await data->truncate(old_size, request.size);
     if (!cut.ok()) reply.status = cut;

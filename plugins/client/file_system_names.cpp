@@ -32,7 +32,7 @@ Task<Result<fs::Inode>> FileSystem::Impl::lookup(fs::Caller& caller, fs::InodeId
     const Status allowed = co_await check_search(caller, directory);
     if (!allowed.ok()) co_return allowed;
     const std::optional<fs::InodeId> known = names.find(parent, name);
-    if (known == fs::kNoInode) co_return posix_error(ENOENT);
+    if (known == fs::kNoInode || (!known && directory->names_complete)) co_return posix_error(ENOENT);
     Node* node = known ? inodes.find(*known) : nullptr;
     if (node != nullptr && node->valid) {
       NodeRef pinned(*node);
@@ -100,6 +100,8 @@ Task<MetaReply<fs::MakeReply>> FileSystem::Impl::make(fs::MakeRequest& request) 
   NodeRef node = inodes.update(reply.body.inode);
   node->transaction = std::max(node->transaction, reply.transaction);
   names.put(request.parent, request.name, node->inode.id, reply.transaction);
+  // Nobody but this client can put a name into a new directory while it has the lock.
+  if (node->inode.is_directory()) node->names_complete = true;
   co_return reply;
 }
 

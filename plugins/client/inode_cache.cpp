@@ -80,6 +80,7 @@ void InodeCache::drop_all() {
     node->valid = false;
     node->size_known = false;
     node->changed = false;
+    node->names_complete = false;
     if (node->pins == 0) {
       unlink(*node);
       nodes_.erase(node->inode.id);

@@ -30,6 +30,7 @@ struct Node {
   // Of directories: whether the answer of a lookup may be kept. It may not when a name changed while it was under way.
   std::uint64_t name_changes = 0;
   std::uint32_t name_changes_running = 0;
+  bool names_complete = false;         // made here: the name cache has every name there is
 
   // The cache's own.
   std::uint32_t pins = 0;

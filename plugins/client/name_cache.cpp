@@ -26,11 +26,16 @@ void NameCache::put(fs::InodeId directory, std::string_view name, fs::InodeId in
     entries_.splice(entries_.begin(), entries_, found->second);
     return;
   }
-  if (entries_max_ == 0) return;
+  if (entries_max_ == 0) {
+    lose(directory);
+    return;
+  }
   if (entries_.size() >= entries_max_) {
     const Entry& oldest = entries_.back();
+    const fs::InodeId loser = oldest.directory;
     index_.erase(Key{oldest.directory, oldest.name});
     entries_.pop_back();
+    lose(loser);
   }
   entries_.push_front(Entry{directory, std::string(name), inode, transaction});
   const Entry& added = entries_.front();
@@ -38,6 +43,7 @@ void NameCache::put(fs::InodeId directory, std::string_view name, fs::InodeId in
 }
 
 void NameCache::forget(fs::InodeId directory, std::string_view name) {
+  lose(directory);
   const auto found = index_.find(Key{directory, name});
   if (found == index_.end()) return;
   const auto place = found->second;

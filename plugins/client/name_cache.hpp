@@ -7,17 +7,21 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 
 namespace rideau::client {
 
 class NameCache {
  public:
-  explicit NameCache(std::size_t entries_max) : entries_max_(entries_max) {}
+  // `on_lost` hears of a directory of which something that was known is known no more (not by clear()).
+  explicit NameCache(std::size_t entries_max, std::function<void(fs::InodeId directory)> on_lost = {})
+      : entries_max_(entries_max), on_lost_(std::move(on_lost)) {}
   NameCache(const NameCache&) = delete;
   NameCache& operator=(const NameCache&) = delete;
 
@@ -45,7 +49,12 @@ class NameCache {
     std::uint64_t transaction;
   };
 
+  void lose(fs::InodeId directory) {
+    if (on_lost_) on_lost_(directory);
+  }
+
   std::size_t entries_max_;
+  std::function<void(fs::InodeId)> on_lost_;
   std::list<Entry> entries_;           // most recently used first
   std::unordered_map<Key, std::list<Entry>::iterator, KeyHash> index_;
 };

@@ -145,3 +145,16 @@ TEST_CASE("names: bounded, the one that was not used goes first") {
   CHECK(names.find(1, "a").has_value());
   CHECK_FALSE(names.find(1, "b").has_value());
 }
+
+TEST_CASE("names: a directory hears of what is known no more, and of nothing else") {
+  std::vector<fs::InodeId> lost;
+  NameCache names(2, [&lost](fs::InodeId directory) { lost.push_back(directory); });
+  names.put(1, "a", 10);
+  names.put(2, "b", 11);
+  names.put(2, "b", fs::kNoInode, 5);
+  CHECK(lost.empty());
+  names.put(3, "c", 12);
+  CHECK(lost == std::vector<fs::InodeId>{1});
+  names.forget(3, "c");
+  CHECK(lost == std::vector<fs::InodeId>{1, 3});
+}
