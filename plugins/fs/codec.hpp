@@ -62,7 +62,8 @@ RIDEAU_FS_BODY(ObjectStatFileSystemReply);
 
 #undef RIDEAU_FS_BODY
 
-// An upper bound of what one entry adds to an encoded ReadDirectoryReply: replies are cut to limits::kBodyBytesMax with it.
+// An upper bound of what one entry adds to an encoded ReadDirectoryReply: with it replies are cut to
+// limits::kBodyBytesMax.
 std::size_t encoded_bytes_max(const DirectoryEntry& entry) noexcept;
 
 }  // namespace rideau::fs

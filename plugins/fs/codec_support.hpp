@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every codec of this folder shares: how a Cap'n Proto root becomes the words of a body, and how a body from outside
-// is read without trusting it.
+// What every codec of this folder shares: how a Cap'n Proto root becomes the words of a body, and how a body from
+// outside is read without trusting it.
 #pragma once
 
 #include "framework/base/limits.hpp"

@@ -16,14 +16,14 @@ enum class KeyKind : std::uint8_t {
   superblock = 0x01,
   counters = 0x02,
   inode = 0x10,
-  entry = 0x11,             // of a directory
+  entry = 0x11,  // of a directory
   xattr = 0x12,
   back_link = 0x13,
   open_unlinked = 0x14,
   session = 0x15,
   slot = 0x16,
-  destroy = 0x17,           // objects to destroy
-  change = 0x18,            // reserved: the change log
+  destroy = 0x17,  // objects to destroy
+  change = 0x18,   // reserved: the change log
 };
 
 class Key {
@@ -58,7 +58,9 @@ inline Key inode_key(InodeId inode) noexcept { return Key(KeyKind::inode).u64(in
 inline Key entry_key(InodeId directory, Cookie cookie) noexcept {
   return Key(KeyKind::entry).u64(directory).u64(cookie);
 }
-inline Key xattr_key(InodeId inode, std::string_view name) noexcept { return Key(KeyKind::xattr).u64(inode).text(name); }
+inline Key xattr_key(InodeId inode, std::string_view name) noexcept {
+  return Key(KeyKind::xattr).u64(inode).text(name);
+}
 inline Key back_link_key(InodeId inode, InodeId parent, Cookie cookie) noexcept {
   return Key(KeyKind::back_link).u64(inode).u64(parent).u64(cookie);
 }
@@ -75,7 +77,7 @@ inline Key destroy_key(InodeId inode, std::uint32_t layout_generation) noexcept 
 bool parse_entry_key(Bytes key, InodeId* directory, Cookie* cookie) noexcept;
 bool parse_xattr_key(Bytes key, InodeId* inode, std::string_view* name) noexcept;
 bool parse_destroy_key(Bytes key, InodeId* inode, std::uint32_t* layout_generation) noexcept;
-bool parse_id_key(KeyKind kind, Bytes key, std::uint64_t* id) noexcept;   // inode, open_unlinked, session
+bool parse_id_key(KeyKind kind, Bytes key, std::uint64_t* id) noexcept;  // inode, open_unlinked, session
 
 inline bool is_kind(Bytes key, KeyKind kind) noexcept {
   return key.size != 0 && key.data[0] == static_cast<std::uint8_t>(kind);

@@ -8,7 +8,8 @@
 
 namespace rideau::fs {
 
-constexpr std::size_t kNameWireMax = limits::kPathBytesMax;   // longer ones are no names; the server says ENAMETOOLONG below it
+constexpr std::size_t kNameWireMax =
+    limits::kPathBytesMax;  // longer ones are no names; the server says ENAMETOOLONG below it
 
 void fill(schema::Inode::Builder to, const Inode& from);
 bool take(schema::Inode::Reader from, Inode* to);

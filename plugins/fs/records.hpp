@@ -27,16 +27,16 @@ struct Superblock {
   std::uint32_t format_version = kFormatVersion;
   Uuid cluster{};
   TargetId target = 0;
-  std::uint64_t hash_seed = 0;             // of directory keys; secret, so that nobody can choose collisions
-  std::uint32_t inode_sequence = 0;        // leased to this target
-  std::uint64_t counter_reserved = 0;      // inode counters below it may be in use
-  std::uint64_t boot_epoch = 0;            // grows with each start
+  std::uint64_t hash_seed = 0;         // of directory keys; secret, so that nobody can choose collisions
+  std::uint32_t inode_sequence = 0;    // leased to this target
+  std::uint64_t counter_reserved = 0;  // inode counters below it may be in use
+  std::uint64_t boot_epoch = 0;        // grows with each start
   std::int64_t made_ns = 0;
 };
 
 // Rewritten with every commit.
 struct Counters {
-  std::uint64_t transaction = 0;           // the last one in this commit
+  std::uint64_t transaction = 0;  // the last one in this commit
   std::uint64_t inodes = 0;
   std::uint64_t entries = 0;
 };
@@ -52,13 +52,13 @@ struct InodeRecord {
 
 struct EntryRecord {
   InodeId inode = kNoInode;
-  std::uint32_t type = 0;                  // S_IFMT bits
-  std::string_view name;                   // decoded: into the record
+  std::uint32_t type = 0;  // S_IFMT bits
+  std::string_view name;   // decoded: into the record
 };
 
 struct SessionRecord {
   Uuid client{};
-  std::string_view client_name;            // decoded: into the record
+  std::string_view client_name;  // decoded: into the record
   std::int64_t begun_ns = 0;
 };
 
@@ -68,12 +68,12 @@ struct SlotRecord {
   std::uint64_t transaction = 0;
   std::uint16_t method = 0;
   Status status{};
-  bool body_kept = false;                  // false: the reply was larger than limits::kKeptReplyBytesMax
-  Bytes body{};                            // decoded: into the record
+  bool body_kept = false;  // false: the reply was larger than limits::kKeptReplyBytesMax
+  Bytes body{};            // decoded: into the record
 };
 
 struct DestroyRecord {
-  std::vector<TargetId> targets;           // of the layout: object i is on targets[i]
+  std::vector<TargetId> targets;  // of the layout: object i is on targets[i]
 };
 
 // Each encode replaces what `to` holds. The key is summed with the record: a record in a wrong place is found.
@@ -85,7 +85,7 @@ void encode(const SessionRecord& from, Bytes key, RecordBuffer& to);
 void encode(const SlotRecord& from, Bytes key, RecordBuffer& to);
 void encode(const DestroyRecord& from, Bytes key, RecordBuffer& to);
 void encode_xattr(Bytes value, Bytes key, RecordBuffer& to);
-void encode_mark(Bytes key, RecordBuffer& to);                 // back links, open-unlinked: the key says it all
+void encode_mark(Bytes key, RecordBuffer& to);  // back links, open-unlinked: the key says it all
 
 Status decode(Bytes key, Bytes record, Superblock* to);
 Status decode(Bytes key, Bytes record, Counters* to);
@@ -94,7 +94,7 @@ Status decode(Bytes key, Bytes record, EntryRecord* to);
 Status decode(Bytes key, Bytes record, SessionRecord* to);
 Status decode(Bytes key, Bytes record, SlotRecord* to);
 Status decode(Bytes key, Bytes record, DestroyRecord* to);
-Status decode_xattr(Bytes key, Bytes record, Bytes* value);    // into the record
+Status decode_xattr(Bytes key, Bytes record, Bytes* value);  // into the record
 Status decode_mark(Bytes key, Bytes record);
 
 }  // namespace rideau::fs

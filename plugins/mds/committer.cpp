@@ -10,13 +10,13 @@ namespace rideau::mds {
 namespace {
 
 constexpr std::uint64_t kGroupBytesMax = 8 * 1024 * 1024;
-constexpr std::uint64_t kGroupBytesMin = 256 * 1024;     // a store with smaller batches cannot take the largest operation
+constexpr std::uint64_t kGroupBytesMin = 256 * 1024;  // a store with smaller batches cannot take the largest operation
 constexpr std::uint64_t kGroupEditsMax = 64 * 1024;
-constexpr std::uint64_t kReserveEditsMax = 200;          // of a group that lives on the store's reserve
-constexpr std::uint64_t kOperationEdits = 16;            // an operation edits at most about as many keys
-constexpr std::uint64_t kSpaceAskedBelow = 256 * 1024 * 1024;   // with less free the store is asked after each commit
-constexpr std::uint32_t kSpaceAskedEvery = 64;           // commits
-constexpr std::uint64_t kOperationBytes = 80 * 1024;     // the largest extended attribute, and records beside it
+constexpr std::uint64_t kReserveEditsMax = 200;                // of a group that lives on the store's reserve
+constexpr std::uint64_t kOperationEdits = 16;                  // an operation edits at most about as many keys
+constexpr std::uint64_t kSpaceAskedBelow = 256 * 1024 * 1024;  // with less free the store is asked after each commit
+constexpr std::uint32_t kSpaceAskedEvery = 64;                 // commits
+constexpr std::uint64_t kOperationBytes = 80 * 1024;           // the largest extended attribute, and records beside it
 // Transactions that a crash lost were seen by clients; their numbers must not come again.
 constexpr std::uint64_t kTransactionsSkipped = 1'000'000;
 
@@ -83,8 +83,8 @@ bool Committer::has_space(Need need) {
   return needed <= space_.bytes_free;
 }
 
-// An upper bound of what writing a group takes: a store may write every page anew that an edit touches, and the old ones
-// become free only later.
+// An upper bound of what writing a group takes: a store may write every page anew that an edit touches, and the old
+// ones become free only later.
 std::uint64_t Committer::space_needed(const EditGroup& group, std::uint64_t more_edits,
                                       std::uint64_t more_bytes) const noexcept {
   constexpr std::uint64_t kPage = 4096;
@@ -179,6 +179,11 @@ Task<Status> Committer::wait_durable(std::uint64_t transaction) {
   transaction = std::min(transaction, last_);
   while (durable_ < transaction) {
     if (!failure_.ok()) co_return Status{Code::io_error, EIO, "target stopped after a failed commit"};
+    if (!commit_running_ && filling().empty()) {
+      durable_ = last_;  // what came after the last commit edited nothing
+      break;
+    }
+    work_.wake_all();
     co_await committed_.wait();
   }
   co_return kOk;
@@ -191,8 +196,8 @@ Task<> Committer::run() {
     const Status status = co_await commit_group();
     if (!status.ok()) {
       failure_ = status;
-      log_.error("index: a commit failed, this target stops: %s (errno %d)%s%s", code_name(status.code), status.os_error,
-                 status.where != nullptr ? ": " : "", status.where != nullptr ? status.where : "");
+      log_.error("index: a commit failed, this target stops: %s (errno %d)%s%s", code_name(status.code),
+                 status.os_error, status.where != nullptr ? ": " : "", status.where != nullptr ? status.where : "");
       committed_.wake_all();
       break;
     }
@@ -219,7 +224,7 @@ Task<Status> Committer::commit_group() {
   commit_running_ = true;
   if (commit_wanted_) {
     commit_wanted_ = false;
-    committed_.wake_all();               // the group that fills is empty now
+    committed_.wake_all();  // the group that fills is empty now
   }
   Outcome done = co_await submit([&](Completion& c) { return store_.commit(&batch, 1, Durability::durable, c); });
   if (done.status.code == Code::no_space && !batch.frees_space) {

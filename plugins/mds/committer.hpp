@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Committer: the pending overlay and the commits of one target. Operations apply one at a time against what was committed
-// (a snapshot) and what was not yet (two groups of edits: one that fills, one that is being committed). A group is
-// committed whole and durably; the next starts as soon as the previous has ended. Reading never waits for a commit.
+// Committer: the pending overlay and the commits of one target. Operations apply one at a time against what was
+// committed (a snapshot) and what was not yet (two groups of edits: one that fills, one that is being committed). A
+// group is committed whole and durably; the next starts as soon as the previous has ended. Reading never waits for a
+// commit.
 //
 // An operation first awaits admit(), and then, without any co_await, reads, begins a transaction and edits.
 #pragma once
@@ -37,8 +38,8 @@ class Committer {
   // Commits what there is and ends.
   Task<> stop();
 
-  // Waits until one more operation may be applied: the group has room, the index has space. no_space, or io_error once a
-  // commit has failed.
+  // Waits until one more operation may be applied: the group has room, the index has space. no_space, or io_error once
+  // a commit has failed.
   Task<Status> admit(Need need);
 
   // Numbers grow with each transaction of a target and are never used twice, not even those that a crash lost.
@@ -49,9 +50,9 @@ class Committer {
   fs::Counters& counters() noexcept { return counters_; }
 
   // Reads. Views are valid until the next put or erase of the same key, or the next co_await.
-  Status get(Bytes key, Bytes* value);                                      // not_found
+  Status get(Bytes key, Bytes* value);  // not_found
   // The first entry from `key` on that begins with `prefix`, a prefix of directory entries or of extended attributes.
-  Status seek(Bytes prefix, Bytes key, Bytes* found, Bytes* value);         // not_found
+  Status seek(Bytes prefix, Bytes key, Bytes* found, Bytes* value);  // not_found
   // What is durable, without the overlay. Null when the store fails.
   Snapshot* snapshot();
   // After a commit that went around this class.
@@ -82,22 +83,22 @@ class Committer {
   IndexStore& store_;
   EditGroup groups_[2];
   std::uint32_t filling_ = 0;
-  bool in_reserve_ = false;            // the group that fills takes only operations that do not grow the index
+  bool in_reserve_ = false;  // the group that fills takes only operations that do not grow the index
   bool commit_running_ = false;
-  bool commit_wanted_ = false;         // admit() waits for the group that fills to be taken
+  bool commit_wanted_ = false;  // admit() waits for the group that fills to be taken
   Snapshot* snapshot_ = nullptr;
   fs::Counters counters_{};
   std::uint64_t last_ = 0;
   std::uint64_t durable_ = 0;
   std::uint64_t group_bytes_max_ = 0;
-  IndexSpace space_{};                 // as last asked for, less an upper bound of what was committed since
+  IndexSpace space_{};  // as last asked for, less an upper bound of what was committed since
   std::uint32_t commits_since_asked_ = 0;
   Status failure_{};
   bool stopping_ = false;
   fs::RecordBuffer scratch_;
   std::vector<Edit> edits_;
-  WaitQueue work_;                     // the committing task waits here
-  WaitQueue committed_;                // everyone who waits for a commit to end
+  WaitQueue work_;       // the committing task waits here
+  WaitQueue committed_;  // everyone who waits for a commit to end
   TaskGroup tasks_;
 };
 

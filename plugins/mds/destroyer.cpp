@@ -12,7 +12,7 @@ using namespace fs;
 
 namespace {
 constexpr std::size_t kRecordsPerBatch = 128;
-constexpr std::uint64_t kGatherNs = 50 * kMillisecond;     // removals come in bursts, and one call takes many objects
+constexpr std::uint64_t kGatherNs = 50 * kMillisecond;  // removals come in bursts, and one call takes many objects
 constexpr std::uint64_t kRetryFirstNs = 100 * kMillisecond;
 constexpr std::uint64_t kRetryLastNs = 5 * kSecond;
 }  // namespace
@@ -92,7 +92,8 @@ Status Destroyer::read_batch(const Key& after, Batch* batch) {
     InodeId inode = kNoInode;
     std::uint32_t generation = 0;
     DestroyRecord record;
-    Status good = parse_destroy_key(key, &inode, &generation) ? kOk : Status{Code::corrupt, 0, "key of a destroy record"};
+    Status good =
+        parse_destroy_key(key, &inode, &generation) ? kOk : Status{Code::corrupt, 0, "key of a destroy record"};
     if (good.ok()) good = decode(key, value, &record);
     if (!good.ok()) {
       target_.log.error("index: a record of objects to destroy cannot be read (%s); run rideau fsck", good.where);

@@ -26,7 +26,7 @@ class Destroyer {
   struct Batch {
     std::vector<fs::Key> records;
     std::map<fs::TargetId, std::vector<ObjectId>> objects;
-    fs::Key last{fs::KeyKind::destroy};      // the greatest key that was read
+    fs::Key last{fs::KeyKind::destroy};  // the greatest key that was read
     bool end = false;
   };
   Status read_batch(const fs::Key& after, Batch* batch);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// EditGroup: edits of many transactions that one commit writes, with only the last edit of each key. Found by key through
-// a hash table; directory entries and extended attributes, which are also read in order, stand in an ordered index beside.
+// EditGroup: edits of many transactions that one commit writes, with only the last edit of each key. Found by key
+// through a hash table; directory entries and extended attributes, which are also read in order, stand in an ordered
+// index beside.
 #pragma once
 
 #include "rideau/buffer.hpp"
@@ -18,7 +19,7 @@ class Arena {
  public:
   std::uint8_t* allocate(std::size_t size);
   Bytes copy(Bytes from);
-  void clear() noexcept;               // keeps one block for the next use
+  void clear() noexcept;  // keeps one block for the next use
 
  private:
   static constexpr std::size_t kBlockBytes = 64 * 1024;
@@ -46,7 +47,7 @@ class EditGroup {
 
   bool empty() const noexcept { return items_.empty(); }
   std::size_t edit_count() const noexcept { return items_.size(); }
-  std::uint64_t bytes() const noexcept { return bytes_; }      // of keys and values that were taken in
+  std::uint64_t bytes() const noexcept { return bytes_; }  // of keys and values that were taken in
   const std::vector<Item>& items() const noexcept { return items_; }
 
  private:
@@ -59,7 +60,7 @@ class EditGroup {
 
   Arena arena_;
   std::vector<Item> items_;
-  std::vector<std::uint32_t> table_;   // index into items_ plus 1; 0: free
+  std::vector<std::uint32_t> table_;  // index into items_ plus 1; 0: free
   std::map<Bytes, std::uint32_t, KeyLess> ordered_;
   std::uint64_t bytes_ = 0;
 };

@@ -38,8 +38,12 @@ auto apply_change(Target& target, Transaction& transaction, const Request& reque
 }  // namespace
 
 Mds::Mds(Runtime& runtime, Logger& log, IndexStore& index, Options options, ObjectDestroyer& destroyer)
-    : target_(runtime, log, index, std::move(options)), index_(index), locks_(runtime, *this),
-      destroyer_(target_, destroyer), stop_wanted_(runtime), tasks_(runtime) {}
+    : target_(runtime, log, index, std::move(options)),
+      index_(index),
+      locks_(runtime, *this),
+      destroyer_(target_, destroyer),
+      stop_wanted_(runtime),
+      tasks_(runtime) {}
 
 Mds::~Mds() = default;
 
@@ -63,26 +67,46 @@ Task<> Mds::handle(rpc::ServerCall& call) {
     co_return;
   }
   switch (static_cast<MetaMethod>(call.method())) {
-    case MetaMethod::lookup: co_return co_await look<LookupRequest>(call);
-    case MetaMethod::get_attributes: co_return co_await look<GetAttributesRequest>(call);
-    case MetaMethod::set_attributes: co_return co_await change<SetAttributesRequest>(call, Need::steady);
-    case MetaMethod::make: co_return co_await change<MakeRequest>(call, Need::grows);
-    case MetaMethod::open: co_return co_await change<OpenRequest>(call, Need::steady);
-    case MetaMethod::close: co_return co_await change<CloseRequest>(call, Need::steady);
-    case MetaMethod::read_link: co_return co_await look<ReadLinkRequest>(call);
-    case MetaMethod::link: co_return co_await change<LinkRequest>(call, Need::grows);
-    case MetaMethod::remove: co_return co_await change<RemoveRequest>(call, Need::steady);
-    case MetaMethod::rename: co_return co_await change<RenameRequest>(call, Need::steady);
-    case MetaMethod::read_directory: co_return co_await look<ReadDirectoryRequest>(call);
-    case MetaMethod::get_attribute: co_return co_await look<GetAttributeRequest>(call);
-    case MetaMethod::set_attribute: co_return co_await change<SetAttributeRequest>(call, Need::grows);
-    case MetaMethod::list_attributes: co_return co_await look<ListAttributesRequest>(call);
-    case MetaMethod::remove_attribute: co_return co_await change<RemoveAttributeRequest>(call, Need::steady);
-    case MetaMethod::stat_file_system: co_return co_await stat_file_system(call);
-    case MetaMethod::sync: co_return co_await sync(call);
-    case MetaMethod::lock: co_return co_await lock(call);
-    case MetaMethod::unlock: co_return co_await unlock(call);
-    case MetaMethod::statistics: break;
+    case MetaMethod::lookup:
+      co_return co_await look<LookupRequest>(call);
+    case MetaMethod::get_attributes:
+      co_return co_await look<GetAttributesRequest>(call);
+    case MetaMethod::set_attributes:
+      co_return co_await change<SetAttributesRequest>(call, Need::steady);
+    case MetaMethod::make:
+      co_return co_await change<MakeRequest>(call, Need::grows);
+    case MetaMethod::open:
+      co_return co_await change<OpenRequest>(call, Need::steady);
+    case MetaMethod::close:
+      co_return co_await change<CloseRequest>(call, Need::steady);
+    case MetaMethod::read_link:
+      co_return co_await look<ReadLinkRequest>(call);
+    case MetaMethod::link:
+      co_return co_await change<LinkRequest>(call, Need::grows);
+    case MetaMethod::remove:
+      co_return co_await change<RemoveRequest>(call, Need::steady);
+    case MetaMethod::rename:
+      co_return co_await change<RenameRequest>(call, Need::steady);
+    case MetaMethod::read_directory:
+      co_return co_await look<ReadDirectoryRequest>(call);
+    case MetaMethod::get_attribute:
+      co_return co_await look<GetAttributeRequest>(call);
+    case MetaMethod::set_attribute:
+      co_return co_await change<SetAttributeRequest>(call, Need::grows);
+    case MetaMethod::list_attributes:
+      co_return co_await look<ListAttributesRequest>(call);
+    case MetaMethod::remove_attribute:
+      co_return co_await change<RemoveAttributeRequest>(call, Need::steady);
+    case MetaMethod::stat_file_system:
+      co_return co_await stat_file_system(call);
+    case MetaMethod::sync:
+      co_return co_await sync(call);
+    case MetaMethod::lock:
+      co_return co_await lock(call);
+    case MetaMethod::unlock:
+      co_return co_await unlock(call);
+    case MetaMethod::statistics:
+      break;
   }
   constexpr Status unknown{Code::unsupported, 0, "no such call of a metadata target"};
   co_await call.reply(unknown, Bytes());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Mds: a metadata target as a service. Decodes calls, has them applied one at a time, keeps replies for resends in the same
-// transaction as the change, serves locks, and looks after sessions. The operations themselves are under ops/.
+// Mds: a metadata target as a service. Decodes calls, has them applied one at a time, keeps replies for resends in the
+// same transaction as the change, serves locks, and looks after sessions. The operations themselves are under ops/.
 #pragma once
 
 #include "framework/lock/lock_manager.hpp"
@@ -27,7 +27,8 @@ class Mds final : public rpc::Service, lock::LockManager::Events {
   // Makes an empty file system in an empty index; ok and nothing done when this target's file system is there already.
   // refused: it is somebody else's, or of a newer version; the log says which. Nothing is touched then.
   Task<Status> format();
-  // Before the server listens. Ends with the boot epoch of this start durable and what the last one left behind cleared.
+  // Before the server listens. Ends with the boot epoch of this start durable and what the last one left behind
+  // cleared.
   Task<Status> start();
   // After the server has stopped.
   Task<> stop();
@@ -62,6 +63,8 @@ class Mds final : public rpc::Service, lock::LockManager::Events {
   void evict(std::uint64_t session, const std::string& reason);
   Task<> end_session(std::unique_ptr<Session> session);
 
+  Task<Status> format_empty();
+  Task<Status> start_formatted();
   Status read_superblock(fs::Superblock* to, fs::Counters* counters);
   Task<Status> clear_prefix(fs::KeyKind kind);
   Task<Status> purge_open_unlinked();
@@ -74,7 +77,7 @@ class Mds final : public rpc::Service, lock::LockManager::Events {
   std::uint64_t sessions_made_ = 0;
   bool started_ = false;
   bool stopping_ = false;
-  WaitQueue stop_wanted_;              // who pauses waits here
+  WaitQueue stop_wanted_;  // who pauses waits here
   TaskGroup tasks_;
 };
 

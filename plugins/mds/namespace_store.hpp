@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// NamespaceStore: records of the namespace, typed, through the pending overlay. Reading never waits. What a damaged record
-// hides is an error of the one call that met it.
+// NamespaceStore: records of the namespace, typed, through the pending overlay. Reading never waits. What a damaged
+// record hides is an error of the one call that met it.
 #pragma once
 
 #include "framework/base/result.hpp"
@@ -32,13 +32,14 @@ class NamespaceStore {
   Status find_entry(fs::InodeId directory, std::string_view name, FoundEntry* found, fs::Cookie* free);
   // The first entry with a cookie greater than `after`; not_found at the end. `name` is valid until the next call.
   Status next_entry(fs::InodeId directory, fs::Cookie after, FoundEntry* found, std::string_view* name);
-  Status get_xattr(fs::InodeId inode, std::string_view name, Bytes* value);       // not_found
+  Status get_xattr(fs::InodeId inode, std::string_view name, Bytes* value);  // not_found
   // The first attribute whose name is greater than `after` (empty: the first).
   Status next_xattr(fs::InodeId inode, std::string_view after, std::string* name);
 
   void put(const fs::InodeRecord& record);
   void erase_inode(fs::InodeId inode) { committer_.erase(fs::inode_key(inode)); }
-  void put_entry(fs::InodeId directory, fs::Cookie cookie, std::string_view name, fs::InodeId inode, std::uint32_t type);
+  void put_entry(fs::InodeId directory, fs::Cookie cookie, std::string_view name, fs::InodeId inode,
+                 std::uint32_t type);
   void erase_entry(fs::InodeId directory, fs::Cookie cookie) { committer_.erase(fs::entry_key(directory, cookie)); }
   void put_xattr(fs::InodeId inode, std::string_view name, Bytes value);
   void erase_xattr(fs::InodeId inode, std::string_view name) { committer_.erase(fs::xattr_key(inode, name)); }

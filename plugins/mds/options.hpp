@@ -14,10 +14,10 @@ namespace rideau::mds {
 
 struct Options {
   Uuid cluster{};
-  fs::TargetId target = 0;                     // 1 to fs::kSequenceMax: also its lease of inode numbers
-  std::vector<fs::TargetId> object_targets;    // every target that new files may be striped over, in a fixed order
-  std::uint32_t stripe_count = 1;              // of files in directories that wish for nothing; fs::kStripeAll: all targets
-  std::uint32_t stripe_size = 1u << 20;        // bytes
+  fs::TargetId target = 0;                   // 1 to fs::kSequenceMax: also its lease of inode numbers
+  std::vector<fs::TargetId> object_targets;  // every target that new files may be striped over, in a fixed order
+  std::uint32_t stripe_count = 1;        // of files in directories that wish for nothing; fs::kStripeAll: all targets
+  std::uint32_t stripe_size = 1u << 20;  // bytes
 };
 
 // Who destroys objects: calls to object targets in a node, a recorder in tests.

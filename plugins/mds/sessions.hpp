@@ -20,17 +20,17 @@ namespace rideau::mds {
 
 struct OpenHandle {
   fs::InodeId inode = fs::kNoInode;
-  std::uint32_t flags = 0;                 // fs::OpenFlags
+  std::uint32_t flags = 0;  // fs::OpenFlags
 };
 
 struct Session {
   std::uint64_t id = 0;
-  rpc::ServerSession* link = nullptr;      // null once the client has gone
+  rpc::ServerSession* link = nullptr;  // null once the client has gone
   std::map<fs::HandleId, OpenHandle> handles;
-  bool recorded = false;                   // there is a record of it in the index
-  std::vector<bool> slots_kept;            // slots with a record in the index
-  std::uint64_t last_transaction = 0;      // of this client
-  std::uint64_t give_backs = 0;            // of locks: tells one holding from the next
+  bool recorded = false;               // there is a record of it in the index
+  std::vector<bool> slots_kept;        // slots with a record in the index
+  std::uint64_t last_transaction = 0;  // of this client
+  std::uint64_t give_backs = 0;        // of locks: tells one holding from the next
 
   const OpenHandle* find(fs::HandleId handle) const {
     const auto at = handles.find(handle);

@@ -16,7 +16,8 @@ constexpr std::size_t kKeysPerPortion = 64;
 
 Status check_options(const Options& options, Logger& log) {
   if (options.target == 0 || options.target > kSequenceMax) {
-    log.error("metadata target %" PRIu32 ": ids of metadata targets go from 1 to %" PRIu32, options.target, kSequenceMax);
+    log.error("metadata target %" PRIu32 ": ids of metadata targets go from 1 to %" PRIu32, options.target,
+              kSequenceMax);
     return {Code::invalid, 0, "id of a metadata target"};
   }
   if (options.object_targets.empty()) {
@@ -32,7 +33,7 @@ InodeRecord root_record(std::int64_t now_ns) {
   root.inode.mode = S_IFDIR | 0755;
   root.inode.link_count = 2;
   root.inode.atime_ns = root.inode.mtime_ns = root.inode.ctime_ns = root.inode.birth_ns = now_ns;
-  root.link_parent = root.inode.parent = kRootInode;   // ".." of the root is the root
+  root.link_parent = root.inode.parent = kRootInode;  // ".." of the root is the root
   return root;
 }
 
@@ -61,7 +62,8 @@ Status Mds::read_superblock(Superblock* to, Counters* counters) {
   if (to->cluster != target_.options.cluster || to->target != target_.options.target) {
     log.error("the index holds metadata target %" PRIu32 " of cluster %s, and not %" PRIu32
               " of %s; check the path in the configuration",
-              to->target, to_text(to->cluster).c_str(), target_.options.target, to_text(target_.options.cluster).c_str());
+              to->target, to_text(to->cluster).c_str(), target_.options.target,
+              to_text(target_.options.cluster).c_str());
     return {Code::refused, 0, "index of another target"};
   }
   const Key counters_at = counters_key();
@@ -71,7 +73,20 @@ Status Mds::read_superblock(Superblock* to, Counters* counters) {
   return status.code == Code::not_found ? Status{Code::corrupt, 0, "counters are missing"} : status;
 }
 
+// Whatever comes of it, no snapshot is kept open meanwhile: the index may be stopped next.
 Task<Status> Mds::format() {
+  const Status status = co_await format_empty();
+  target_.committer.forget_snapshot();
+  co_return status;
+}
+
+Task<Status> Mds::start() {
+  const Status status = co_await start_formatted();
+  if (!status.ok()) target_.committer.forget_snapshot();
+  co_return status;
+}
+
+Task<Status> Mds::format_empty() {
   if (const Status status = check_options(target_.options, target_.log); !status.ok()) co_return status;
   Superblock block;
   Counters counters;
@@ -103,7 +118,6 @@ Task<Status> Mds::format() {
   batch.edits = edits;
   batch.edit_count = 3;
   Outcome done = co_await submit([&](Completion& c) { return index_.commit(&batch, 1, Durability::durable, c); });
-  target_.committer.forget_snapshot();
   if (done.status.ok()) done.status = batch.status;
   if (done.status.ok()) {
     target_.log.info("metadata target %" PRIu32 ": made an empty file system in cluster %s", block.target,
@@ -112,7 +126,7 @@ Task<Status> Mds::format() {
   co_return done.status;
 }
 
-Task<Status> Mds::start() {
+Task<Status> Mds::start_formatted() {
   if (const Status status = check_options(target_.options, target_.log); !status.ok()) co_return status;
   Counters counters;
   Superblock& block = target_.superblock;

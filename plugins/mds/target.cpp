@@ -11,7 +11,7 @@ namespace rideau::mds {
 using namespace fs;
 
 namespace {
-constexpr std::uint64_t kCountersReserved = 64 * 1024;   // inode numbers a superblock write makes safe to use
+constexpr std::uint64_t kCountersReserved = 64 * 1024;  // inode numbers a superblock write makes safe to use
 }
 
 void Transaction::add_name(InodeRecord& record, InodeId directory, Cookie cookie, std::string_view name) {
@@ -93,7 +93,8 @@ Layout choose_layout(const Options& options, const LayoutDefault& wish, std::uin
   layout.stripe_size = wish.stripe_size != 0 ? wish.stripe_size : options.stripe_size;
   const std::uint64_t first = wish.stripe_offset >= 0 ? static_cast<std::uint64_t>(wish.stripe_offset) : turn;
   layout.targets.reserve(count);
-  for (std::uint32_t i = 0; i < count; ++i) layout.targets.push_back(options.object_targets[(first + i) % target_count]);
+  for (std::uint32_t i = 0; i < count; ++i)
+    layout.targets.push_back(options.object_targets[(first + i) % target_count]);
   return layout;
 }
 

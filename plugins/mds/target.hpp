@@ -12,8 +12,12 @@ namespace rideau::mds {
 
 struct Target {
   Target(Runtime& host_runtime, Logger& logger, IndexStore& store, Options given)
-      : runtime(host_runtime), log(logger), options(std::move(given)), committer(host_runtime, logger, store),
-        names(committer, logger), destroys_wanted(host_runtime) {}
+      : runtime(host_runtime),
+        log(logger),
+        options(std::move(given)),
+        committer(host_runtime, logger, store),
+        names(committer, logger),
+        destroys_wanted(host_runtime) {}
 
   Runtime& runtime;
   Logger& log;
@@ -23,9 +27,9 @@ struct Target {
   SessionTable sessions;
   OpenFiles opens;
   fs::Superblock superblock;
-  std::uint64_t next_counter = 0;          // of inode numbers
-  std::uint64_t destroys_recorded = 0;     // grows with each file whose objects are to be destroyed
-  WaitQueue destroys_wanted;               // the destroyer waits here while there is nothing to do
+  std::uint64_t next_counter = 0;       // of inode numbers
+  std::uint64_t destroys_recorded = 0;  // grows with each file whose objects are to be destroyed
+  WaitQueue destroys_wanted;            // the destroyer waits here while there is nothing to do
 };
 
 // One operation's change: begun when all its checks have passed, so that nothing after it can fail.
@@ -37,7 +41,7 @@ class Transaction {
     number_ = target_.committer.begin_transaction();
     now_ns_ = target_.runtime.wall_ns();
   }
-  std::uint64_t number() const noexcept { return number_; }      // 0: nothing was changed
+  std::uint64_t number() const noexcept { return number_; }  // 0: nothing was changed
   std::int64_t now_ns() const noexcept { return now_ns_; }
 
   // The record becomes as given, as changed by this transaction.

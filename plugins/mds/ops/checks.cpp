@@ -36,7 +36,8 @@ Status check_owner(const Caller& caller, const Inode& inode) {
 Status check_may_delete(const Caller& caller, const Inode& directory, const Inode& victim) {
   if (const Status status = check_inode_access(caller, directory, kWantWrite); !status.ok()) return status;
   const bool guarded = (directory.mode & S_ISVTX) != 0;
-  if (guarded && !caller.is_root() && caller.uid != directory.uid && caller.uid != victim.uid) return posix_error(EPERM);
+  if (guarded && !caller.is_root() && caller.uid != directory.uid && caller.uid != victim.uid)
+    return posix_error(EPERM);
   return kOk;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// lookup: a name of a directory to its inode. "." is any inode by its number (how file handles come back), ".." the parent.
+// lookup: a name of a directory to its inode. "." is any inode by its number (how file handles come back), ".." the
+// parent.
 #include "plugins/mds/ops/checks.hpp"
 #include "plugins/mds/ops/ops.hpp"
 
@@ -26,7 +27,8 @@ Result<InodeReply> apply(Target& target, const LookupRequest& request) {
   }
   FoundEntry entry;
   Cookie free = 0;
-  if (const Status status = target.names.find_entry(request.parent, request.name, &entry, &free); !status.ok()) return status;
+  if (const Status status = target.names.find_entry(request.parent, request.name, &entry, &free); !status.ok())
+    return status;
   if (const Status status = target.names.get_named(entry.inode, &found); !status.ok()) return status;
   return InodeReply{std::move(found.inode)};
 }

@@ -15,10 +15,12 @@ namespace {
 
 Status check_type(const MakeRequest& request) {
   switch (request.mode & S_IFMT) {
-    case S_IFREG: return kOk;
+    case S_IFREG:
+      return kOk;
     case S_IFDIR:
     case S_IFIFO:
-    case S_IFSOCK: return request.open ? posix_error(EINVAL) : kOk;
+    case S_IFSOCK:
+      return request.open ? posix_error(EINVAL) : kOk;
     case S_IFLNK:
       if (request.open || request.symlink_target.find('\0') != std::string_view::npos) return posix_error(EINVAL);
       if (request.symlink_target.empty()) return posix_error(ENOENT);
@@ -27,7 +29,8 @@ Status check_type(const MakeRequest& request) {
     case S_IFBLK:
       if (request.open) return posix_error(EINVAL);
       return request.caller.is_root() ? kOk : posix_error(EPERM);
-    default: return posix_error(EINVAL);
+    default:
+      return posix_error(EINVAL);
   }
 }
 
@@ -98,7 +101,8 @@ Result<MakeReply> apply(Target& target, Transaction& transaction, const MakeRequ
   inode.link_count = inode.is_directory() ? 2 : 1;
   inode.device = S_ISCHR(inode.mode) || S_ISBLK(inode.mode) ? request.device : 0;
   inode.atime_ns = inode.mtime_ns = inode.ctime_ns = inode.birth_ns = transaction.now_ns();
-  if (inode.is_regular()) inode.layout = choose_layout(target.options, parent.inode.layout_default, target.next_counter);
+  if (inode.is_regular())
+    inode.layout = choose_layout(target.options, parent.inode.layout_default, target.next_counter);
   if (inode.is_directory()) inode.layout_default = parent.inode.layout_default;
   if (inode.is_symlink()) {
     record.symlink_target = request.symlink_target;

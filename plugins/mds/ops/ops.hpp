@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The operations of a metadata target, one file each beside this one. Each applies at once, against the overlay and the
-// snapshot, and never waits: first all its checks, in the order in which POSIX wants its errors, then, when none failed,
-// transaction.begin() and its edits. A failure has changed nothing. Errors are posix_error(E…), or kGroupsWanted when a
-// decision hangs on groups that the caller did not send.
+// snapshot, and never waits: first all its checks, in the order in which POSIX wants its errors, then, when none
+// failed, transaction.begin() and its edits. A failure has changed nothing. Errors are posix_error(E…), or
+// kGroupsWanted when a decision hangs on groups that the caller did not send.
 #pragma once
 
 #include "framework/base/result.hpp"

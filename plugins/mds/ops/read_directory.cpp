@@ -14,7 +14,7 @@ namespace rideau::mds {
 using namespace fs;
 
 Result<ReadDirectoryReply> apply(Target& target, const ReadDirectoryRequest& request) {
-  constexpr std::size_t kOtherBytes = 256;   // of the reply around the entries
+  constexpr std::size_t kOtherBytes = 256;  // of the reply around the entries
   InodeRecord directory;
   if (const Status status = target.names.get(request.directory, &directory); !status.ok()) return status;
   if (!directory.inode.is_directory()) return posix_error(ENOTDIR);

@@ -27,7 +27,8 @@ Result<RemoveReply> apply(Target& target, Transaction& transaction, const Remove
   if (const Status status = check_name(request.name); !status.ok()) return status;
   FoundEntry entry;
   Cookie free = 0;
-  if (const Status status = target.names.find_entry(request.parent, request.name, &entry, &free); !status.ok()) return status;
+  if (const Status status = target.names.find_entry(request.parent, request.name, &entry, &free); !status.ok())
+    return status;
   InodeRecord record;
   if (const Status status = target.names.get_named(entry.inode, &record); !status.ok()) return status;
   if (const Status status = check_may_delete(request.caller, parent.inode, record.inode); !status.ok()) return status;

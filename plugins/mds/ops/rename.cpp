@@ -21,9 +21,9 @@ struct Rename {
   FoundEntry from;
   FoundEntry to;
   bool to_exists = false;
-  Cookie free_cookie = 0;                // for the new name, when it is not there
+  Cookie free_cookie = 0;  // for the new name, when it is not there
   InodeRecord moved;
-  InodeRecord replaced;                  // when to_exists
+  InodeRecord replaced;  // when to_exists
   bool within_directory() const { return to_parent == &from_parent; }
 };
 

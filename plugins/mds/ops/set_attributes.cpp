@@ -75,7 +75,8 @@ void set_times(const SetAttributesRequest& request, std::int64_t now_ns, Inode* 
 
 }  // namespace
 
-Result<InodeReply> apply(Target& target, Transaction& transaction, const SetAttributesRequest& request, Session& session) {
+Result<InodeReply> apply(Target& target, Transaction& transaction, const SetAttributesRequest& request,
+                         Session& session) {
   InodeRecord record;
   Inode& inode = record.inode;
   if (const Status status = target.names.get(request.inode, &record); !status.ok()) return status;

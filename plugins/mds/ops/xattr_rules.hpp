@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which extended attributes there are, and who may see and change them (xattr(7)). user.*: regular files and directories,
-// by their permissions. trusted.*: root. Other namespaces are not served.
+// Which extended attributes there are, and who may see and change them (xattr(7)). user.*: regular files and
+// directories, by their permissions. trusted.*: root. Other namespaces are not served.
 #pragma once
 
 #include "plugins/fs/caller.hpp"

@@ -31,12 +31,12 @@ auto fields(const GetAttributesRequest& x) { return std::tie(x.inode); }
 auto fields(const ReadLinkRequest& x) { return std::tie(x.inode); }
 auto fields(const ReadLinkReply& x) { return std::tie(x.target); }
 auto fields(const SetAttributesRequest& x) {
-  return joined(fields(x.caller), std::tie(x.inode, x.mask, x.mode, x.uid, x.gid, x.size, x.atime_ns, x.mtime_ns,
-                                           x.handle));
+  return joined(fields(x.caller),
+                std::tie(x.inode, x.mask, x.mode, x.uid, x.gid, x.size, x.atime_ns, x.mtime_ns, x.handle));
 }
 auto fields(const MakeRequest& x) {
-  return joined(fields(x.caller), std::tie(x.parent, x.name, x.mode, x.device, x.symlink_target, x.open, x.open_flags,
-                                           x.handle));
+  return joined(fields(x.caller),
+                std::tie(x.parent, x.name, x.mode, x.device, x.symlink_target, x.open, x.open_flags, x.handle));
 }
 auto fields(const MakeReply& x) { return joined(fields(x.inode), fields(x.parent), std::tie(x.existed)); }
 auto fields(const OpenRequest& x) { return joined(fields(x.caller), std::tie(x.inode, x.flags, x.handle)); }
@@ -102,7 +102,8 @@ void check(const T& sample) {
     auto* bytes = reinterpret_cast<std::uint8_t*>(words.data());
     std::size_t size = words.size() * 8;
     const auto flips = random() % 6;
-    for (std::uint64_t flip = 0; flip < flips; ++flip) bytes[random() % size] ^= static_cast<std::uint8_t>(1 << random() % 8);
+    for (std::uint64_t flip = 0; flip < flips; ++flip)
+      bytes[random() % size] ^= static_cast<std::uint8_t>(1 << random() % 8);
     if (random() % 3 == 0) size = random() % (size + 1);
     T mutated;
     static_cast<void>(decode(Bytes(bytes, size), &mutated));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Goal: keys order as the index needs them; records come back as they were; damage, a wrong place and a newer version are
-// told apart and never do more harm than an error.
+// Goal: keys order as the index needs them; records come back as they were; damage, a wrong place and a newer version
+// are told apart and never do more harm than an error.
 #include "plugins/fs/records.hpp"
 
 #include "framework/base/checksum.hpp"

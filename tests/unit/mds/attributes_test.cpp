@@ -172,7 +172,8 @@ TEST_CASE("extended attributes", "[mds]") {
   // They go with their file.
   REQUIRE(f.remove(f.dir, "file").ok());
   REQUIRE(f.settle().ok());
-  for (const auto& [key, value] : f.disk.entries()) REQUIRE_FALSE(is_kind(Bytes(std::string_view(key)), KeyKind::xattr));
+  for (const auto& [key, value] : f.disk.entries())
+    REQUIRE_FALSE(is_kind(Bytes(std::string_view(key)), KeyKind::xattr));
 }
 
 TEST_CASE("the names of all extended attributes fit into one list", "[mds]") {

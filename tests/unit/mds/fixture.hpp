@@ -57,16 +57,15 @@ class Fixture {
     options.target = 5;
     options.object_targets = {11, 12, 13};
   }
-  ~Fixture() {
-    run.reset();
-  }
+  ~Fixture() { run.reset(); }
 
   // Runs a task to its end.
   template <class T>
   T await(Task<T> task) {
     std::optional<T> result;
     run->tasks.spawn(store(std::move(task), result));
-    REQUIRE(world.run_until([&] { return result.has_value(); }, world.now_ns() + 600 * kSecond) == sim::SimWorld::End::done);
+    REQUIRE(world.run_until([&] { return result.has_value(); }, world.now_ns() + 600 * kSecond) ==
+            sim::SimWorld::End::done);
     return std::move(*result);
   }
 
@@ -189,9 +188,11 @@ class Fixture {
 
   struct Run {
     explicit Run(Fixture& fixture)
-        : runtime(fixture.world, "mds"), host(runtime, fixture.log, "mds0.index"),
+        : runtime(fixture.world, "mds"),
+          host(runtime, fixture.log, "mds0.index"),
           index(sim::make_sim_index(host, fixture.disk)),
-          mds(std::make_unique<Mds>(runtime, fixture.log, *index, fixture.options, fixture.destroyer)), tasks(runtime) {}
+          mds(std::make_unique<Mds>(runtime, fixture.log, *index, fixture.options, fixture.destroyer)),
+          tasks(runtime) {}
     ~Run() {
       mds.reset();
       index->destroy();

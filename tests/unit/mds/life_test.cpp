@@ -75,7 +75,8 @@ TEST_CASE("objects of removed files are destroyed, after failures and power cuts
     f.world.run_for(20 * kSecond);
     for (int i = 0; i < 300; ++i) REQUIRE(f.destroyer.is_gone(files[static_cast<std::size_t>(i)]) == (i % 2 == 0));
     REQUIRE(f.settle().ok());
-    for (const auto& [key, value] : f.disk.entries()) REQUIRE_FALSE(is_kind(Bytes(std::string_view(key)), KeyKind::destroy));
+    for (const auto& [key, value] : f.disk.entries())
+      REQUIRE_FALSE(is_kind(Bytes(std::string_view(key)), KeyKind::destroy));
   }
 }
 
@@ -124,7 +125,7 @@ TEST_CASE("a crash purges what was open and unlinked, and forgets sessions", "[m
   REQUIRE(f.destroyer.is_gone(file));
   REQUIRE(f.target().committer.counters().inodes == 1);
   REQUIRE(f.settle().ok());
-  REQUIRE(f.disk.entry_count() == 3);   // superblock, counters, root
+  REQUIRE(f.disk.entry_count() == 3);  // superblock, counters, root
 }
 
 TEST_CASE("data of others is refused and left untouched", "[mds]") {

@@ -62,7 +62,7 @@ TEST_CASE("make refuses in the order of POSIX", "[mds]") {
   };
   REQUIRE(fails(999, "x", S_IFREG, root()) == ESTALE);
   REQUIRE(fails(file, "x", S_IFREG, root()) == ENOTDIR);
-  REQUIRE(fails(dir, "file", S_IFREG, other) == EEXIST);        // before the missing permission
+  REQUIRE(fails(dir, "file", S_IFREG, other) == EEXIST);  // before the missing permission
   REQUIRE(fails(dir, "new", S_IFREG, other) == EACCES);
   REQUIRE(fails(dir, "new", S_IFCHR, other) == EPERM);
   REQUIRE(fails(dir, ".", S_IFDIR, root()) == EEXIST);
@@ -141,7 +141,8 @@ TEST_CASE("hard links count, and the last one takes the file", "[mds]") {
   REQUIRE(f.stat_errno(file) == ESTALE);
   REQUIRE(f.settle().ok());
   // Nothing of it is left in the index but the word to destroy its objects.
-  for (const auto& [key, value] : f.disk.entries()) REQUIRE_FALSE(is_kind(Bytes(std::string_view(key)), KeyKind::back_link));
+  for (const auto& [key, value] : f.disk.entries())
+    REQUIRE_FALSE(is_kind(Bytes(std::string_view(key)), KeyKind::back_link));
 }
 
 TEST_CASE("remove and its errors", "[mds]") {
@@ -293,7 +294,8 @@ TEST_CASE("a directory is read in pages while it changes", "[mds]") {
       request.after = entry.cookie;
     }
     end = reply->end;
-    for (int i = 0; i < 5 && removed < 300; ++i, removed += 3) REQUIRE(f.remove(dir, "f" + std::to_string(removed)).ok());
+    for (int i = 0; i < 5 && removed < 300; ++i, removed += 3)
+      REQUIRE(f.remove(dir, "f" + std::to_string(removed)).ok());
     f.file(dir, "new" + std::to_string(made++));
   }
   for (const std::string& name : stays) REQUIRE(seen.contains(name));

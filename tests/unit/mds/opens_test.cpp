@@ -35,7 +35,7 @@ TEST_CASE("create opens, an existing file too", "[mds]") {
   REQUIRE(again->existed);
   REQUIRE(again->inode.id == made->inode.id);
   REQUIRE(errno_of(f.change(creating("f", kOpenRead | kOpenExclusive, 3)).status()) == EEXIST);
-  REQUIRE(errno_of(f.change(creating("g", kOpenRead, 2)).status()) == EINVAL);    // the handle is in use
+  REQUIRE(errno_of(f.change(creating("g", kOpenRead, 2)).status()) == EINVAL);  // the handle is in use
   REQUIRE(errno_of(f.change(creating("g", kOpenRead, 0)).status()) == EINVAL);
   f.mkdir(kRootInode, "d");
   REQUIRE(errno_of(f.change(creating("d", kOpenRead, 4)).status()) == EISDIR);
