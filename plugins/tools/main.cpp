@@ -101,7 +101,7 @@ void add_later_commands(CLI::App& app, int& result) {
   for (const char* name : {"layout", "fsck"}) {
     CLI::App* command = app.add_subcommand(name, "Not in this version");
     command->group("");
-    command->allow_extras();
+    command->fallthrough(false)->allow_extras();
     command->callback([&result, name] {
       std::fprintf(stderr, "%s: not in this version\n", name);
       result = kUsage;

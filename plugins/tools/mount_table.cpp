@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -32,7 +31,9 @@ std::string unescaped(const std::string& text) {
   return out;
 }
 
-bool mounted_by_us(const std::string& absolute) {
+}  // namespace
+
+bool is_mounted(const std::string& absolute) {
   std::ifstream table("/proc/self/mountinfo");
   bool ours = false;
   for (std::string line; std::getline(table, line);) {
@@ -44,6 +45,8 @@ bool mounted_by_us(const std::string& absolute) {
   }
   return ours;
 }
+
+namespace {
 
 int run_program(const std::vector<const char*>& words) {
   const pid_t child = ::fork();
@@ -86,9 +89,12 @@ std::string absolute_path(const std::string& path) {
 }
 
 MountState mount_state(const std::string& absolute) {
-  if (!mounted_by_us(absolute)) return MountState::none;
-  struct stat root {};
-  if (::stat(absolute.c_str(), &root) != 0 && (errno == ENOTCONN || errno == ECONNABORTED)) return MountState::stale;
+  if (!is_mounted(absolute)) return MountState::none;
+  // Not stat(), which the kernel may still answer from its cache, nor statfs(), which may wait for a server that is away:
+  // opening a folder is answered by the client itself.
+  const int root = ::open(absolute.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (root < 0 && (errno == ENOTCONN || errno == ECONNABORTED)) return MountState::stale;
+  if (root >= 0) ::close(root);
   return MountState::alive;
 }
 

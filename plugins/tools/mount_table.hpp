@@ -11,7 +11,9 @@ enum class MountState { none, alive, stale };
 // Absolute, without "." and ".." and links where the parts exist. Never asks the file system mounted at the path itself:
 // it may be dead.
 std::string absolute_path(const std::string& path);
-// Whether a file system of ours is mounted exactly there, and whether somebody serves it.
+// Whether a file system of ours is mounted exactly there; asks the kernel's table alone.
+bool is_mounted(const std::string& absolute);
+// The same, and whether somebody serves it.
 MountState mount_state(const std::string& absolute);
 // True when `inner` is `outer` or lies under it.
 bool lies_in(const std::string& inner, const std::string& outer);

@@ -44,7 +44,8 @@ std::vector<ClientHealth> clients_of(const ClusterConfig& cluster) {
     if (const auto process = living_process(pid_path(cluster.folder, node.name))) {
       health.process = process->pid;
       health.mount_point = process->detail;
-      health.up = !health.mount_point.empty() && mount_state(health.mount_point) == MountState::alive;
+      // The mount itself is not asked: it may wait for the very server that is missing.
+      health.up = !health.mount_point.empty() && is_mounted(health.mount_point);
     }
     clients.push_back(health);
   }

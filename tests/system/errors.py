@@ -19,13 +19,15 @@ def fails(status, *words, telling, **options):
         expect(text in done.stdout, f"{words}: does not tell \"{text}\":\n{done.stdout}")
 
 
-def changed(config, old, new):
+def changed(config, *pairs):
     with open(config) as file:
         text = file.read()
-    expect(old in text, f"the configuration has no {old!r}")
+    for old, new in pairs:
+        expect(old in text, f"the configuration has no {old!r}")
+        text = text.replace(old, new, 1)
     other = config + ".changed.toml"
     with open(other, "w") as file:
-        file.write(text.replace(old, new, 1))
+        file.write(text)
     return other
 
 
@@ -45,15 +47,15 @@ def wrong_options(folder):
 
 def wrong_configurations(config, folder):
     step("configurations: every problem at once, with file, line and key")
-    bad = changed(config, "stripe_size = \"1 MiB\"", "stripe_sise = \"1 MiB\"\nstripe_count = \"many\"")
+    bad = changed(config, ('stripe_size = "1 MiB"', 'stripe_sise = "1 MiB"'), ("stripe_count = 0", 'stripe_count = "many"'))
     fails(2, "check-config", bad, telling=[bad + ":", "stripe_sise", "stripe_size", "stripe_count"])
     fails(2, "status", "--config", bad, telling="stripe_sise")
-    missing = changed(config, "roles = [\"mds\"]", "")
+    missing = changed(config, ('roles = ["mds"]', ""))
     fails(2, "check-config", missing, telling="roles")
-    unknown = changed(config, "transport = \"tcp\"", "transport = \"pigeon\"")
+    unknown = changed(config, ('transport = "tcp"', 'transport = "pigeon"'))
     fails(2, "check-config", unknown, telling="pigeon")
     fails(2, "check-config", folder + "/none.toml", telling="none.toml")
-    key = changed(config, "[node.oss0]", "[node.oss0.index]\nplugin = \"lmdb\"\nmap_sise = \"1 GiB\"\n[node.oss0]")
+    key = changed(config, ("[node.oss0]", '[node.oss0.index]\nplugin = "lmdb"\nmap_sise = "1 GiB"\n[node.oss0]'))
     fails(2, "check-config", key, telling=["map_sise", "map_size"])
     fails(2, "serve", "--config", config, "--node", "oss9", telling=["oss9", "oss0"])
     fails(2, "serve", "--config", config, "--node", "oss0", "--role", "mds", telling="oss")
