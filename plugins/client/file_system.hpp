@@ -48,6 +48,11 @@ struct FileSystemOptions {
   std::uint64_t read_ahead_bytes = 4ull << 20;    // 0: none
 };
 
+// In Inode::flags of an answer: whoever caches above must not keep these attributes, only use them. The question came
+// before attributes were expired there and the answer comes after it: the kernel throws such an answer away, so it must not
+// count as what the kernel has, or it would be expired again, which throws away the answer to the next question as well.
+constexpr std::uint32_t kAttributesOnce = 1u << 31;
+
 struct OpenFile {
   fs::HandleId handle = 0;
   fs::Inode inode{};

@@ -36,16 +36,21 @@ Task<Status> FileSystem::Impl::know(NodeRef node, bool size) {
   co_return kOk;
 }
 
-fs::Inode FileSystem::Impl::tell(Node& node) {
-  if (kernel != nullptr) node.kernel_attributes = true;
-  return node.inode;
+fs::Inode FileSystem::Impl::tell(Node& node, std::uint64_t asked) {
+  fs::Inode inode = node.inode;
+  if (asked != expiries) {
+    inode.flags |= kAttributesOnce;
+  } else if (kernel != nullptr) {
+    node.kernel_attributes = true;
+  }
+  return inode;
 }
 
-Task<Result<fs::Inode>> FileSystem::Impl::attributes(fs::InodeId inode) {
+Task<Result<fs::Inode>> FileSystem::Impl::attributes(fs::InodeId inode, std::uint64_t asked) {
   NodeRef node = inodes.get(inode);
   const Status status = co_await know(node, true);
   if (!status.ok()) co_return status;
-  co_return tell(*node);
+  co_return tell(*node, asked);
 }
 
 // A change that does not answer with attributes: they must be asked for again, but what is written here stays known.
@@ -89,7 +94,7 @@ Task<MetaReply<fs::InodeReply>> FileSystem::Impl::resize(fs::SetAttributesReques
   co_return reply;
 }
 
-Task<Result<fs::Inode>> FileSystem::Impl::set_attributes(fs::SetAttributesRequest& request) {
+Task<Result<fs::Inode>> FileSystem::Impl::set_attributes(fs::SetAttributesRequest& request, std::uint64_t asked) {
   NodeRef node = inodes.get(request.inode);
   bool resizes = (request.mask & fs::kSetSize) != 0;
   if (resizes) {
@@ -112,18 +117,20 @@ Task<Result<fs::Inode>> FileSystem::Impl::set_attributes(fs::SetAttributesReques
   if (sets_mtime && node->inode.change == reply.body.inode.change) node->inode.mtime_ns = reply.body.inode.mtime_ns;
   const Status known = co_await know(node, true);
   if (!known.ok()) co_return known;
-  co_return tell(*node);
+  co_return tell(*node, asked);
 }
 
 Task<Result<fs::Inode>> FileSystem::get_attributes(fs::InodeId inode) {
+  const std::uint64_t asked = impl_->expiries;
   const Status status = co_await impl_->use(Mode::shared);
   if (!status.ok()) co_return status;
-  auto result = co_await impl_->attributes(inode);
+  auto result = co_await impl_->attributes(inode, asked);
   impl_->locks.end_use();
   co_return result;
 }
 
 Task<Result<fs::Inode>> FileSystem::set_attributes(fs::SetAttributesRequest request) {
+  const std::uint64_t asked = impl_->expiries;
   // While a file is cut, the kernel holds back the bytes of its mapped pages, and dropping these waits for the answer: so
   // this is a data call.
   const bool resizes = (request.mask & fs::kSetSize) != 0;
@@ -134,7 +141,7 @@ Task<Result<fs::Inode>> FileSystem::set_attributes(fs::SetAttributesRequest requ
     status = co_await impl_->use(Mode::exclusive);
   }
   if (!status.ok()) co_return status;
-  auto result = co_await impl_->set_attributes(request);
+  auto result = co_await impl_->set_attributes(request, asked);
   if (resizes) {
     impl_->leave(request.inode);
   } else {

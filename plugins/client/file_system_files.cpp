@@ -67,11 +67,11 @@ Task<Result<OpenFile>> FileSystem::Impl::open(fs::Caller& caller, fs::InodeId in
   }
   OpenFile file;
   file.handle = request.handle;
-  file.inode = tell(*node);
+  file.inode = node->inode;             // not told: the kernel's answer to an open has no attributes
   co_return file;
 }
 
-Task<Result<OpenFile>> FileSystem::Impl::create(fs::MakeRequest& request) {
+Task<Result<OpenFile>> FileSystem::Impl::create(fs::MakeRequest& request, std::uint64_t asked) {
   request.handle = next_handle++;
   const auto reply = co_await make(request);
   if (!reply.ok()) co_return reply.status;
@@ -94,7 +94,7 @@ Task<Result<OpenFile>> FileSystem::Impl::create(fs::MakeRequest& request) {
   }
   OpenFile file;
   file.handle = request.handle;
-  file.inode = tell(*node);
+  file.inode = tell(*node, asked);
   co_return file;
 }
 
@@ -198,6 +198,7 @@ Task<Status> FileSystem::Impl::sync(HandleRef handle) {
 
 Task<Result<OpenFile>> FileSystem::create(fs::Caller caller, fs::InodeId parent, std::string name, std::uint32_t mode,
                                           std::uint32_t flags) {
+  const std::uint64_t asked = impl_->expiries;
   const Status status = co_await impl_->use(Mode::exclusive);
   if (!status.ok()) co_return status;
   fs::MakeRequest request;
@@ -207,7 +208,7 @@ Task<Result<OpenFile>> FileSystem::create(fs::Caller caller, fs::InodeId parent,
   request.mode = (mode & S_IFMT) == 0 ? mode | S_IFREG : mode;
   request.open = true;
   request.open_flags = flags;
-  auto result = co_await impl_->create(request);
+  auto result = co_await impl_->create(request, asked);
   impl_->locks.end_use();
   co_return result;
 }

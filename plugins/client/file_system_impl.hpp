@@ -93,30 +93,32 @@ struct FileSystem::Impl final : rpc::SessionEvents, lock::LockCache::Owner {
 
   // Names (file_system_names.cpp).
   Task<Status> check_search(fs::Caller& caller, NodeRef directory);
-  Task<Result<fs::Inode>> lookup(fs::Caller& caller, fs::InodeId parent, const std::string& name);
-  Task<Result<fs::Inode>> lookup_dots(fs::InodeId directory, bool parent);
-  Task<Result<fs::Inode>> ask_lookup(fs::Caller& caller, NodeRef directory, const std::string& name);
+  Task<Result<fs::Inode>> lookup(fs::Caller& caller, fs::InodeId parent, const std::string& name, std::uint64_t asked);
+  Task<Result<fs::Inode>> lookup_dots(fs::InodeId directory, bool parent, std::uint64_t asked);
+  Task<Result<fs::Inode>> ask_lookup(fs::Caller& caller, NodeRef directory, const std::string& name, std::uint64_t asked);
   Task<MetaReply<fs::MakeReply>> make(fs::MakeRequest& request);
-  Task<Result<fs::Inode>> link(fs::LinkRequest& request);
+  Task<Result<fs::Inode>> link(fs::LinkRequest& request, std::uint64_t asked);
   Task<Status> remove(fs::RemoveRequest& request);
   Task<Status> rename(fs::RenameRequest& request);
   Task<Result<std::vector<fs::DirectoryEntry>>> read_directory(fs::InodeId directory, fs::Cookie after,
-                                                               std::uint32_t entries_max, bool attributes);
+                                                               std::uint32_t entries_max, bool attributes,
+                                                               std::uint64_t asked);
   NodeRef begin_name_change(fs::InodeId directory);
   void end_name_change(NodeRef& directory);
 
   // Attributes (file_system_attributes.cpp).
   Task<Status> know(NodeRef node, bool size);
-  Task<Result<fs::Inode>> attributes(fs::InodeId inode);
-  Task<Result<fs::Inode>> set_attributes(fs::SetAttributesRequest& request);
-  fs::Inode tell(Node& node);                       // the attributes for the caller, who may cache them
+  Task<Result<fs::Inode>> attributes(fs::InodeId inode, std::uint64_t asked);
+  Task<Result<fs::Inode>> set_attributes(fs::SetAttributesRequest& request, std::uint64_t asked);
+  // The attributes for the caller, who may cache them, unless they expired after he asked (`expiries` was `asked` then).
+  fs::Inode tell(Node& node, std::uint64_t asked);
   Task<MetaReply<fs::InodeReply>> resize(fs::SetAttributesRequest& request, NodeRef node);
   void attributes_changed(fs::InodeId inode, std::uint64_t transaction);
 
   // Files (file_system_files.cpp).
   HandleRef find_handle(fs::HandleId id);
   Task<Result<OpenFile>> open(fs::Caller& caller, fs::InodeId inode, std::uint32_t flags);
-  Task<Result<OpenFile>> create(fs::MakeRequest& request);
+  Task<Result<OpenFile>> create(fs::MakeRequest& request, std::uint64_t asked);
   Task<Status> cut_opened(NodeRef node, std::uint64_t old_size);
   HandleRef add_handle(fs::HandleId id, NodeRef node, std::uint32_t flags, const fs::Caller& caller);
   Task<Status> usable(HandleRef handle);
@@ -166,6 +168,7 @@ struct FileSystem::Impl final : rpc::SessionEvents, lock::LockCache::Owner {
   Mode held = Mode::none;
   bool releasing = false;                           // pages are going, inode by inode
   bool sealed = false;                              // no data call may start under this lock any more
+  std::uint64_t expiries = 0;                       // how often everything expired in the kernel
   std::uint32_t data_uses = 0;
   std::map<fs::InodeId, Paged> paged;               // inodes whose pages the kernel may have
   bool trimming = false;

@@ -132,6 +132,7 @@ Task<> FileSystem::Impl::prepare_release() {
   plane.drop_all();
   if (kernel != nullptr) {
     co_await kernel->settle();
+    ++expiries;
     if (epoch != before) co_return;
   }
   held = Mode::none;

@@ -22,9 +22,10 @@ Task<Status> FileSystem::Impl::check_search(fs::Caller& caller, NodeRef director
   co_return status;
 }
 
-Task<Result<fs::Inode>> FileSystem::Impl::lookup(fs::Caller& caller, fs::InodeId parent, const std::string& name) {
+Task<Result<fs::Inode>> FileSystem::Impl::lookup(fs::Caller& caller, fs::InodeId parent, const std::string& name,
+                                                   std::uint64_t asked) {
   if (name == "." || name == "..") {
-    auto result = co_await lookup_dots(parent, name.size() == 2);
+    auto result = co_await lookup_dots(parent, name.size() == 2, asked);
     co_return result;
   }
   NodeRef directory = inodes.get(parent);
@@ -38,24 +39,25 @@ Task<Result<fs::Inode>> FileSystem::Impl::lookup(fs::Caller& caller, fs::InodeId
       NodeRef pinned(*node);
       const Status status = co_await know(pinned, true);
       if (!status.ok()) co_return status;
-      co_return tell(*pinned);
+      co_return tell(*pinned, asked);
     }
   }
-  auto result = co_await ask_lookup(caller, directory, name);
+  auto result = co_await ask_lookup(caller, directory, name, asked);
   co_return result;
 }
 
-Task<Result<fs::Inode>> FileSystem::Impl::lookup_dots(fs::InodeId directory, bool parent) {
+Task<Result<fs::Inode>> FileSystem::Impl::lookup_dots(fs::InodeId directory, bool parent, std::uint64_t asked) {
   NodeRef node = inodes.get(directory);
   const Status status = co_await know(node, false);
   if (!status.ok()) co_return status;
   if (parent && !node->inode.is_directory()) co_return posix_error(ENOTDIR);
   const bool other = parent && node->inode.parent != fs::kNoInode;
-  auto result = co_await attributes(other ? node->inode.parent : directory);
+  auto result = co_await attributes(other ? node->inode.parent : directory, asked);
   co_return result;
 }
 
-Task<Result<fs::Inode>> FileSystem::Impl::ask_lookup(fs::Caller& caller, NodeRef directory, const std::string& name) {
+Task<Result<fs::Inode>> FileSystem::Impl::ask_lookup(fs::Caller& caller, NodeRef directory, const std::string& name,
+                                                       std::uint64_t asked) {
   fs::LookupRequest request;
   request.caller = caller;
   request.parent = directory->inode.id;
@@ -73,7 +75,7 @@ Task<Result<fs::Inode>> FileSystem::Impl::ask_lookup(fs::Caller& caller, NodeRef
   if (keep) names.put(request.parent, name, node->inode.id);
   const Status status = co_await know(node, true);
   if (!status.ok()) co_return status;
-  co_return tell(*node);
+  co_return tell(*node, asked);
 }
 
 NodeRef FileSystem::Impl::begin_name_change(fs::InodeId directory) {
@@ -105,7 +107,7 @@ Task<MetaReply<fs::MakeReply>> FileSystem::Impl::make(fs::MakeRequest& request) 
   co_return reply;
 }
 
-Task<Result<fs::Inode>> FileSystem::Impl::link(fs::LinkRequest& request) {
+Task<Result<fs::Inode>> FileSystem::Impl::link(fs::LinkRequest& request, std::uint64_t asked) {
   NodeRef directory = begin_name_change(request.parent);
   const auto reply = co_await meta.link(request);
   end_name_change(directory);
@@ -120,7 +122,7 @@ Task<Result<fs::Inode>> FileSystem::Impl::link(fs::LinkRequest& request) {
   names.put(request.parent, request.name, node->inode.id, reply.transaction);
   const Status status = co_await know(node, true);
   if (!status.ok()) co_return status;
-  co_return tell(*node);
+  co_return tell(*node, asked);
 }
 
 Task<Status> FileSystem::Impl::remove(fs::RemoveRequest& request) {
@@ -181,7 +183,8 @@ Task<Status> FileSystem::Impl::rename(fs::RenameRequest& request) {
 
 Task<Result<std::vector<fs::DirectoryEntry>>> FileSystem::Impl::read_directory(fs::InodeId directory_id, fs::Cookie after,
                                                                                std::uint32_t entries_max,
-                                                                               bool with_attributes) {
+                                                                               bool with_attributes,
+                                                                               std::uint64_t asked) {
   NodeRef directory = inodes.get(directory_id);
   const std::uint32_t dots = after < fs::kCookieDot ? 2 : after < fs::kCookieDotDot ? 1 : 0;
   fs::ReadDirectoryRequest request;
@@ -212,7 +215,7 @@ Task<Result<std::vector<fs::DirectoryEntry>>> FileSystem::Impl::read_directory(f
       NodeRef node = inodes.update(entry.attributes);
       if (keep) names.put(directory_id, entry.name, entry.inode);
       // The size of a file that somebody writes is asked for when it is wanted.
-      entry.attributes = node->valid && node->size_known ? tell(*node) : fs::Inode{};
+      entry.attributes = node->valid && node->size_known ? tell(*node, asked) : fs::Inode{};
     }
     entries.push_back(std::move(entry));
   }
@@ -223,15 +226,17 @@ Task<Result<std::vector<fs::DirectoryEntry>>> FileSystem::Impl::read_directory(f
 // The calls of the interface: each takes the lock, does its work, ends its use.
 
 Task<Result<fs::Inode>> FileSystem::lookup(fs::Caller caller, fs::InodeId parent, std::string name) {
+  const std::uint64_t asked = impl_->expiries;
   const Status status = co_await impl_->use(Mode::shared);
   if (!status.ok()) co_return status;
-  auto result = co_await impl_->lookup(caller, parent, name);
+  auto result = co_await impl_->lookup(caller, parent, name, asked);
   impl_->locks.end_use();
   co_return result;
 }
 
 Task<Result<fs::Inode>> FileSystem::make(fs::Caller caller, fs::InodeId parent, std::string name, std::uint32_t mode,
                                          std::uint64_t device, std::string symlink_target) {
+  const std::uint64_t asked = impl_->expiries;
   const Status status = co_await impl_->use(Mode::exclusive);
   if (!status.ok()) co_return status;
   fs::MakeRequest request;
@@ -245,13 +250,18 @@ Task<Result<fs::Inode>> FileSystem::make(fs::Caller caller, fs::InodeId parent, 
   Result<fs::Inode> result = reply.status.ok() ? Result<fs::Inode>(reply.body.inode) : Result<fs::Inode>(reply.status);
   if (result.ok()) {
     Node* node = impl_->inodes.find(reply.body.inode.id);
-    if (node != nullptr && node->valid) result = impl_->tell(*node);
+    if (node != nullptr && node->valid) {
+      result = impl_->tell(*node, asked);
+    } else {
+      result->flags |= kAttributesOnce;
+    }
   }
   impl_->locks.end_use();
   co_return result;
 }
 
 Task<Result<fs::Inode>> FileSystem::link(fs::Caller caller, fs::InodeId inode, fs::InodeId parent, std::string name) {
+  const std::uint64_t asked = impl_->expiries;
   const Status status = co_await impl_->use(Mode::exclusive);
   if (!status.ok()) co_return status;
   fs::LinkRequest request;
@@ -259,7 +269,7 @@ Task<Result<fs::Inode>> FileSystem::link(fs::Caller caller, fs::InodeId inode, f
   request.inode = inode;
   request.parent = parent;
   request.name = name;
-  auto result = co_await impl_->link(request);
+  auto result = co_await impl_->link(request, asked);
   impl_->locks.end_use();
   co_return result;
 }
@@ -304,9 +314,10 @@ Task<Result<std::string>> FileSystem::read_link(fs::InodeId inode) {
 
 Task<Result<std::vector<fs::DirectoryEntry>>> FileSystem::read_directory(fs::InodeId directory, fs::Cookie after,
                                                                          std::uint32_t entries_max, bool attributes) {
+  const std::uint64_t asked = impl_->expiries;
   const Status status = co_await impl_->use(Mode::shared);
   if (!status.ok()) co_return status;
-  auto result = co_await impl_->read_directory(directory, after, entries_max, attributes);
+  auto result = co_await impl_->read_directory(directory, after, entries_max, attributes, asked);
   impl_->locks.end_use();
   co_return result;
 }

@@ -163,7 +163,7 @@ fs::Caller FuseMount::Impl::caller(fuse_req_t req) const {
 void FuseMount::Impl::fill_entry(const fs::Inode& inode, fuse_entry_param* entry) const {
   entry->ino = inode.id;
   entry->generation = 1;                   // numbers of inodes are never used again
-  entry->attr_timeout = kCacheSeconds;
+  entry->attr_timeout = (inode.flags & kAttributesOnce) != 0 ? 0 : kCacheSeconds;
   entry->entry_timeout = name_seconds();
   fill_stat(inode, &entry->attr);
 }
@@ -185,7 +185,7 @@ void FuseMount::Impl::reply_attributes(fuse_req_t req, const Result<fs::Inode>& 
   }
   struct stat attributes {};
   fill_stat(*inode, &attributes);
-  fuse_reply_attr(req, &attributes, kCacheSeconds);
+  fuse_reply_attr(req, &attributes, (inode->flags & kAttributesOnce) != 0 ? 0 : kCacheSeconds);
 }
 
 }  // namespace rideau::client
