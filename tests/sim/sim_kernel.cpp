@@ -105,7 +105,8 @@ void SimKernel::learn(const fs::Inode& inode, std::uint64_t asked_at) {
   known.type = inode.mode & S_IFMT;
   if (inode.is_directory() && inode.parent != fs::kNoInode) known.parent = inode.parent;
   if (known.version > asked_at) return;
-  known.attributes = inode;
+  known.attributes.reset();
+  if ((inode.flags & client::kAttributesOnce) == 0) known.attributes = inode;
   known.size = inode.size;
 }
 

@@ -63,7 +63,6 @@ Task<Result<FileId>> SimKernel::open(fs::InodeId inode, std::uint32_t flags) {
   Node& known = node(inode);
   const bool cuts = (flags & fs::kOpenTruncate) != 0;
   if (cuts) co_await known.lock.lock(true);
-  const std::uint64_t asked_at = changes_;
   busy("OPEN", inode);
   const Result<client::OpenFile> opened = co_await below_.open(caller_, inode, flags);
   idle("OPEN", inode, opened.ok() ? "size " + std::to_string(opened->inode.size) : std::string("error"));
@@ -76,8 +75,6 @@ Task<Result<FileId>> SimKernel::open(fs::InodeId inode, std::uint32_t flags) {
       forget_attributes(inode);
       cut_pages(known, 0);
       co_await drop_pages(inode);
-    } else {
-      learn(opened->inode, asked_at);
     }
   }
   if (cuts) known.lock.unlock(true);
