@@ -19,25 +19,14 @@ Task<Status> LockCache::use(Mode mode) {
       state_ = State::taking;
       tasks_.spawn(take_now(mode));
     }
-    co_await changed_.wait();
+    // What was just started may have ended already.
+    if (state_ != State::held && state_ != State::free) co_await changed_.wait();
   }
 }
 
 void LockCache::end_use() {
   RIDEAU_ASSERT(uses_ > 0);
   if (--uses_ == 0 && state_ != State::held) changed_.wake_all();
-}
-
-bool LockCache::use_while_closing(Mode mode) {
-  if ((state_ != State::held && state_ != State::closing) || mode_ < mode) return false;
-  ++closing_uses_;
-  return true;
-}
-
-void LockCache::end_closing_use() {
-  RIDEAU_ASSERT(closing_uses_ > 0);
-  --closing_uses_;
-  if (state_ != State::held) changed_.wake_all();
 }
 
 Task<> LockCache::take_now(Mode mode) {
@@ -76,7 +65,7 @@ Task<> LockCache::close_now() {
   }
   co_await owner_.prepare_release();
   if (generation != generation_) co_return;
-  RIDEAU_ASSERT(uses_ == 0 && closing_uses_ == 0);
+  RIDEAU_ASSERT(uses_ == 0);
   state_ = State::releasing;
   mode_ = Mode::none;
   // A failure means that the session is ending: the server drops the lock with it.
@@ -99,7 +88,7 @@ void LockCache::revoke() {
 Task<> LockCache::release_now() {
   while (state_ != State::free) {
     if (state_ == State::held) start_closing();
-    co_await changed_.wait();
+    if (state_ != State::held && state_ != State::free) co_await changed_.wait();
   }
 }
 

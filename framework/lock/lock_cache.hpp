@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The client's side of one lock: taken when first needed, kept until the server asks for it, given back when nobody uses
-// it. Uses are counted; while it is being given back, new uses wait until it was taken anew, except those that the owner
-// admits (use_while_closing): requests of the kernel that hold locks which the giving back itself waits for.
+// it. Uses are counted; while it is being given back, new uses wait until it was taken anew. Requests that must not wait
+// for that (the giving back may wait for them) are the owner's to admit in prepare_release().
 //
 // A cache that holds `shared` and needs `exclusive` gives back first and takes anew: then a revocation can never be meant
 // for another grant than the one that is held.
@@ -21,8 +21,7 @@ class LockCache {
    public:
     // Asks the server and waits for the grant; answers the mode granted, which may be stronger than asked for.
     virtual Task<Result<Mode>> take(Mode mode) = 0;
-    // Everything cached under the lock becomes clean and is dropped. Starts when no ordinary use is left. May admit more
-    // uses through use_while_closing() as long as it runs; when it returns, closing_uses() must be 0.
+    // Everything cached under the lock becomes clean and is dropped. Starts when no use is left.
     virtual Task<> prepare_release() = 0;
     virtual Task<Status> give_back() = 0;            // tells the server
     virtual void on_taken(Mode mode) = 0;
@@ -39,10 +38,6 @@ class LockCache {
   // Waits until the lock is held in at least this mode and counts one use.
   Task<Status> use(Mode mode);
   void end_use();
-  // Counts a use of a lock that is held, or just being given back and not yet with the server; false otherwise (then call
-  // use()). Ends with end_closing_use(). Giving back does not wait for these by itself: prepare_release() does.
-  bool use_while_closing(Mode mode);
-  void end_closing_use();
   // The server wants it back. Returns at once; the work goes on in the task group.
   void revoke();
   // Gives the lock back of the client's own accord, for an orderly stop.
@@ -53,9 +48,6 @@ class LockCache {
   Mode mode() const noexcept { return mode_; }
   bool closing() const noexcept { return state_ == State::closing; }
   std::uint32_t uses() const noexcept { return uses_; }
-  std::uint32_t closing_uses() const noexcept { return closing_uses_; }
-  // Wakes with every change of uses and state: for prepare_release(), in a loop.
-  WaitQueue& changed() noexcept { return changed_; }
 
  private:
   enum class State : std::uint8_t { free, taking, held, closing, releasing };
@@ -70,7 +62,6 @@ class LockCache {
   State state_ = State::free;
   Mode mode_ = Mode::none;
   std::uint32_t uses_ = 0;
-  std::uint32_t closing_uses_ = 0;
   bool revoke_wanted_ = false;
   Status last_failure_{};
   std::uint64_t failures_ = 0;

@@ -182,10 +182,16 @@ void GuardCore::destroy(Instance& plugin) {
   const bool allowed = life_ == Life::created || life_ == Life::stopped || life_ == Life::failed || power_cut_ ||
                        may_cut_;
   require(allowed, Culprit::host, "destroy", "destroy comes only after stop has completed");
+  const bool cut = power_cut_ || (life_ != Life::stopped && life_ != Life::failed);
   life_ = Life::stopped;
   power_cut_ = true;
   const Inside inside(*this);
   plugin.destroy();
+  if (!cut) return;
+  // What completed and was not delivered yet must not be any more: its waiters may be gone already.
+  for (GuardCall& call : calls_) {
+    if (call.state.load() == GuardCall::State::completed) runtime_.forget(call);
+  }
 }
 
 void GuardCore::require_in_use(const char* call) const {

@@ -35,7 +35,7 @@ class Loan {
   void give_back() noexcept {
     if (hold_ == nullptr) return;
     LinkHold* hold = std::exchange(hold_, nullptr);
-    hold->link().give_back(loan_);
+    if (!hold->abandoned()) hold->link().give_back(loan_);
     hold->drop_reference();
   }
   LinkHold* hold_ = nullptr;

@@ -15,6 +15,12 @@ ClientSession::Impl::Impl(ClientSession& owning, Runtime& world, Transport& via,
     : owner(owning), runtime(world), transport(via), log(logger), events(turns), options(std::move(wanted)),
       tasks(world), changed(world), slot_free(world), ticker(world, [this] { tick(); }) {}
 
+// After close() there is no link; a session that goes without it (its node was killed) abandons what it has.
+ClientSession::Impl::~Impl() {
+  if (hello_link != nullptr) hello_link->abandon();
+  if (link.usable()) link.get()->abandon();
+}
+
 ClientSession::ClientSession(Runtime& runtime, Transport& transport, Logger& log, SessionEvents& events,
                              SessionOptions options)
     : impl_(std::make_unique<Impl>(*this, runtime, transport, log, events, std::move(options))) {}

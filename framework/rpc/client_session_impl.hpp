@@ -33,6 +33,7 @@ struct ClientSession::Impl {
 
   Impl(ClientSession& owner, Runtime& runtime, Transport& transport, Logger& log, SessionEvents& events,
        SessionOptions options);
+  ~Impl();
 
   // client_session.cpp: the link
   Task<> keep_link();

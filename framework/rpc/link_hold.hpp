@@ -19,26 +19,33 @@ class LinkHold {
 
   Link& link() const noexcept { return *link_; }
   bool closed() const noexcept { return closed_; }
+  bool abandoned() const noexcept { return abandoned_; }
   void add_reference() noexcept { ++references_; }
   void drop_reference() noexcept {
     RIDEAU_ASSERT(references_ > 0);
-    if (--references_ == 0 && closed_) release();
+    if (--references_ == 0 && closed_) end();
   }
   // From LinkEvents::on_closed.
   void mark_closed() noexcept {
     closed_ = true;
-    if (references_ == 0) release();
+    if (references_ == 0) end();
+  }
+  // The owner of the link goes without having seen it close.
+  void abandon() noexcept {
+    abandoned_ = true;
+    mark_closed();
   }
 
  private:
   ~LinkHold() = default;
-  void release() noexcept {
-    link_->release();
+  void end() noexcept {
+    if (!abandoned_) link_->release();
     delete this;
   }
   Link* link_;
   std::uint32_t references_ = 0;
   bool closed_ = false;
+  bool abandoned_ = false;
 };
 
 class LinkReference {

@@ -221,6 +221,10 @@ void Server::Impl::end_if_idle(SessionState& session) {
 ServerLink::ServerLink(Server::Impl& owner, std::uint64_t number_given, Link& link)
     : server(owner), number(number_given), hold(new LinkHold(link)), last_heard_ns(owner.runtime.now_ns()) {}
 
+ServerLink::~ServerLink() {
+  if (hold != nullptr) hold->abandon();
+}
+
 void ServerLink::send(wire::Envelope envelope, wire::Encoded body) {
   server.tasks.spawn(send_owned(LinkReference(hold), envelope, std::move(body)));
 }
@@ -272,7 +276,7 @@ void ServerLink::on_closed(Link&, Status) noexcept {
     session->fail_callbacks();  // those that wait go on over the next link
   }
   eager_call.reset();
-  hold->mark_closed();
+  std::exchange(hold, nullptr)->mark_closed();
   server.changed.wake_all();
   server.links.erase(number);  // ends this object
 }

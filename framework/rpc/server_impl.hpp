@@ -137,6 +137,7 @@ struct Server::Impl final : LinkEvents {
 class ServerLink final : public LinkEvents {
  public:
   ServerLink(Server::Impl& owner, std::uint64_t number_given, Link& link);
+  ~ServerLink();
 
   LinkEvents* on_link(Link&) noexcept override { return nullptr; }
   Sink on_head(Link& link, MessageLoan loan, std::uint64_t eager_bytes) noexcept override;

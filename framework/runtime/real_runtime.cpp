@@ -282,8 +282,6 @@ void RealRuntime::poll(int timeout_ms) noexcept {
 }
 
 void RealRuntime::wait_for_work() noexcept {
-  poll(0);
-  if (ready_.first != nullptr) return;
   if (options_.spin_ns > 0) {
     const std::uint64_t until = now_ns() + options_.spin_ns;
     while (now_ns() < until) {

@@ -14,7 +14,7 @@ struct TaskGroup::RunnerPromise {
   ~RunnerPromise() {
     (before != nullptr ? before->after : group->first_) = after;
     if (after != nullptr) after->before = before;
-    if (--group->size_ == 0) group->idle_.wake_all();
+    if (--group->size_ == 0 && !group->dying_) group->idle_.wake_all();
   }
   static void* operator new(std::size_t bytes) { return allocate_frame(bytes); }
   static void operator delete(void* frame, std::size_t bytes) noexcept { free_frame(frame, bytes); }
@@ -48,6 +48,7 @@ Task<> TaskGroup::join() {
 }
 
 TaskGroup::~TaskGroup() {
+  dying_ = true;
   while (first_ != nullptr) std::coroutine_handle<RunnerPromise>::from_promise(*first_).destroy();
 }
 

@@ -30,6 +30,7 @@ class TaskGroup {
 
   RunnerPromise* first_ = nullptr;
   std::size_t size_ = 0;
+  bool dying_ = false;                   // nobody is left to be told that the group is idle
   WaitQueue idle_;
 };
 
