@@ -46,7 +46,7 @@ class Loan {
 struct Request {
   std::uint16_t method = 0;
   bool modifies = false;                 // executed exactly once, also when it has to be sent again
-  std::uint64_t trace_id = 0;
+  std::uint64_t trace_id = 0;            // 0: a new one
   std::uint32_t deadline_ms = 0;         // 0: limits::kCallMs. kNoDeadline: waits for ever (locks)
   Bytes body{};
   const IoVec* payload = nullptr;        // sent with the call

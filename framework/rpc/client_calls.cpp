@@ -49,6 +49,7 @@ Task<Reply> ClientSession::Impl::call(const Request& request) {
   const std::uint32_t index = co_await take_slot();
   Slot& slot = slots[index];
   slot.request = &request;
+  slot.trace_id = request.trace_id != 0 ? request.trace_id : ++next_trace;
   const std::uint32_t limit_ms = request.deadline_ms == 0 ? limits::kCallMs : request.deadline_ms;
   slot.deadline_ns = limit_ms == kNoDeadline ? 0 : runtime.now_ns() + limit_ms * kMillisecond;
   std::uint64_t sent_in = 0;               // the generation that it was sent in; 0: never yet
@@ -106,7 +107,7 @@ Task<Status> ClientSession::Impl::attempt(const Request& request, std::uint32_t 
   envelope.flags = (request.modifies ? std::uint32_t{wire::kModifies} : 0u) | (resend ? std::uint32_t{wire::kResend} : 0u);
   envelope.slot = index;
   envelope.sequence = slot.sequence;
-  envelope.trace_id = request.trace_id;
+  envelope.trace_id = slot.trace_id;
   if (slot.deadline_ns != 0) {
     const std::uint64_t now = runtime.now_ns();
     envelope.deadline_ms = static_cast<std::uint32_t>(slot.deadline_ns > now ? (slot.deadline_ns - now) / kMillisecond + 1 : 1);

@@ -13,7 +13,7 @@ using Kind = wire::Kind;
 ClientSession::Impl::Impl(ClientSession& owning, Runtime& world, Transport& via, Logger& logger, SessionEvents& turns,
                           SessionOptions wanted)
     : owner(owning), runtime(world), transport(via), log(logger), events(turns), options(std::move(wanted)),
-      tasks(world), changed(world), slot_free(world), ticker(world, [this] { tick(); }) {}
+      tasks(world), changed(world), slot_free(world), ticker(world, [this] { tick(); }), next_trace(random64(world)) {}
 
 // After close() there is no link; a session that goes without it (its node was killed) abandons what it has.
 ClientSession::Impl::~Impl() {
@@ -197,7 +197,7 @@ void ClientSession::Impl::tick() {
   for (Slot& slot : slots) {
     if (!slot.busy || slot.state != CallState::waiting || slot.deadline_ns == 0 || now < slot.deadline_ns) continue;
     log.warning("call %u to target %u at %s has had no answer in time (trace %llx)", slot.request->method,
-                options.target, options.address.c_str(), static_cast<unsigned long long>(slot.request->trace_id));
+                options.target, options.address.c_str(), static_cast<unsigned long long>(slot.trace_id));
     if (&slot == eager_slot) {
       // Its answer is arriving into the caller's memory this moment: only the end of the link stops that.
       link.link().close();

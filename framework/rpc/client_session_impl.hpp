@@ -25,6 +25,7 @@ struct ClientSession::Impl {
     const Request* request = nullptr;
     LinkHold* link = nullptr;              // that the call was sent over
     std::uint64_t deadline_ns = 0;         // 0: none
+    std::uint64_t trace_id = 0;
     wire::Envelope envelope{};             // of the reply
     Bytes body{};
     Loan loan{};
@@ -86,6 +87,7 @@ struct ClientSession::Impl {
   std::uint64_t last_heard_ns = 0;
   std::string last_refusal;
   std::string server_version;
+  std::uint64_t next_trace = 0;            // random at the start: two clients do not mean the same
   std::uint64_t calls_sent = 0;
   std::uint64_t messages_sent = 0;
 };

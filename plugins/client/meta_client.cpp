@@ -20,7 +20,6 @@ Task<MetaReply<Body>> MetaClient::call_once(MetaMethod method, const Request& re
     message.body = encoded.bytes();
   }
   if constexpr (requires { request.caller; }) message.trace_id = request.caller.trace_id;
-  if (message.trace_id == 0) message.trace_id = next_trace_++;
   message.method = static_cast<std::uint16_t>(method);
   message.modifies = modifies;
   message.deadline_ms = deadline_ms;

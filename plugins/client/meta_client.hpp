@@ -81,7 +81,6 @@ class MetaClient {
   GroupsProvider groups_;
   std::uint64_t highest_ = 0;
   std::uint64_t durable_ = 0;
-  std::uint64_t next_trace_ = 1;
 };
 
 }  // namespace rideau::client

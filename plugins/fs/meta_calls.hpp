@@ -36,7 +36,6 @@ enum class MetaMethod : std::uint16_t {
   sync = 17,              // answers when everything up to a transaction is durable
   lock = 18,              // of framework/lock: take
   unlock = 19,            // of framework/lock: give back
-  statistics = 20,
 };
 
 enum class MetaCallback : std::uint16_t {

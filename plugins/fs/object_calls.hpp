@@ -23,7 +23,6 @@ enum class ObjectMethod : std::uint16_t {
   sync = 6,               // everything this target acknowledged of the objects named is durable
   destroy = 7,            // by the metadata server
   stat_file_system = 8,
-  statistics = 9,
 };
 
 struct ObjectReadRequest {              // payload of the reply: the bytes; short at the object's end

@@ -105,8 +105,6 @@ Task<> Mds::handle(rpc::ServerCall& call) {
       co_return co_await lock(call);
     case MetaMethod::unlock:
       co_return co_await unlock(call);
-    case MetaMethod::statistics:
-      break;
   }
   constexpr Status unknown{Code::unsupported, 0, "no such call of a metadata target"};
   co_await call.reply(unknown, Bytes());

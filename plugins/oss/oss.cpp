@@ -45,7 +45,6 @@ Task<> Oss::handle(rpc::ServerCall& call) {
     case fs::ObjectMethod::sync: return handle_sync(target_, call);
     case fs::ObjectMethod::destroy: return handle_destroy(target_, call);
     case fs::ObjectMethod::stat_file_system: return handle_stat_file_system(target_, call);
-    case fs::ObjectMethod::statistics: break;
   }
   constexpr Status kUnknown{Code::unsupported, 0, "method of an object target"};
   return call.reply(kUnknown, Bytes{});
