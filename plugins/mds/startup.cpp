@@ -27,10 +27,12 @@ Status check_options(const Options& options, Logger& log) {
   return kOk;
 }
 
-InodeRecord root_record(std::int64_t now_ns) {
+InodeRecord root_record(std::int64_t now_ns, const Options& options) {
   InodeRecord root;
   root.inode.id = kRootInode;
   root.inode.mode = S_IFDIR | 0755;
+  root.inode.uid = options.root_uid;
+  root.inode.gid = options.root_gid;
   root.inode.link_count = 2;
   root.inode.atime_ns = root.inode.mtime_ns = root.inode.ctime_ns = root.inode.birth_ns = now_ns;
   root.link_parent = root.inode.parent = kRootInode;  // ".." of the root is the root
@@ -111,7 +113,7 @@ Task<Status> Mds::format_empty() {
   RecordBuffer records[3];
   encode(block, keys[0], records[0]);
   encode(counters, keys[1], records[1]);
-  encode(root_record(block.made_ns), keys[2], records[2]);
+  encode(root_record(block.made_ns, target_.options), keys[2], records[2]);
   Edit edits[3];
   for (int i = 0; i < 3; ++i) edits[i] = {Edit::Kind::put, keys[i], Bytes(records[i].data(), records[i].size())};
   IndexBatch batch;
