@@ -80,15 +80,14 @@ Status GuardLink::lend(const IoVec* parts, std::uint32_t part_count, std::uint32
 
 Submitted GuardLink::reclaim(Region& region, Completion& done) noexcept {
   Region* const which = &region;
-  const bool lent = std::find(regions_.begin(), regions_.end(), which) != regions_.end();
-  const bool twice = std::find(reclaiming_.begin(), reclaiming_.end(), which) != reclaiming_.end();
-  core_.require(lent && !twice, Culprit::host, "Link::reclaim", "the region is not lent (reclaimed twice?)");
+  // A plugin may use the place of a region again as soon as it has completed, which is before the caller hears of it.
+  const bool lent = remove(regions_, which);
+  core_.require(lent, Culprit::host, "Link::reclaim", "the region is not lent (reclaimed twice?)");
   reclaiming_.push_back(which);
   return core_.submit(
       "Link::reclaim", this, done, [=, this](Completion& c) { return plugin_.reclaim(*which, c); },
       [=, this](const GuardCall& call) {
         core_.require(call.status.ok(), Culprit::plugin, "Link::reclaim", "it must succeed, also on a closed link");
-        remove(regions_, which);
         remove(reclaiming_, which);
       });
 }
@@ -131,7 +130,7 @@ void GuardLink::release() noexcept {
   if (!core_.has_power_cut()) {
     core_.require(closed_, Culprit::host, "Link::release", "it comes only after on_closed");
     core_.require(loans_.empty(), Culprit::host, "Link::release", "a head was not given back");
-    core_.require(regions_.empty(), Culprit::host, "Link::release", "a region was not reclaimed");
+    core_.require(regions_.empty() && reclaiming_.empty(), Culprit::host, "Link::release", "a region was not reclaimed");
   }
   Link& plugin = plugin_;
   GuardCore& core = core_;

@@ -45,7 +45,7 @@ class GuardLink final : public Link {
   Link& plugin_;
   std::unique_ptr<GuardEvents> events_;
   std::vector<Loan> loans_;
-  std::vector<Region*> regions_;            // lent, or being reclaimed
+  std::vector<Region*> regions_;            // lent
   std::vector<Region*> reclaiming_;
   bool eager_expected_ = false;
   bool closed_ = false;
