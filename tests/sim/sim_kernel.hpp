@@ -44,6 +44,11 @@ struct SimKernelOptions {
   std::uint32_t write_bytes_max = 32 * 1024;     // of one WRITE
   std::uint32_t read_bytes_max = 32 * 1024;      // of one READ
   std::uint32_t list_entries_max = 128;          // of one READDIR
+  // Asks for attributes that have expired before every read, as with FUSE_AUTO_INVAL_DATA. Without it the kernel trusts
+  // its old size unless a read would pass it; a short answer to READ then corrects the size, except where another answer
+  // or an expiry came in between: so a reader beside another can see zeros behind the end of a file that was cut elsewhere
+  // (found by seeds 5294, 6045 and 6281). Nothing that a FUSE server may send can prevent that.
+  bool asks_before_reads = true;
 };
 
 using FileId = std::uint32_t;                    // of an open file; 0: none

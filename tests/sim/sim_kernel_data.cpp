@@ -128,7 +128,7 @@ Task<Result<std::string>> SimKernel::read(FileId id, std::uint64_t offset, std::
   const File file = files_.at(id);
   Node& known = node(file.inode);
   const std::uint64_t page_bytes = options_.page_bytes;
-  if (offset + size > known.size && !known.attributes.has_value()) {
+  if ((options_.asks_before_reads || offset + size > known.size) && !known.attributes.has_value()) {
     const Result<fs::Inode> asked = co_await get_attributes(file.inode);
     if (!asked.ok()) co_return asked.status();
   }
