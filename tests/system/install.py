@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Goal: the installed tree is complete in itself: programs, plugins that are found without an option, headers, a package that
+CMake finds; and a cluster runs from it."""
+import os
+import shutil
+import subprocess
+
+from cluster import BUILD, expect, need_fuse, run, step, temporary_folder
+
+PROJECT = """cmake_minimum_required(VERSION 3.25)
+project(user LANGUAGES CXX)
+find_package(rideau REQUIRED)
+add_executable(user user.cpp)
+target_link_libraries(user PRIVATE rideau::sdk)
+if(NOT COMMAND add_rideau_plugin)
+  message(FATAL_ERROR "the package gives no add_rideau_plugin()")
+endif()
+"""
+
+
+def installed_files(prefix):
+    step("what is there")
+    for path in ("bin/rideau", "bin/rideau-conformance"):
+        expect(os.access(f"{prefix}/{path}", os.X_OK), f"{path} is not installed")
+    for header in ("abi.hpp", "host.hpp", "transport.hpp", "index_store.hpp", "object_store.hpp"):
+        expect(os.path.isfile(f"{prefix}/include/rideau/{header}"), f"include/rideau/{header} is not installed")
+    listed = run(prefix + "/bin/rideau", "plugins").stdout
+    for plugin in ("tcp", "lmdb", "raw-file"):
+        lines = [line for line in listed.splitlines() if line.split()[0] == plugin]
+        expect(len(lines) == 1 and f"{prefix}/lib" in lines[0], f"{plugin} is not found in the prefix:\n{listed}")
+    expect(BUILD not in listed, f"plugins of the build folder are listed:\n{listed}")
+    libraries = run("ldd", prefix + "/bin/rideau").stdout + run("readelf", "-d", prefix + "/bin/rideau").stdout
+    expect(BUILD not in libraries and "not found" not in libraries, f"the program needs what is not installed:\n{libraries}")
+
+
+def package(prefix, folder):
+    step("find_package(rideau) from outside")
+    os.mkdir(folder)
+    with open(folder + "/CMakeLists.txt", "w") as file:
+        file.write(PROJECT)
+    with open(folder + "/user.cpp", "w") as file:
+        headers = sorted(name for name in os.listdir(prefix + "/include/rideau") if name.endswith(".hpp"))
+        file.write("".join(f"#include <rideau/{name}>\n" for name in headers) + "int main() { return rideau::Status{}.ok() ? 0 : 1; }\n")
+    run("cmake", "-S", folder, "-B", folder + "/build", f"-DCMAKE_PREFIX_PATH={prefix}")
+    run("cmake", "--build", folder + "/build")
+    run(folder + "/build/user")
+
+
+def conformance(prefix, folder):
+    step("an installed plugin is judged by the installed kit")
+    os.mkdir(folder)
+    shared = [os.path.join(where, name) for where, _, names in os.walk(prefix + "/lib") for name in names]
+    lmdb = [path for path in shared if os.path.basename(path) == "rideau-lmdb.so"]
+    expect(len(lmdb) == 1, f"{len(lmdb)} files rideau-lmdb.so")
+    run(prefix + "/bin/rideau-conformance", lmdb[0], "--seed", "1", cwd=folder)
+
+
+def cluster_runs(prefix, folder):
+    step("up, a file, down, up, the file")
+    program, made = prefix + "/bin/rideau", folder + "/cluster"
+    try:
+        run(program, "up", "--dir", made, "--oss", "2")
+        with open(made + "/mnt/file", "w") as file:
+            file.write("installed")
+        run(program, "status", "--config", made + "/cluster.toml")
+        run(program, "down", "--dir", made)
+        run(program, "up", "--dir", made)
+        with open(made + "/mnt/file") as file:
+            expect(file.read() == "installed", "another content")
+        run(program, "down", "--dir", made)
+    finally:
+        subprocess.run([program, "down", "--dir", made], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+
+
+need_fuse()
+with temporary_folder() as top:
+    step("cmake --install")
+    run("cmake", "--install", BUILD, "--prefix", top + "/first")
+    # It works wherever it is put.
+    shutil.move(top + "/first", top + "/prefix")
+    installed_files(top + "/prefix")
+    package(top + "/prefix", top + "/package")
+    conformance(top + "/prefix", top + "/conformance")
+    cluster_runs(top + "/prefix", top)
+print("the installed tree works")
