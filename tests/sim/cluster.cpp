@@ -196,7 +196,7 @@ Cluster::Client& Cluster::make_client(const std::string& name) {
   options.dirty_age_ms = random.between(1, 2000);
   options.read_ahead_bytes = random.chance(30) ? 0 : random.below(1024) * 1024;
   client.file_system = std::make_unique<client::FileSystem>(client.runtime, client.log, options);
-  client.kernel = std::make_unique<SimKernel>(client.runtime, *client.file_system);
+  client.kernel = std::make_unique<SimKernel>(client.runtime, *client.file_system, options_.kernel);
   client.file_system->set_kernel_cache(client.kernel.get());
   client.tasks.spawn(note_end(client.start(), client.status, client.done));
   return client;

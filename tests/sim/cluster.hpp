@@ -23,6 +23,7 @@ namespace rideau::sim {
 struct ClusterOptions {
   std::uint32_t object_servers = 2;
   std::uint32_t clients = 3;
+  SimKernelOptions kernel{};
 };
 
 // The log of a node goes into the trace of the run; errors are kept.

@@ -25,16 +25,25 @@ struct Options {
   bool twice = false;
   bool verbose = false;
   unsigned jobs = 0;                     // 0: one a core
+  KernelBug bug = KernelBug::none;
 };
 
 constexpr const char* kUsage =
-    "usage: rideau-sim [--seeds N] [--first S] [--seed S] [--twice] [--verbose] [--minutes M] [--jobs J]\n"
+    "usage: rideau-sim [--seeds N] [--first S] [--seed S] [--twice] [--verbose] [--minutes M] [--jobs J] [--bug B]\n"
     "  --seeds N    runs N seeds, from S on (default 1)\n"
     "  --seed S     runs this one\n"
     "  --twice      runs each seed twice; the two must give the same hash\n"
     "  --verbose    prints an account of what happened (of the first run of each seed)\n"
     "  --minutes M  starts no new seed after that time\n"
-    "  --jobs J     processes (default: one a core)\n";
+    "  --jobs J     processes (default: one a core)\n"
+    "  --bug B      plants a mistake that must be found: keeps-names, keeps-attributes, keeps-pages\n";
+
+bool parse_bug(const std::string& text, KernelBug* to) {
+  if (text == "keeps-names") *to = KernelBug::keeps_names;
+  if (text == "keeps-attributes") *to = KernelBug::keeps_attributes;
+  if (text == "keeps-pages") *to = KernelBug::keeps_pages;
+  return *to != KernelBug::none;
+}
 
 bool parse(int count, char** words, Options* to) {
   for (int i = 1; i < count; ++i) {
@@ -50,6 +59,10 @@ bool parse(int count, char** words, Options* to) {
     if (i + 1 >= count) return false;
     char* end = nullptr;
     const char* value = words[++i];
+    if (word == "--bug") {
+      if (!parse_bug(value, &to->bug)) return false;
+      continue;
+    }
     if (word == "--minutes") {
       to->minutes = std::strtod(value, &end);
     } else {
@@ -92,12 +105,12 @@ void report(std::uint64_t seed, const std::string& problem) {
 }
 
 bool run_one(std::uint64_t seed, const Options& options, Progress& progress) {
-  const SeedResult first = run_seed(seed, options.verbose ? stdout : nullptr);
+  const SeedResult first = run_seed(seed, options.bug, options.verbose ? stdout : nullptr);
   std::string problem = first.problem;
   progress.events += first.events;
   progress.calls += first.calls;
   if (options.twice) {
-    const SeedResult second = run_seed(seed, nullptr);
+    const SeedResult second = run_seed(seed, options.bug, nullptr);
     if (second.hash != first.hash || second.events != first.events) {
       problem += (problem.empty() ? "" : "\n") + std::string("two runs differ: ") + std::to_string(first.events) +
                  " events with hash " + std::to_string(first.hash) + ", then " + std::to_string(second.events) + " with " +

@@ -45,12 +45,14 @@ std::string run(SimWorld& world, Cluster& cluster, Workload& workload) {
 
 }  // namespace
 
-SeedResult run_seed(std::uint64_t seed, std::FILE* trace) {
+SeedResult run_seed(std::uint64_t seed, KernelBug bug, std::FILE* trace) {
   SimWorld world(seed);
   world.set_trace(trace);
   SeedResult result;
   {
-    Cluster cluster(world, {});
+    ClusterOptions of_cluster;
+    of_cluster.kernel.bug = bug;
+    Cluster cluster(world, of_cluster);
     WorkloadOptions options;
     options.processes = 1 + static_cast<std::uint32_t>(world.random().below(3));
     options.names = 2 + static_cast<std::uint32_t>(world.random().below(4));

@@ -2,6 +2,8 @@
 // One run of the simulator, from a seed to a verdict.
 #pragma once
 
+#include "tests/sim/sim_kernel.hpp"
+
 #include <cstdint>
 #include <cstdio>
 #include <string>
@@ -16,7 +18,7 @@ struct SeedResult {
   std::string problem;                   // empty: passed
 };
 
-// `trace`: where the account of the run goes; null: nowhere.
-SeedResult run_seed(std::uint64_t seed, std::FILE* trace);
+// `bug`: a planted mistake. `trace`: where the account of the run goes; null: nowhere.
+SeedResult run_seed(std::uint64_t seed, KernelBug bug, std::FILE* trace);
 
 }  // namespace rideau::sim

@@ -77,11 +77,12 @@ void SimKernel::idle(const char* what, fs::InodeId inode, const std::string& ans
 Task<> SimKernel::deliver_expiry() {
   while (names_expire_ || !attributes_expire_.empty()) {
     co_await sleep_for(runtime_, runtime_.world().random().below(60 * kMicrosecond));
-    if (std::exchange(names_expire_, false)) {
+    if (std::exchange(names_expire_, false) && options_.bug != KernelBug::keeps_names) {
       ++epoch_;
       runtime_.world().trace(runtime_.id(), "kernel: names expired");
     }
     for (const fs::InodeId inode : std::exchange(attributes_expire_, {})) {
+      if (options_.bug == KernelBug::keeps_attributes) continue;
       forget_attributes(inode);
       runtime_.world().trace(runtime_.id(), "kernel: attributes of %llu expired", static_cast<unsigned long long>(inode));
     }

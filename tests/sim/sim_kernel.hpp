@@ -39,7 +39,11 @@ class KernelLock {
   WaitQueue waiters_;
 };
 
+// Mistakes planted on purpose, to see that the checkers find them.
+enum class KernelBug : std::uint8_t { none, keeps_names, keeps_attributes, keeps_pages };
+
 struct SimKernelOptions {
+  KernelBug bug = KernelBug::none;
   std::uint32_t page_bytes = 4096;
   std::uint32_t write_bytes_max = 32 * 1024;     // of one WRITE
   std::uint32_t read_bytes_max = 32 * 1024;      // of one READ

@@ -28,6 +28,7 @@ void SimKernel::unlock_page(Node& node, std::uint64_t index) {
 }
 
 Task<> SimKernel::drop_pages(fs::InodeId inode) {
+  if (options_.bug == KernelBug::keeps_pages) co_return;
   Node& known = node(inode);
   std::vector<std::uint64_t> indexes;
   for (const auto& [index, page] : known.pages) indexes.push_back(index);
