@@ -9,6 +9,7 @@
 #include "rideau/buffer.hpp"
 #include "rideau/transport.hpp"
 
+#include <cerrno>
 #include <cstdint>
 #include <functional>
 #include <utility>
@@ -46,8 +47,11 @@ class Loan {
 struct Request {
   std::uint16_t method = 0;
   bool modifies = false;                 // executed exactly once, also when it has to be sent again
+  // Means the same under a new session, once the target has restarted: then it is sent (again) under that. A session that
+  // the target ended of its own accord ends such calls too: what they rest on may be somebody else's by now.
+  bool outlives_restart = false;
   std::uint64_t trace_id = 0;            // 0: a new one
-  std::uint32_t deadline_ms = 0;         // 0: limits::kCallMs. kNoDeadline: waits for ever (locks)
+  std::uint32_t deadline_ms = 0;         // 0: limits::kCallMs. kNoDeadline: as long as there is a link (locks)
   Bytes body{};
   const IoVec* payload = nullptr;        // sent with the call
   std::uint32_t payload_parts = 0;
@@ -56,6 +60,16 @@ struct Request {
 };
 
 constexpr std::uint32_t kNoDeadline = 0xffff'ffff;
+
+// Why a call has no answer when its session ended: it may have been executed, or certainly was not.
+constexpr Status kOutcomeUnknown{Code::closed, ESTALE, "the target has forgotten the session"};
+constexpr Status kNeverSent{Code::closed, EAGAIN, "the session ended before the call was sent"};
+constexpr bool is_outcome_unknown(const Status& status) noexcept {
+  return status.code == Code::closed && status.os_error == ESTALE;
+}
+constexpr bool is_never_sent(const Status& status) noexcept {
+  return status.code == Code::closed && status.os_error == EAGAIN;
+}
 
 // The answer of the server, or why there is none: Code::closed when the session or the target's epoch ended.
 struct Reply {

@@ -8,12 +8,6 @@
 
 namespace rideau::rpc {
 
-namespace {
-
-const Status kSessionGone{Code::closed, 0, "the target has forgotten the session"};
-
-}  // namespace
-
 void ClientSession::Impl::settle(Slot& slot, CallState outcome) {
   slot.state = outcome;
   if (slot.waiter != nullptr) runtime.complete(*std::exchange(slot.waiter, nullptr), kOk, 0);
@@ -52,25 +46,32 @@ Task<Reply> ClientSession::Impl::call(const Request& request) {
   slot.trace_id = request.trace_id != 0 ? request.trace_id : ++next_trace;
   const std::uint32_t limit_ms = request.deadline_ms == 0 ? limits::kCallMs : request.deadline_ms;
   slot.deadline_ns = limit_ms == kNoDeadline ? 0 : runtime.now_ns() + limit_ms * kMillisecond;
-  std::uint64_t sent_in = 0;               // the generation that it was sent in; 0: never yet
+  std::uint64_t belongs_to = generation;   // the session that the caller has in mind; 0: the first one, to come
+  bool sent = false;                       // under that session
   for (;;) {
+    // Without a link nothing waits for ever, not even a lock.
+    const std::uint64_t linkless_ns = runtime.now_ns() + limits::kCallMs * kMillisecond;
+    const std::uint64_t give_up_ns = slot.deadline_ns != 0 ? slot.deadline_ns : linkless_ns;
     while (state == State::down || state == State::connecting) {
-      if (slot.deadline_ns != 0 && runtime.now_ns() >= slot.deadline_ns) break;
+      if (runtime.now_ns() >= give_up_ns) break;
       co_await changed.wait();
     }
     if (state != State::up) {
       const bool late = state == State::down || state == State::connecting;
       reply.status = late ? Status{Code::timed_out, 0, "no link to the target"} : Status{Code::closed, 0, "session closed"};
-      if (sent_in != 0) slot.poisoned = true;
+      if (sent) slot.poisoned = true;
       break;
     }
-    if (sent_in != 0 && sent_in != generation) {
-      reply.status = kSessionGone;
-      break;
+    if (belongs_to != generation && belongs_to != 0) {
+      if (!request.outlives_restart || belongs_to < ended_generation) {
+        reply.status = sent ? kOutcomeUnknown : kNeverSent;
+        break;
+      }
+      sent = false;
     }
-    const bool resend = sent_in != 0;
+    belongs_to = generation;
+    const bool resend = std::exchange(sent, true);
     if (!resend) ++slot.sequence;
-    sent_in = generation;
     slot.state = CallState::waiting;
     const Status outcome = co_await attempt(request, index, resend);
     if (slot.state == CallState::link_lost) continue;

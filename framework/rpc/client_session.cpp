@@ -161,12 +161,14 @@ void ClientSession::Impl::on_welcome(const wire::Welcome& welcome) {
   server_version = welcome.version;
   const bool known = session_id != 0;
   const bool same = known && welcome.resumed && welcome.session == session_id && welcome.boot_epoch == boot_epoch;
+  const bool restarted = known && welcome.boot_epoch != boot_epoch;
   session_id = welcome.session;
   boot_epoch = welcome.boot_epoch;
   slot_count = std::clamp<std::uint32_t>(welcome.slots, 1, limits::kSlotsPerSession);
   if (!same) {
     durable = welcome.durable;
     forget_server_state();
+    if (known && !restarted) ended_generation = generation;
     if (known) {
       log.warning("target %u at %s has forgotten this client's session (boot epoch %llu): starting a new one",
                   options.target, options.address.c_str(), static_cast<unsigned long long>(boot_epoch));
