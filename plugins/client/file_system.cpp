@@ -93,10 +93,19 @@ Task<rpc::CallbackReply> FileSystem::Impl::on_callback(std::uint16_t method, Byt
 
 void FileSystem::Impl::break_lost_handles() {
   for (auto& [id, handle] : handles) {
-    if (!handle->wrote) continue;
     const bool dirty = handle->data != nullptr && handle->data->dirty();
-    if (dirty || handle->node->changed || handle->node->transaction > meta.durable()) handle->broken = true;
+    const bool lost = handle->node->transaction > meta.durable();
+    if (handle->wrote && (dirty || handle->node->changed || lost)) {
+      handle->broken = true;
+    } else if (lost) {
+      handle->lost_changes = true;
+    }
   }
+  // Numbers that were lost are given out again: they mean nothing any more.
+  inodes.for_each([this](Node& node) {
+    if (node.inode.is_directory() && node.transaction > meta.durable()) lost_names.insert(node.inode.id);
+    node.transaction = 0;
+  });
 }
 
 // Everything that was known under the lost session goes. What other clients did since is not known, so bytes that were
@@ -188,6 +197,9 @@ Task<Status> FileSystem::stop() {
 }
 
 Task<Status> FileSystem::sync_directory(fs::InodeId directory) {
+  if (impl_->lost_names.erase(directory) != 0) {
+    co_return Status{Code::io_error, EIO, "names in this directory were lost with the metadata server"};
+  }
   const Node* node = impl_->inodes.find(directory);
   const std::uint64_t transaction =
       node != nullptr && node->transaction != 0 ? node->transaction : impl_->meta.highest_transaction();

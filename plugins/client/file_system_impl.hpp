@@ -44,6 +44,7 @@ struct Handle {
   std::uint64_t epoch = 0;               // of the metadata session that knows the handle
   bool wrote = false;
   bool broken = false;                   // its changes were lost with the metadata server
+  bool lost_changes = false;             // changes of the inode that were not made through it were: fsync says so, once
   AsyncMutex reopening;
 
   bool writes() const noexcept { return (flags & fs::kOpenWrite) != 0; }
@@ -180,6 +181,7 @@ struct FileSystem::Impl final : rpc::SessionEvents, lock::LockCache::Owner {
   Status fetch_failure{};
 
   std::map<fs::HandleId, HandleRef> handles;
+  std::set<fs::InodeId> lost_names;                 // directories whose fsync says so, once
   fs::HandleId next_handle = 1;
 
   std::map<fs::InodeId, NodeRef> changed;           // inodes with news for the metadata server

@@ -21,8 +21,8 @@ void fill_open(fuse_file_info& file, fs::HandleId handle) {
 
 Task<> create(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId parent, std::string name,
               std::uint32_t mode, fuse_file_info file) {
-  const Result<OpenFile> made =
-      co_await server.files.create(std::move(caller), parent, std::move(name), mode, open_flags(file.flags));
+  const auto begin = [&] { return server.files.create(caller, parent, name, mode, open_flags(file.flags)); };
+  const Result<OpenFile> made = co_await repeated(Repeat::unless_sent, begin);
   if (!made.ok()) {
     fuse_reply_err(req, errno_of(made.status()));
     co_return;
@@ -37,7 +37,11 @@ Task<> create(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId par
 
 Task<> open(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId inode, fuse_file_info file,
             bool kills_privileges) {
-  const Result<OpenFile> opened = co_await server.files.open(caller, inode, open_flags(file.flags));
+  const std::uint32_t flags = open_flags(file.flags);
+  const auto begin = [&] { return server.files.open(caller, inode, flags); };
+  // A handle that the old session may have got is gone with it.
+  const Repeat repeat = (flags & fs::kOpenTruncate) != 0 ? Repeat::unless_sent : Repeat::always;
+  const Result<OpenFile> opened = co_await repeated(repeat, begin);
   if (!opened.ok()) {
     fuse_reply_err(req, errno_of(opened.status()));
     co_return;
@@ -59,7 +63,8 @@ Task<> open(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId inode
 Task<> read(Server& server, fuse_req_t req, fs::HandleId handle, std::uint64_t offset, std::size_t size) {
   FuseBuffer buffer = server.take_buffer();
   const IoVec room{buffer.get(), std::min(size, server.buffer_bytes())};
-  const Result<std::uint64_t> count = co_await server.files.read(handle, offset, &room, 1);
+  const auto begin = [&] { return server.files.read(handle, offset, &room, 1); };
+  const Result<std::uint64_t> count = co_await repeated(Repeat::always, begin);
   if (count.ok()) {
     fuse_reply_buf(req, buffer.get(), *count);
   } else {
@@ -74,7 +79,8 @@ Task<> write(Server& server, fuse_req_t req, fs::InodeId inode, fs::HandleId han
   const IoVec data{const_cast<char*>(bytes), size};
   WriteDetails details;
   details.kill_privileges = kills_privileges;
-  const Result<std::uint64_t> count = co_await server.files.write(handle, offset, &data, 1, &details);
+  const auto begin = [&] { return server.files.write(handle, offset, &data, 1, &details); };
+  const Result<std::uint64_t> count = co_await repeated(Repeat::unless_sent, begin);
   if (count.ok()) {
     fuse_reply_write(req, *count);
   } else {
@@ -94,7 +100,9 @@ Task<> flush(Server& server, fuse_req_t req, fs::HandleId handle) {
 }
 
 Task<> sync(Server& server, fuse_req_t req, fs::HandleId handle, bool data_only) {
-  const Status status = co_await server.files.sync(handle, data_only);
+  // What was lost with the session is known when the call begins anew.
+  const auto begin = [&] { return server.files.sync(handle, data_only); };
+  const Status status = co_await repeated(Repeat::always, begin);
   fuse_reply_err(req, errno_of(status));
 }
 

@@ -12,7 +12,8 @@ namespace {
 using Server = FuseMount::Impl;
 
 Task<> lookup(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId parent, std::string name) {
-  const Result<fs::Inode> found = co_await server.files.lookup(std::move(caller), parent, std::move(name));
+  const auto begin = [&] { return server.files.lookup(caller, parent, name); };
+  const Result<fs::Inode> found = co_await repeated(Repeat::always, begin);
   if (!found.ok() && errno_of(found.status()) == ENOENT && server.name_seconds() > 0) {
     fuse_entry_param absent{};
     absent.entry_timeout = server.name_seconds();
@@ -24,32 +25,35 @@ Task<> lookup(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId par
 
 Task<> make(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId parent, std::string name,
             std::uint32_t mode, std::uint64_t device, std::string target) {
-  const Result<fs::Inode> made =
-      co_await server.files.make(std::move(caller), parent, std::move(name), mode, device, std::move(target));
+  const auto begin = [&] { return server.files.make(caller, parent, name, mode, device, target); };
+  const Result<fs::Inode> made = co_await repeated(Repeat::unless_sent, begin);
   server.reply_entry(req, made);
 }
 
 Task<> link(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId inode, fs::InodeId parent,
             std::string name) {
-  const Result<fs::Inode> linked = co_await server.files.link(std::move(caller), inode, parent, std::move(name));
+  const auto begin = [&] { return server.files.link(caller, inode, parent, name); };
+  const Result<fs::Inode> linked = co_await repeated(Repeat::unless_sent, begin);
   server.reply_entry(req, linked);
 }
 
 Task<> remove(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId parent, std::string name,
               bool directory) {
-  const Status status = co_await server.files.remove(std::move(caller), parent, std::move(name), directory);
+  const auto begin = [&] { return server.files.remove(caller, parent, name, directory); };
+  const Status status = co_await repeated(Repeat::unless_sent, begin);
   fuse_reply_err(req, errno_of(status));
 }
 
 Task<> rename(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId old_parent, std::string old_name,
               fs::InodeId new_parent, std::string new_name, std::uint32_t flags) {
-  const Status status = co_await server.files.rename(std::move(caller), old_parent, std::move(old_name), new_parent,
-                                                     std::move(new_name), flags);
+  const auto begin = [&] { return server.files.rename(caller, old_parent, old_name, new_parent, new_name, flags); };
+  const Status status = co_await repeated(Repeat::unless_sent, begin);
   fuse_reply_err(req, errno_of(status));
 }
 
 Task<> read_link(Server& server, fuse_req_t req, fs::InodeId inode) {
-  const Result<std::string> target = co_await server.files.read_link(inode);
+  const auto begin = [&] { return server.files.read_link(inode); };
+  const Result<std::string> target = co_await repeated(Repeat::always, begin);
   if (target.ok()) {
     fuse_reply_readlink(req, target->c_str());
   } else {
@@ -77,7 +81,8 @@ Task<> read_directory(Server& server, fuse_req_t req, fs::InodeId directory, std
   // Names of usual length fill the room about once; what does not fit is asked for again.
   const std::size_t entry_bytes = plus ? 168 : 40;
   const std::uint32_t entries_max = static_cast<std::uint32_t>(std::clamp<std::size_t>(size / entry_bytes, 1, 4096));
-  const auto entries = co_await server.files.read_directory(directory, after, entries_max, plus);
+  const auto begin = [&] { return server.files.read_directory(directory, after, entries_max, plus); };
+  const auto entries = co_await repeated(Repeat::always, begin);
   if (!entries.ok()) {
     fuse_reply_err(req, errno_of(entries.status()));
     co_return;

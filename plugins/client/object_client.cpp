@@ -18,6 +18,8 @@ rpc::Request make_request(fs::ObjectMethod method, const Body& from, wire::Encod
   rpc::Request request;
   request.method = static_cast<std::uint16_t>(method);
   request.body = body.bytes();
+  // Offsets and versions are chosen under a lock of the metadata server, which a restart of this target does not touch.
+  request.outlives_restart = true;
   return request;
 }
 
