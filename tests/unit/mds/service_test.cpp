@@ -123,8 +123,8 @@ struct Served {
     f.run->host.kill();
     port->plugin.kill();
     server.reset();
-    f.run.reset();
     port.reset();
+    f.run.reset();
   }
   Fixture f;
   sim::SimNetwork network;
