@@ -290,10 +290,11 @@ Task<Status> FileSystem::sync(fs::HandleId id, bool data_only) {
   if (handle == nullptr) co_return posix_error(EBADF);
   Status status = co_await impl_->usable(handle);
   if (!status.ok()) co_return status;
-  if (std::exchange(handle->lost_changes, false)) {
+  status = co_await impl_->sync(handle);
+  // The server may have been lost before the call or under way, when what it had to be told was forgotten.
+  if (std::exchange(handle->lost_changes, false) || handle->broken) {
     co_return Status{Code::io_error, EIO, "changes of this file were lost with the metadata server"};
   }
-  status = co_await impl_->sync(handle);
   co_return status;
 }
 
