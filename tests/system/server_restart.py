@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import random
 import signal
 import subprocess
 import threading
@@ -268,6 +269,93 @@ def stopped_client(made, other):
     dirty.check(must_tell=False)
 
 
+class Worker(threading.Thread):
+    """Makes, reads, renames, removes files until told to stop. What it fsynced it remembers, and reads again."""
+
+    def __init__(self, mount, tag):
+        super().__init__(daemon=True)
+        self.folder, self.tag, self.chance = f"{mount}/load", tag, random.Random(tag)
+        self.durable, self.problems, self.stop = {}, [], False
+        self.calls = self.lost = 0
+        self.doing, self.since = "", time.monotonic()
+
+    def changes(self, what, function, *arguments):
+        """A call that may be cut off by the end of a server: then nobody knows whether it was done, and it says EIO."""
+        self.doing, self.since = what, time.monotonic()
+        self.calls += 1
+        try:
+            function(*arguments)
+            return True
+        except OSError as error:
+            if error.errno != errno.EIO:
+                self.problems.append(f"{what}: {error}")
+            self.lost += 1
+            return False
+
+    def run(self):
+        number = 0
+        while not self.stop and not self.problems:
+            number += 1
+            name = f"{self.tag}-{number}"
+            path, data = f"{self.folder}/{name}", content(name, self.chance.choice((5, 4_000, 200_000, 1_500_000)))
+            if self.changes(f"write and fsync of {name}", write_durably, path, data):
+                self.durable[name] = data
+            if self.changes(f"write of {name}.tmp", write_file, path + ".tmp", data[:5000]) and self.changes(
+                    f"rename of {name}.tmp", self.rename, path + ".tmp", path + ".new"):
+                self.changes(f"unlink of {name}.new", self.unlink, path + ".new")
+            if self.durable:
+                self.look(self.chance.choice(sorted(self.durable)))
+
+    # What was made without fsync may be gone with a server.
+    def rename(self, old, new):
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(old, new)
+
+    def unlink(self, path):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+    def look(self, name):
+        self.doing, self.since = f"read of {name}", time.monotonic()
+        try:
+            if read_file(f"{self.folder}/{name}") != self.durable[name]:
+                self.problems.append(f"{name} was fsynced and has other bytes")
+        except OSError as error:
+            self.problems.append(f"reading {name}, which was fsynced: {error}")
+
+
+def under_load(made, other):
+    """Servers are killed at any moment of the work on both mounts."""
+    os.mkdir(made.mount + "/load")
+    rideau("sync", made.mount)
+    workers = [Worker(mount, tag) for mount, tag in ((made.mount, "a"), (made.mount, "b"), (other, "c"), (other, "d"))]
+    for worker in workers:
+        worker.start()
+    chance = random.Random(11)
+    for nodes in (["mds0"], ["oss0"], ["mds0"], ["oss1", "mds0"], ["oss0", "oss1"], ["mds0"]):
+        time.sleep(chance.uniform(0.3, 1.5))
+        kill(made, *nodes)
+        time.sleep(chance.uniform(0, 1))
+        restart(made, *nodes)
+        for worker in workers:
+            expect(not worker.problems, f"worker {worker.tag}: {worker.problems[:3]}")
+            waits = time.monotonic() - worker.since
+            expect(waits < CALL_SECONDS, f"worker {worker.tag}: {worker.doing} has not ended after {waits:.0f} s")
+    for worker in workers:
+        worker.stop = True
+    for worker in workers:
+        worker.join(CALL_SECONDS)
+        expect(not worker.is_alive(), f"worker {worker.tag}: {worker.doing} does not end")
+        expect(not worker.problems, f"worker {worker.tag}: {worker.problems[:3]}")
+        print(f"         worker {worker.tag}: {worker.calls} changing calls, {worker.lost} cut off, "
+              f"{len(worker.durable)} files durable", flush=True)
+        expect(len(worker.durable) > 5, f"worker {worker.tag} got nothing done")
+    for worker in workers:
+        for name, data in worker.durable.items():
+            for where in (made.mount, other):
+                expect(read_file(f"{where}/load/{name}") == data, f"{where}: {name} was fsynced and is not as it was")
+
+
 def down_without(nodes):
     step(f"umount and down without {' and '.join(nodes)}")
     with cluster() as made:
@@ -299,6 +387,7 @@ if __name__ == "__main__":
         kill_in_use(both, second, ["oss0", "oss1"], "both-oss", 1)
         kill_in_use(both, second, ["mds0", "oss1"], "mds-oss", 1)
         kill_in_use(both, second, ["mds0"], "mds-long", 10)
+        under_load(both, second)
         stopped_client(both, second)
         both.down()
     down_without(["mds0"])
