@@ -140,6 +140,9 @@ bool ModelNames::rename(const NameOp& op) {
   const fs::InodeId target = child(op.other_directory, op.other_name);
   if (op.error == ESTALE) return gone;
   if (op.error == ENOENT) return gone || moved == fs::kNoInode;
+  // The kernel looks up the two names one after the other, and refuses by itself what it must not replace: the old name may
+  // have gone in between.
+  if (op.error == EEXIST && (op.flags & fs::kRenameNoReplace) != 0 && target != fs::kNoInode) return true;
   if (gone || moved == fs::kNoInode) return false;
   const bool moves_directory = nodes_.at(moved).type == S_IFDIR;
   const bool over_directory = target != fs::kNoInode && nodes_.at(target).type == S_IFDIR;
