@@ -12,9 +12,7 @@ constexpr int kTurnsMax = 2;                  // pages freed by a transaction ar
 constexpr char kTurnKey[] = "turn";
 
 // Whether the store can go on after a transaction failed this way.
-bool is_harmless(Code code) noexcept {
-  return code == Code::no_space || code == Code::too_large || code == Code::busy;
-}
+bool is_harmless(Code code) noexcept { return code == Code::no_space || code == Code::too_large || code == Code::busy; }
 
 }  // namespace
 
@@ -139,9 +137,15 @@ Status Committer::check(const Check& check, bool* holds) noexcept {
   if (code != 0 && code != MDB_NOTFOUND) return status_of(code, "check an entry of the index");
   const bool found = code == 0;
   switch (check.kind) {
-    case Check::Kind::absent: *holds = !found; break;
-    case Check::Kind::present: *holds = found; break;
-    case Check::Kind::equals: *holds = found && compare(from_lmdb(value), check.value) == 0; break;
+    case Check::Kind::absent:
+      *holds = !found;
+      break;
+    case Check::Kind::present:
+      *holds = found;
+      break;
+    case Check::Kind::equals:
+      *holds = found && compare(from_lmdb(value), check.value) == 0;
+      break;
   }
   return kOk;
 }

@@ -17,12 +17,12 @@ namespace rideau::lmdb {
 struct Call {
   IndexBatch* batches = nullptr;
   std::uint32_t batch_count = 0;
-  bool frees_space = false;          // all of its batches do
+  bool frees_space = false;  // all of its batches do
   Completion* done = nullptr;
   std::uint64_t edit_count = 0;
-  std::uint64_t put_bytes = 0;       // keys and values of puts, with LMDB's own overhead
-  std::uint64_t large_values = 0;    // puts whose value gets pages of its own
-  Status status{};                   // out, with `value`: what the completion will say
+  std::uint64_t put_bytes = 0;     // keys and values of puts, with LMDB's own overhead
+  std::uint64_t large_values = 0;  // puts whose value gets pages of its own
+  Status status{};                 // out, with `value`: what the completion will say
   std::uint64_t value = 0;
 };
 
@@ -49,8 +49,8 @@ class Committer {
   std::size_t recover(Call* calls, std::size_t tried, Status why) noexcept;
 
   Environment& environment_;
-  std::uint64_t sequence_ = 0;       // last one given
-  Status broken_{};                  // after an I/O error nothing may be written any more
+  std::uint64_t sequence_ = 0;  // last one given
+  Status broken_{};             // after an I/O error nothing may be written any more
 
   // Of the run.
   std::uint64_t oldest_snapshot_ = 0;
@@ -58,7 +58,7 @@ class Committer {
   MDB_txn* txn_ = nullptr;
   MDB_stat shape_{};
   FreePages free_{};
-  bool free_known_ = false;          // whether the list of freed pages was walked; `tail` alone is enough most times
+  bool free_known_ = false;  // whether the list of freed pages was walked; `tail` alone is enough most times
   std::uint64_t planned_pages_ = 0;
 };
 

@@ -20,10 +20,10 @@ constexpr const char* kLockFile = "/owner.lock";
 constexpr const char* kEntriesTable = "entries";
 constexpr const char* kFormatTable = "format";
 constexpr char kVersionKey[] = "version";
-constexpr MDB_dbi kFreeTable = 0;           // LMDB's own list of freed pages
+constexpr MDB_dbi kFreeTable = 0;  // LMDB's own list of freed pages
 constexpr std::uint64_t kReserveShare = 32;
 constexpr std::uint64_t kReservePagesMin = 64;
-constexpr unsigned kOwnReaders = 4;         // beside snapshots: space() and the committer look at freed pages
+constexpr unsigned kOwnReaders = 4;  // beside snapshots: space() and the committer look at freed pages
 
 MDB_val version_key() noexcept { return {sizeof kVersionKey - 1, const_cast<char*>(kVersionKey)}; }
 
@@ -46,21 +46,30 @@ int sync_path(const std::string& path) noexcept {
 
 Status status_of(int lmdb_code, const char* where) noexcept {
   switch (lmdb_code) {
-    case MDB_SUCCESS: return kOk;
-    case MDB_NOTFOUND: return {Code::not_found, 0, where};
+    case MDB_SUCCESS:
+      return kOk;
+    case MDB_NOTFOUND:
+      return {Code::not_found, 0, where};
     case MDB_MAP_FULL:
     case ENOSPC:
-    case EDQUOT: return {Code::no_space, lmdb_code > 0 ? lmdb_code : 0, where};
+    case EDQUOT:
+      return {Code::no_space, lmdb_code > 0 ? lmdb_code : 0, where};
     case MDB_TXN_FULL:
-    case MDB_BAD_VALSIZE: return {Code::too_large, 0, where};
-    case MDB_READERS_FULL: return {Code::busy, 0, where};
-    case ENOMEM: return {Code::busy, ENOMEM, where};
+    case MDB_BAD_VALSIZE:
+      return {Code::too_large, 0, where};
+    case MDB_READERS_FULL:
+      return {Code::busy, 0, where};
+    case ENOMEM:
+      return {Code::busy, ENOMEM, where};
     case MDB_CORRUPTED:
     case MDB_PAGE_NOTFOUND:
     case MDB_INVALID:
-    case MDB_INCOMPATIBLE: return {Code::corrupt, 0, where};
-    case MDB_VERSION_MISMATCH: return {Code::refused, 0, where};
-    default: break;
+    case MDB_INCOMPATIBLE:
+      return {Code::corrupt, 0, where};
+    case MDB_VERSION_MISMATCH:
+      return {Code::refused, 0, where};
+    default:
+      break;
   }
   return {Code::io_error, lmdb_code > 0 ? lmdb_code : 0, where};
 }
@@ -181,8 +190,10 @@ Status Environment::open_tables(Host& host) noexcept {
   code = ::mdb_dbi_open(txn, kEntriesTable, 0, &entries_);
   if (code == 0) code = ::mdb_dbi_open(txn, kFormatTable, 0, &format_);
   // Handles opened by a transaction outlive it only when it commits.
-  if (code == 0) code = ::mdb_txn_commit(txn);
-  else ::mdb_txn_abort(txn);
+  if (code == 0)
+    code = ::mdb_txn_commit(txn);
+  else
+    ::mdb_txn_abort(txn);
   if (code != 0) {
     complain(host, "cannot open its tables", code);
     return status_of(code, "open the tables of the index");

@@ -26,10 +26,10 @@ inline Bytes from_lmdb(const MDB_val& value) noexcept { return Bytes(value.mv_da
 
 // Pages that a transaction can be given.
 struct FreePages {
-  std::uint64_t tail = 0;       // never used so far
-  std::uint64_t usable = 0;     // freed, and by now neither a snapshot nor the last commit needs them
-  std::uint64_t unpinned = 0;   // freed, and no snapshot needs them
-  std::uint64_t freed = 0;      // all that were freed
+  std::uint64_t tail = 0;      // never used so far
+  std::uint64_t usable = 0;    // freed, and by now neither a snapshot nor the last commit needs them
+  std::uint64_t unpinned = 0;  // freed, and no snapshot needs them
+  std::uint64_t freed = 0;     // all that were freed
 };
 
 class Environment {

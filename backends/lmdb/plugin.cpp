@@ -33,9 +33,16 @@ Status create(Host& host, const ConfigValue* values, Instance** out) noexcept {
 
 }  // namespace
 
-const PluginDescriptor kDescriptor = {
-    sizeof(PluginDescriptor), PluginKind::index_store, "lmdb", "0.1.0",
-    "ordered index in an LMDB map: zero-copy reads, one writer, group commit", 0, kKeys, kKeyCount, 0, &create};
+const PluginDescriptor kDescriptor = {sizeof(PluginDescriptor),
+                                      PluginKind::index_store,
+                                      "lmdb",
+                                      "0.1.0",
+                                      "ordered index in an LMDB map: zero-copy reads, one writer, group commit",
+                                      0,
+                                      kKeys,
+                                      kKeyCount,
+                                      0,
+                                      &create};
 
 }  // namespace rideau::lmdb
 

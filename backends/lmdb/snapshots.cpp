@@ -11,8 +11,8 @@ MapSnapshot::~MapSnapshot() {
 }
 
 Status MapSnapshot::open() noexcept {
-  const int code = txn_ != nullptr ? ::mdb_txn_renew(txn_)
-                                   : ::mdb_txn_begin(environment_.handle(), nullptr, MDB_RDONLY, &txn_);
+  const int code =
+      txn_ != nullptr ? ::mdb_txn_renew(txn_) : ::mdb_txn_begin(environment_.handle(), nullptr, MDB_RDONLY, &txn_);
   if (code != 0) return status_of(code, "make a snapshot");
   in_use_ = true;
   cursor_fresh_ = false;

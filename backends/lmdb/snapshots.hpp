@@ -42,7 +42,7 @@ class MapSnapshot final : public Snapshot {
   MDB_txn* txn_ = nullptr;
   MDB_cursor* cursor_ = nullptr;
   bool in_use_ = false;
-  bool cursor_fresh_ = false;         // the cursor belongs to the transaction as it is now
+  bool cursor_fresh_ = false;  // the cursor belongs to the transaction as it is now
   Place place_ = Place::nowhere;
 };
 

@@ -6,15 +6,15 @@
 namespace rideau::lmdb {
 namespace {
 
-constexpr std::uint32_t kKeyBytesMax = 511;             // what LMDB was built with
+constexpr std::uint32_t kKeyBytesMax = 511;  // what LMDB was built with
 constexpr std::uint32_t kValueBytesMax = 1u << 20;
 constexpr std::uint64_t kCommitBytesMax = 64u << 20;
 constexpr std::size_t kCallsQueuedMax = 8192;
 // One transaction takes this much from the queue, so that nobody waits long for what others brought.
 constexpr std::uint64_t kGroupEditsMax = 32768;
 constexpr std::uint64_t kGroupBytesMax = 32u << 20;
-constexpr std::uint64_t kEntryOverhead = 16;            // LMDB's header and pointer of an entry, and evenness
-constexpr std::uint64_t kLargeValue = 1024;             // from about half a page on a value gets pages of its own
+constexpr std::uint64_t kEntryOverhead = 16;  // LMDB's header and pointer of an entry, and evenness
+constexpr std::uint64_t kLargeValue = 1024;   // from about half a page on a value gets pages of its own
 
 }  // namespace
 
@@ -41,11 +41,15 @@ void Store::run(Job* job) noexcept {
   Store& store = *errand->store;  // destroy() waits while the phase is `running`
   job->status = kOk;
   switch (errand->work) {
-    case Work::open: job->status = store.environment_.open(store.host_, store.options_); break;
+    case Work::open:
+      job->status = store.environment_.open(store.host_, store.options_);
+      break;
     case Work::commit:
       store.committer_.run(errand->calls.data(), errand->calls.size(), errand->oldest_snapshot);
       break;
-    case Work::sync: job->status = status_of(::mdb_env_sync(store.environment_.handle(), 1), "sync the index"); break;
+    case Work::sync:
+      job->status = status_of(::mdb_env_sync(store.environment_.handle(), 1), "sync the index");
+      break;
   }
   errand->phase.store(Phase::finished, std::memory_order_release);
   errand->phase.notify_one();
@@ -61,8 +65,12 @@ void Store::resumed(Completion* done) noexcept {
   Store& store = *errand->store;
   errand->phase.store(Phase::idle, std::memory_order_relaxed);
   switch (errand->work) {
-    case Work::open: store.opened(errand->Completion::status); break;
-    case Work::commit: store.committed(); break;
+    case Work::open:
+      store.opened(errand->Completion::status);
+      break;
+    case Work::commit:
+      store.committed();
+      break;
     case Work::sync:
       store.state_ = State::stopped;
       store.host_.complete(*store.stop_done_, errand->Completion::status, 0);

@@ -26,8 +26,7 @@ class Store final : public IndexStore {
 
   IndexLimits limits() const noexcept override;
   Status snapshot(Snapshot** out) noexcept override;
-  Submitted commit(IndexBatch* batches, std::uint32_t count, Durability durability,
-                   Completion& done) noexcept override;
+  Submitted commit(IndexBatch* batches, std::uint32_t count, Durability durability, Completion& done) noexcept override;
   Status space(IndexSpace* out) noexcept override;
 
  private:
@@ -37,7 +36,7 @@ class Store final : public IndexStore {
 
   // The one blocking job. On its own on the heap: after destroy() the host may still hold it.
   struct Errand : Job, Completion {
-    Store* store = nullptr;             // null: the store is gone, free this when the completion arrives
+    Store* store = nullptr;  // null: the store is gone, free this when the completion arrives
     Work work = Work::open;
     std::vector<Call> calls;
     std::uint64_t oldest_snapshot = 0;

@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::size_t kRootDigits = 11;
 constexpr std::size_t kMiddleDigits = 3;
-constexpr std::size_t kFoldersPerScan = 1024;   // bounds the memory of a listing, whatever the ids are
+constexpr std::size_t kFoldersPerScan = 1024;  // bounds the memory of a listing, whatever the ids are
 
 // Exactly `digits` lower-case hex digits; anything else in our folders is not ours.
 bool parse_hex(const char* text, std::size_t digits, std::uint64_t& value) noexcept {
@@ -159,17 +159,24 @@ void folder_path(FolderKey folder, char (&path)[kPathBytes]) noexcept {
 
 Status status_of(int error, const char* where) noexcept {
   switch (error) {
-    case 0: return kOk;
-    case ENOENT: return {Code::not_found, error, where};
+    case 0:
+      return kOk;
+    case ENOENT:
+      return {Code::not_found, error, where};
     case ENOSPC:
-    case EDQUOT: return {Code::no_space, error, where};
-    case EFBIG: return {Code::too_large, error, where};
+    case EDQUOT:
+      return {Code::no_space, error, where};
+    case EFBIG:
+      return {Code::too_large, error, where};
     case EMFILE:
     case ENFILE:
-    case ENOMEM: return {Code::busy, error, where};
+    case ENOMEM:
+      return {Code::busy, error, where};
     case EACCES:
-    case EPERM: return {Code::refused, error, where};
-    default: return {Code::io_error, error, where};
+    case EPERM:
+      return {Code::refused, error, where};
+    default:
+      return {Code::io_error, error, where};
   }
 }
 

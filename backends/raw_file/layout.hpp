@@ -21,7 +21,7 @@ constexpr std::size_t kPathBytes = 64;
 struct FolderKey {
   enum class Level : std::uint8_t { leaf = 0, middle = 1, root = 2 };
   Level level = Level::root;
-  std::uint64_t prefix = 0;   // of ObjectId::high
+  std::uint64_t prefix = 0;  // of ObjectId::high
 
   FolderKey parent() const noexcept {
     return level == Level::leaf ? FolderKey{Level::middle, prefix >> 12} : FolderKey{Level::root, 0};

@@ -76,7 +76,7 @@ Submitted RawFileStore::transfer(Op::Kind kind, ObjectId id, std::uint64_t offse
   }
   Op& op = take_op(kind);
   op.offset = offset;
-  op.size = offset < object_bytes_max_ ? size : 0;   // nothing can be read there
+  op.size = offset < object_bytes_max_ ? size : 0;  // nothing can be read there
   for (std::uint32_t i = 0; i < part_count; ++i) {
     if (parts[i].size != 0) op.parts.push_back(parts[i]);
   }
@@ -169,7 +169,7 @@ Op& RawFileStore::take_op(Op::Kind kind) noexcept {
 
 void RawFileStore::free_op(Op& op) noexcept {
   --op_count_;
-  std::vector<IoVec> parts = std::move(op.parts);   // its capacity is worth keeping
+  std::vector<IoVec> parts = std::move(op.parts);  // its capacity is worth keeping
   parts.clear();
   op = Op{};
   op.parts = std::move(parts);
@@ -337,7 +337,7 @@ void RawFileStore::run_job(Work::Body body, Work::After after) noexcept {
 
 void RawFileStore::cancel(Completion& pending) noexcept {
   Op* op = static_cast<Op*>(pending.plugin_slot[0]);
-  if (op == nullptr) return;   // a listing or a flush: it ends by itself
+  if (op == nullptr) return;  // a listing or a flush: it ends by itself
   const bool waits = (op->stage == Op::Stage::waiting && op->file->waiting.remove(*op)) ||
                      (op->stage == Op::Stage::ready && ready_.remove(*op));
   if (!waits) return;

@@ -32,9 +32,9 @@ struct Settings {
 };
 
 constexpr std::uint32_t kIoBytesMax = 16u << 20;
-constexpr std::uint32_t kPartsMax = 1024;       // IOV_MAX
-constexpr std::uint32_t kCallsMax = 16384;      // pending calls; more are answered with busy
-constexpr std::uint32_t kDirtyMax = 16384;      // dirty files, and folders, known by name; beyond: syncfs
+constexpr std::uint32_t kPartsMax = 1024;   // IOV_MAX
+constexpr std::uint32_t kCallsMax = 16384;  // pending calls; more are answered with busy
+constexpr std::uint32_t kDirtyMax = 16384;  // dirty files, and folders, known by name; beyond: syncfs
 
 constexpr Status kClosed{Code::closed, 0, "raw-file store is not running"};
 
@@ -48,16 +48,16 @@ struct Op {
   Kind kind = Kind::read;
   Stage stage = Stage::waiting;
   std::uint8_t open_tries = 0;
-  bool sync_failed = false;            // the fsync itself, not a step before it
+  bool sync_failed = false;  // the fsync itself, not a step before it
   File* file = nullptr;
-  Completion* done = nullptr;          // null for a part of a flush
+  Completion* done = nullptr;  // null for a part of a flush
   Flush* flush = nullptr;
-  Op* next = nullptr;                  // in the one list that it is in
-  std::uint64_t offset = 0;            // of sync: the change of the file that is being made durable
+  Op* next = nullptr;        // in the one list that it is in
+  std::uint64_t offset = 0;  // of sync: the change of the file that is being made durable
   std::uint64_t size = 0;
   std::uint64_t progress = 0;
   ObjectStat* stat_out = nullptr;
-  std::vector<IoVec> parts;            // what is left of the buffer
+  std::vector<IoVec> parts;  // what is left of the buffer
   std::size_t first_part = 0;
   char path[kPathBytes] = {};
 
@@ -79,13 +79,13 @@ struct File {
   ObjectId id;
   int fd = -1;
   bool opening = false;
-  bool exclusive = false;              // an exclusive op is admitted
+  bool exclusive = false;  // an exclusive op is admitted
   bool idle_listed = false;
-  std::uint32_t shared = 0;            // admitted ops that are not exclusive
-  std::uint64_t changed = 0;           // the last unflushed change; 0: clean
-  OpList waiting;                      // not admitted
-  OpList want_open;                    // hold a slot, wait for another op that opens the file
-  File* newer = nullptr;               // idle open files, by last use
+  std::uint32_t shared = 0;   // admitted ops that are not exclusive
+  std::uint64_t changed = 0;  // the last unflushed change; 0: clean
+  OpList waiting;             // not admitted
+  OpList want_open;           // hold a slot, wait for another op that opens the file
+  File* newer = nullptr;      // idle open files, by last use
   File* older = nullptr;
 
   bool busy() const noexcept { return shared != 0 || exclusive || !waiting.empty(); }
@@ -94,16 +94,16 @@ struct File {
 // A folder whose names are not durable.
 struct Folder {
   std::uint64_t changed = 0;
-  std::uint32_t making = 0;            // jobs that may be making folders in it: dirty whatever `changed` says
-  bool removed_from = false;           // may be empty by now
+  std::uint32_t making = 0;   // jobs that may be making folders in it: dirty whatever `changed` says
+  bool removed_from = false;  // may be empty by now
 };
 
 struct Flush {
   Completion* done = nullptr;
-  std::vector<ObjectId> ids;           // dirty when it began
+  std::vector<ObjectId> ids;  // dirty when it began
   std::size_t next_id = 0;
-  std::uint32_t outstanding = 0;       // ops and jobs
-  std::uint64_t captured = 0;          // covers changes up to this one
+  std::uint32_t outstanding = 0;  // ops and jobs
+  std::uint64_t captured = 0;     // covers changes up to this one
   Status status{};
 };
 
@@ -197,16 +197,16 @@ class RawFileStore final : public ObjectStore {
   std::shared_ptr<Home> home_;
   io_uring ring_{};
   bool ring_open_ = false;
-  std::uint32_t in_kernel_ = 0;        // prepared and not reaped
+  std::uint32_t in_kernel_ = 0;  // prepared and not reaped
   std::uint32_t unsubmitted_ = 0;
-  Wakeup* watch_ = nullptr;            // the pending wait for the ring
-  Wakeup* retry_ = nullptr;            // the pending sleep after the kernel refused a submission
+  Wakeup* watch_ = nullptr;  // the pending wait for the ring
+  Wakeup* retry_ = nullptr;  // the pending sleep after the kernel refused a submission
   Work* works_ = nullptr;
   Completion* stop_done_ = nullptr;
   bool stop_marking_ = false;
   bool settling_ = false;
 
-  Completion* current_ = nullptr;      // of the call that is being submitted
+  Completion* current_ = nullptr;  // of the call that is being submitted
   bool current_finished_ = false;
 
   std::map<ObjectId, File> files_;
@@ -217,17 +217,17 @@ class RawFileStore final : public ObjectStore {
   OpList ready_;
   OpList free_ops_;
   std::vector<std::unique_ptr<Op>> all_ops_;
-  std::uint32_t op_count_ = 0;         // not free
-  std::uint32_t active_ = 0;           // hold a slot
+  std::uint32_t op_count_ = 0;  // not free
+  std::uint32_t active_ = 0;    // hold a slot
   std::uint64_t object_count_ = 0;
-  std::uint64_t object_bytes_max_ = kObjectBytesMax;   // from start() on: what this file system can hold
+  std::uint64_t object_bytes_max_ = kObjectBytesMax;  // from start() on: what this file system can hold
 
   std::uint64_t change_ = 0;
   std::set<ObjectId> dirty_;
   std::map<FolderKey, Folder> folders_;
-  std::uint64_t overflow_ = 0;         // the last change that found the tables full; 0: none
+  std::uint64_t overflow_ = 0;  // the last change that found the tables full; 0: none
   std::vector<std::unique_ptr<Flush>> flushes_;
-  Status flush_failure_{};             // the first; every later flush reports it too
+  Status flush_failure_{};  // the first; every later flush reports it too
 };
 
 }  // namespace rideau::raw_file

@@ -12,7 +12,7 @@
 namespace rideau::raw_file {
 namespace {
 
-constexpr std::uint8_t kOpenTriesMax = 32;   // folders that are pruned while they are made, files that come and go
+constexpr std::uint8_t kOpenTriesMax = 32;  // folders that are pruned while they are made, files that come and go
 
 Status punch_hole(int fd, std::uint64_t offset, std::uint64_t size) noexcept {
   const int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
@@ -136,14 +136,14 @@ void RawFileStore::perform(Op& op) noexcept {
       return perform_change(op);
     case Op::Kind::sync: {
       op.stage = Op::Stage::transfer;
-      op.offset = op.file->changed;   // every change that is complete by now is covered
+      op.offset = op.file->changed;  // every change that is complete by now is covered
       io_uring_sqe& entry = prepare();
       io_uring_prep_fsync(&entry, op.file->fd, IORING_FSYNC_DATASYNC);
       io_uring_sqe_set_data(&entry, &op);
       return;
     }
     case Op::Kind::remove:
-      return;   // needs no open file, see dispatch()
+      return;  // needs no open file, see dispatch()
   }
 }
 
@@ -161,8 +161,8 @@ void RawFileStore::perform_change(Op& op) noexcept {
   op.stage = Op::Stage::job;
   const int fd = op.file->fd;
   const bool punches = op.kind == Op::Kind::punch;
-  run_job([fd, punches, offset = op.offset, size = op.size](
-              std::uint64_t&) { return punches ? punch_hole(fd, offset, size) : set_size(fd, size); },
+  run_job([fd, punches, offset = op.offset,
+           size = op.size](std::uint64_t&) { return punches ? punch_hole(fd, offset, size) : set_size(fd, size); },
           [this, &op](Status status, std::uint64_t) {
             mark_changed(*op.file);
             finish(op, status, 0);
@@ -205,8 +205,10 @@ void RawFileStore::on_transferred(Op& op, int result) noexcept {
   if (result == -EINTR || result == -EAGAIN) return prepare_transfer(op);
   if (result < 0 || (result == 0 && writes)) {
     if (writes && op.progress > 0) mark_changed(*op.file);
-    return finish(op, result < 0 ? status_of(-result, writes ? "write an object" : "read an object")
-                                 : Status{Code::io_error, 0, "a write made no progress"}, 0);
+    return finish(op,
+                  result < 0 ? status_of(-result, writes ? "write an object" : "read an object")
+                             : Status{Code::io_error, 0, "a write made no progress"},
+                  0);
   }
   op.progress += static_cast<std::uint64_t>(result);
   if (op.progress == op.size || result == 0) {

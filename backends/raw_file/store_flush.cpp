@@ -67,7 +67,7 @@ Submitted RawFileStore::flush(const ObjectId* ids, std::uint32_t count, Completi
   Flush& flush = *flushes_.emplace_back(std::make_unique<Flush>());
   flush.done = &done;
   flush.captured = change_;
-  flush.outstanding = 1;   // this function
+  flush.outstanding = 1;  // this function
   ++op_count_;
   done.plugin_slot[0] = nullptr;
   if (count == 0 && overflow_ != 0) {
@@ -91,7 +91,7 @@ Submitted RawFileStore::flush(const ObjectId* ids, std::uint32_t count, Completi
     if (!folders.empty()) flush_folders(flush, std::move(folders));
     flush_more(flush);
   }
-  current_ = &done;   // flush_part_done may end it here
+  current_ = &done;  // flush_part_done may end it here
   current_finished_ = false;
   flush_part_done(flush, kOk, false);
   if (current_finished_) return Submitted::finished;
@@ -103,7 +103,7 @@ void RawFileStore::flush_more(Flush& flush) noexcept {
   const std::uint32_t share = std::max(1u, settings_.queue_depth / 4);
   while (flush.next_id < flush.ids.size() && flush.outstanding < share + 1) {
     const ObjectId id = flush.ids[flush.next_id++];
-    if (overflow_ == 0 && !dirty_.contains(id)) continue;   // another flush was faster, or it was removed
+    if (overflow_ == 0 && !dirty_.contains(id)) continue;  // another flush was faster, or it was removed
     Op& op = take_op(Op::Kind::sync);
     op.flush = &flush;
     ++flush.outstanding;

@@ -25,7 +25,7 @@ Submitted RawFileStore::start(Completion& done) noexcept {
 }
 
 void RawFileStore::on_started(Status status, Completion& done) noexcept {
-  if (life_ == Life::stopping) {   // stop() came before the start had ended
+  if (life_ == Life::stopping) {  // stop() came before the start had ended
     home_->close();
     life_ = Life::stopped;
     host_.complete(done, kClosed, 0);

@@ -26,9 +26,12 @@ std::uint64_t reserve_of(std::uint64_t bytes_max) { return bytes_max / 16; }
 bool holds(const Entries& entries, const rideau::Check& check) {
   const auto found = entries.find(std::string(check.key.view()));
   switch (check.kind) {
-    case rideau::Check::Kind::absent: return found == entries.end();
-    case rideau::Check::Kind::present: return found != entries.end();
-    case rideau::Check::Kind::equals: return found != entries.end() && found->second == check.value.view();
+    case rideau::Check::Kind::absent:
+      return found == entries.end();
+    case rideau::Check::Kind::present:
+      return found != entries.end();
+    case rideau::Check::Kind::equals:
+      return found != entries.end() && found->second == check.value.view();
   }
   return false;
 }
@@ -59,9 +62,9 @@ Status MinimalSnapshot::answer(Bytes* found, Bytes* value) const noexcept {
   return rideau::kOk;
 }
 
-// Blocking work goes to a thread of the host. The job owns all memory that it touches, and its completion arrives on the
-// thread of the node, where it frees itself. destroy() may come at any moment (a power cut): a job that has not begun then
-// does nothing, and one that runs is waited for, so that it cannot meet the next instance in the file.
+// Blocking work goes to a thread of the host. The job owns all memory that it touches, and its completion arrives on
+// the thread of the node, where it frees itself. destroy() may come at any moment (a power cut): a job that has not
+// begun then does nothing, and one that runs is waited for, so that it cannot meet the next instance in the file.
 struct MinimalIndexStore::Disk : rideau::Job, rideau::Completion {
   enum class Stage { queued, running, ended, abandoned };
   using Work = Status (*)(Disk&);
@@ -86,13 +89,13 @@ struct MinimalIndexStore::Disk : rideau::Job, rideau::Completion {
     stage.wait(Stage::running);
   }
 
-  MinimalIndexStore* store;          // null: destroyed
+  MinimalIndexStore* store;  // null: destroyed
   std::string path;
   Work work;
   std::atomic<Stage> stage{Stage::queued};
   std::string temporary;
   std::string image;
-  std::uint64_t sequence = 0;        // the state that `image` holds
+  std::uint64_t sequence = 0;  // the state that `image` holds
   int lock = -1;
 };
 
@@ -108,8 +111,10 @@ Submitted MinimalIndexStore::start(Completion& done) noexcept {
   };
   disk_ = new Disk(*this, load, [](Completion* arrived) noexcept {
     auto* disk = static_cast<Disk*>(arrived);
-    if (disk->store != nullptr) disk->store->loaded(*disk);
-    else if (disk->lock >= 0) close_file(disk->lock);
+    if (disk->store != nullptr)
+      disk->store->loaded(*disk);
+    else if (disk->lock >= 0)
+      close_file(disk->lock);
     delete disk;
   });
   starting_ = &done;
@@ -148,7 +153,7 @@ Submitted MinimalIndexStore::stop(Completion& done) noexcept {
     unlock();
     return done.finish(failed_);
   }
-  stopping_ = &done;                 // written() completes it, after all commits
+  stopping_ = &done;  // written() completes it, after all commits
   write_if_needed();
   return Submitted::pending;
 }
@@ -175,8 +180,8 @@ Entries& MinimalIndexStore::entries_to_change() {
 
 // Limits and space are judged for the whole call, before anything of it is applied.
 Status MinimalIndexStore::judge(const IndexBatch* batches, std::uint32_t count) const noexcept {
-  std::uint64_t bytes = 0;           // that the edits name
-  std::uint64_t grows = 0;           // at most; what they replace or erase is not counted against it
+  std::uint64_t bytes = 0;  // that the edits name
+  std::uint64_t grows = 0;  // at most; what they replace or erase is not counted against it
   bool only_frees = true;
   for (std::uint32_t b = 0; b < count; ++b) {
     only_frees = only_frees && batches[b].frees_space;
@@ -270,8 +275,10 @@ void MinimalIndexStore::written(Disk& disk) noexcept {
   }
   std::vector<Waiting> still;
   for (const Waiting& commit : waiting_) {
-    if (failed_.ok() && commit.sequence > durable_) still.push_back(commit);
-    else host_.complete(*commit.done, failed_, commit.sequence);
+    if (failed_.ok() && commit.sequence > durable_)
+      still.push_back(commit);
+    else
+      host_.complete(*commit.done, failed_, commit.sequence);
   }
   waiting_ = std::move(still);
   if (failed_.ok() && (!waiting_.empty() || stopping_ != nullptr)) write_if_needed();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// An IndexStore in its smallest honest form: all entries in memory, and a file with all of them that is written anew for
-// every durable commit. Slow, but correct: it passes the conformance suite of its interface.
+// An IndexStore in its smallest honest form: all entries in memory, and a file with all of them that is written anew
+// for every durable commit. Slow, but correct: it passes the conformance suite of its interface.
 #pragma once
 
 #include "image.hpp"
@@ -21,7 +21,8 @@ struct Options {
 // One snapshot: shares the entries with the store until the store changes them.
 class MinimalSnapshot final : public rideau::Snapshot {
  public:
-  explicit MinimalSnapshot(std::shared_ptr<const Entries> entries) : entries_(std::move(entries)), at_(entries_->end()) {}
+  explicit MinimalSnapshot(std::shared_ptr<const Entries> entries)
+      : entries_(std::move(entries)), at_(entries_->end()) {}
 
   rideau::Status get(rideau::Bytes key, rideau::Bytes* value) noexcept override;
   rideau::Status seek(rideau::Bytes key, rideau::Bytes* found, rideau::Bytes* value) noexcept override;
@@ -54,8 +55,8 @@ class MinimalIndexStore final : public rideau::IndexStore {
   rideau::Status space(rideau::IndexSpace* out) noexcept override;
 
  private:
-  struct Disk;                       // a blocking job: read or write the file
-  struct Waiting {                   // a durable commit, until the file holds its sequence
+  struct Disk;      // a blocking job: read or write the file
+  struct Waiting {  // a durable commit, until the file holds its sequence
     rideau::Completion* done;
     std::uint64_t sequence;
   };
@@ -72,16 +73,16 @@ class MinimalIndexStore final : public rideau::IndexStore {
   rideau::Host& host_;
   Options options_;
   std::shared_ptr<Entries> entries_;
-  std::uint64_t bytes_used_ = 0;     // of keys and values
-  std::uint64_t sequence_ = 0;       // the last that was applied
-  std::uint64_t durable_ = 0;        // the last that the file holds
+  std::uint64_t bytes_used_ = 0;  // of keys and values
+  std::uint64_t sequence_ = 0;    // the last that was applied
+  std::uint64_t durable_ = 0;     // the last that the file holds
   std::vector<Waiting> waiting_;
-  int lock_ = -1;                    // held while the index is ours
-  bool running_ = false;             // between start and stop
+  int lock_ = -1;         // held while the index is ours
+  bool running_ = false;  // between start and stop
   rideau::Completion* starting_ = nullptr;
   rideau::Completion* stopping_ = nullptr;
-  Disk* disk_ = nullptr;             // the job that is under way, if any
-  rideau::Status failed_{};          // after a failed write nothing is promised any more
+  Disk* disk_ = nullptr;     // the job that is under way, if any
+  rideau::Status failed_{};  // after a failed write nothing is promised any more
 };
 
 }  // namespace minimal

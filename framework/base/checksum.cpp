@@ -24,6 +24,8 @@ std::uint32_t crc32c(const IoVec* parts, std::uint32_t part_count, std::uint64_t
   return sum;
 }
 
-std::uint64_t hash64(Bytes data, std::uint64_t seed) noexcept { return XXH3_64bits_withSeed(data.data, data.size, seed); }
+std::uint64_t hash64(Bytes data, std::uint64_t seed) noexcept {
+  return XXH3_64bits_withSeed(data.data, data.size, seed);
+}
 
 }  // namespace rideau

@@ -7,40 +7,40 @@
 namespace rideau::limits {
 
 // Calls.
-constexpr std::uint32_t kSlotsPerSession = 64;            // modifying and reading calls in flight, a session
-constexpr std::uint32_t kCallbacksPerSession = 16;        // calls of a server to one client in flight
-constexpr std::uint32_t kBodyBytesMax = 512 * 1024;       // of one encoded request or reply
-constexpr std::uint32_t kKeptReplyBytesMax = 16 * 1024;   // a modifying call's reply, kept for resends
+constexpr std::uint32_t kSlotsPerSession = 64;           // modifying and reading calls in flight, a session
+constexpr std::uint32_t kCallbacksPerSession = 16;       // calls of a server to one client in flight
+constexpr std::uint32_t kBodyBytesMax = 512 * 1024;      // of one encoded request or reply
+constexpr std::uint32_t kKeptReplyBytesMax = 16 * 1024;  // a modifying call's reply, kept for resends
 constexpr std::uint64_t kPayloadBytesMax = 4 * 1024 * 1024;
 constexpr std::uint32_t kPayloadPartsMax = 1024;
-constexpr std::uint64_t kServerBufferBytes = 256ull * 1024 * 1024;   // payload buffers of one server node
+constexpr std::uint64_t kServerBufferBytes = 256ull * 1024 * 1024;  // payload buffers of one server node
 constexpr std::uint32_t kSessionsPerTarget = 4096;
-constexpr std::uint64_t kWireTraversalWords = 8 * 1024 * 1024 / 8;   // Cap'n Proto traversal limit, a message
+constexpr std::uint64_t kWireTraversalWords = 8 * 1024 * 1024 / 8;  // Cap'n Proto traversal limit, a message
 constexpr int kWireNesting = 16;
 
 // Times.
 constexpr std::uint32_t kConnectMs = 5'000;
-constexpr std::uint32_t kHelloMs = 5'000;                 // a link that has not said hello by then is closed
-constexpr std::uint32_t kCallMs = 60'000;                 // a call without an answer; the link is tried anew before
-constexpr std::uint32_t kPingMs = 2'000;                  // an idle session says that it lives
-constexpr std::uint32_t kSessionLeaseMs = 6'000;          // without a link; then the server ends the session
+constexpr std::uint32_t kHelloMs = 5'000;         // a link that has not said hello by then is closed
+constexpr std::uint32_t kCallMs = 60'000;         // a call without an answer; the link is tried anew before
+constexpr std::uint32_t kPingMs = 2'000;          // an idle session says that it lives
+constexpr std::uint32_t kSessionLeaseMs = 6'000;  // without a link; then the server ends the session
 constexpr std::uint32_t kReconnectFirstMs = 20;
 constexpr std::uint32_t kReconnectLastMs = 1'000;
-constexpr std::uint32_t kCallbackMs = 30'000;             // a client that does not answer a callback by then is evicted
+constexpr std::uint32_t kCallbackMs = 30'000;  // a client that does not answer a callback by then is evicted
 
 // Names and files: what POSIX callers see.
 constexpr std::uint32_t kNameBytesMax = 255;
-constexpr std::uint32_t kPathBytesMax = 4096;             // with the terminating zero: targets of symbolic links
+constexpr std::uint32_t kPathBytesMax = 4096;  // with the terminating zero: targets of symbolic links
 constexpr std::uint32_t kLinkCountMax = 65'000;
 constexpr std::uint32_t kXattrNameBytesMax = 255;
 constexpr std::uint32_t kXattrValueBytesMax = 64 * 1024;
 constexpr std::uint32_t kXattrListBytesMax = 64 * 1024;
 constexpr std::uint64_t kFileBytesMax = (1ull << 63) - 1;
 constexpr std::uint32_t kGroupsMax = 65'536;
-constexpr std::uint32_t kDirectoryEntriesMax = 8'192;         // of one reply of read_directory
-constexpr std::uint32_t kCloseItemsMax = 4'096;               // of one call of close
+constexpr std::uint32_t kDirectoryEntriesMax = 8'192;  // of one reply of read_directory
+constexpr std::uint32_t kCloseItemsMax = 4'096;        // of one call of close
 constexpr std::uint32_t kOpenFilesPerSession = 1u << 20;
-constexpr std::uint32_t kGiveBackMs = 120'000;            // a client that keeps a revoked lock for longer is evicted
+constexpr std::uint32_t kGiveBackMs = 120'000;  // a client that keeps a revoked lock for longer is evicted
 constexpr std::uint32_t kStripeCountMax = 1'024;
 constexpr std::uint32_t kStripeSizeMin = 64 * 1024;
 constexpr std::uint32_t kStripeSizeMax = 1u << 30;

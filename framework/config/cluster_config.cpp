@@ -29,7 +29,8 @@ std::string absolute(const std::string& folder, const std::string& path) {
 bool is_plain_name(std::string_view name) noexcept {
   if (name.empty() || name.size() > 63 || name.front() == '.' || name.front() == '-') return false;
   return std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+           c == '-';
   });
 }
 
@@ -76,8 +77,10 @@ class Parser {
     std::string uuid;
     if (table.text("uuid", &uuid)) {
       const std::optional<Uuid> parsed = parse_uuid(uuid);
-      if (parsed.has_value() && !parsed->is_nil()) config_.uuid = *parsed;
-      else table.problem(cluster->find("uuid")->line, "uuid", "wants a UUID as uuidgen prints it");
+      if (parsed.has_value() && !parsed->is_nil())
+        config_.uuid = *parsed;
+      else
+        table.problem(cluster->find("uuid")->line, "uuid", "wants a UUID as uuidgen prints it");
     } else if (cluster->find("uuid") == nullptr) {
       table.missing("uuid", "the identity of this cluster (uuidgen makes one)");
     }
@@ -116,7 +119,8 @@ class Parser {
     }
     table.duration("spin", 10 * kMsInNs, &node->spin_ns);
     std::int64_t threads = node->blocking_threads;
-    if (table.integer("blocking_threads", 1, 256, &threads)) node->blocking_threads = static_cast<std::uint32_t>(threads);
+    if (table.integer("blocking_threads", 1, 256, &threads))
+      node->blocking_threads = static_cast<std::uint32_t>(threads);
   }
 
   void read_client(TableReader& table, ClientSettings* client) {
@@ -134,8 +138,10 @@ class Parser {
   void read_milliseconds(TableReader& table, const char* key, std::uint64_t* out_ms) {
     std::uint64_t ns = 0;
     if (!table.duration(key, kDayNs, &ns)) return;
-    if (ns % kMsInNs == 0) *out_ms = ns / kMsInNs;
-    else table.problem(table.node().find(key)->line, key, "wants whole milliseconds");
+    if (ns % kMsInNs == 0)
+      *out_ms = ns / kMsInNs;
+    else
+      table.problem(table.node().find(key)->line, key, "wants whole milliseconds");
   }
 
   PluginChoice choice_of(PluginKind kind, const char* plugin) const {
@@ -152,12 +158,13 @@ class Parser {
     choice->key = table.path_of(key);
     choice->line = found->line;
     if (found->kind == ConfigNode::Kind::text) {
-      if (found->text != choice->plugin) choice->values.clear();   // keys of the default belong to another plugin
+      if (found->text != choice->plugin) choice->values.clear();  // keys of the default belong to another plugin
       choice->plugin = found->text;
     } else if (found->kind == ConfigNode::Kind::table) {
       read_plugin_values(*found, choice);
     } else {
-      table.problem(found->line, key, std::string("wants the name of a plugin or a table, not ") + kind_name(found->kind));
+      table.problem(found->line, key,
+                    std::string("wants the name of a plugin or a table, not ") + kind_name(found->kind));
     }
     if (!is_plain_name(choice->plugin)) table.problem(found->line, key, "wants the name of a plugin");
   }
@@ -168,7 +175,8 @@ class Parser {
       if (plugin->text != choice->plugin) choice->values.clear();
       choice->plugin = plugin->text;
     } else if (plugin != nullptr) {
-      result_.problems.push_back({config_.file, plugin->line, choice->key + ".plugin", "wants the name of a plugin", ""});
+      result_.problems.push_back(
+          {config_.file, plugin->line, choice->key + ".plugin", "wants the name of a plugin", ""});
     }
     for (const ConfigEntry& entry : table.entries) {
       if (entry.key == "plugin") continue;
@@ -177,10 +185,18 @@ class Parser {
       value.line = entry.value.line;
       value.integer = entry.value.integer;
       switch (entry.value.kind) {
-        case ConfigNode::Kind::text: value.kind = RawValue::Kind::text; break;
-        case ConfigNode::Kind::integer: value.kind = RawValue::Kind::integer; break;
-        case ConfigNode::Kind::boolean: value.kind = RawValue::Kind::boolean; break;
-        default: value.kind = RawValue::Kind::other; break;
+        case ConfigNode::Kind::text:
+          value.kind = RawValue::Kind::text;
+          break;
+        case ConfigNode::Kind::integer:
+          value.kind = RawValue::Kind::integer;
+          break;
+        case ConfigNode::Kind::boolean:
+          value.kind = RawValue::Kind::boolean;
+          break;
+        default:
+          value.kind = RawValue::Kind::other;
+          break;
       }
       value.text = value.kind == RawValue::Kind::other ? kind_name(entry.value.kind) : entry.value.text;
       std::erase_if(choice->values, [&value](const RawValue& old) { return old.key == value.key; });
@@ -269,11 +285,14 @@ class Parser {
       for (const Role role : {Role::mds, Role::oss, Role::client}) {
         if (item.text != role_name(role)) continue;
         known = true;
-        if (node->has(role)) table.problem(item.line, "roles", "names " + item.text + " twice");
-        else node->roles.push_back(role);
+        if (node->has(role))
+          table.problem(item.line, "roles", "names " + item.text + " twice");
+        else
+          node->roles.push_back(role);
       }
       if (!known) {
-        table.problem(item.line, "roles", "has no role \"" + item.text + "\"", nearest(item.text, {"mds", "oss", "client"}));
+        table.problem(item.line, "roles", "has no role \"" + item.text + "\"",
+                      nearest(item.text, {"mds", "oss", "client"}));
       }
     }
   }
@@ -290,7 +309,8 @@ class Parser {
     if (list == nullptr) {
       if (serving.size() > 1) {
         for (const char* key : {"id", "index", "objects"}) static_cast<void>(table.any(key));
-        table.problem(table.line(), "target", "is needed for each role: [[" + table.path() + ".target]] with role and id");
+        table.problem(table.line(), "target",
+                      "is needed for each role: [[" + table.path() + ".target]] with role and id");
         return;
       }
       read_target(table, node, serving.empty() ? Role::mds : serving.front(), index, objects, !serving.empty());
@@ -313,8 +333,10 @@ class Parser {
       Role which = serving.empty() ? Role::mds : serving.front();
       if (target.text("role", &role)) {
         const auto named = std::find_if(serving.begin(), serving.end(), [&](Role r) { return role == role_name(r); });
-        if (named != serving.end()) which = *named;
-        else target.problem(item.find("role")->line, "role", "wants one of the roles of the node that serve: mds, oss");
+        if (named != serving.end())
+          which = *named;
+        else
+          target.problem(item.find("role")->line, "role", "wants one of the roles of the node that serve: mds, oss");
       } else if (serving.size() > 1 && item.find("role") == nullptr) {
         target.missing("role", "the node has several");
       }
@@ -331,12 +353,14 @@ class Parser {
     target.index = index;
     target.objects = objects;
     std::int64_t id = 0;
-    if (table.integer("id", 1, kTargetIdMax, &id)) target.id = static_cast<std::uint32_t>(id);
+    if (table.integer("id", 1, kTargetIdMax, &id))
+      target.id = static_cast<std::uint32_t>(id);
     else if (wanted && table.node().find("id") == nullptr) {
       table.missing("id", "a number of this target's own in the cluster; it never changes");
     }
     std::string data;
-    if (table.text("data", &data) && !data.empty()) target.data = absolute(config_.folder, data);
+    if (table.text("data", &data) && !data.empty())
+      target.data = absolute(config_.folder, data);
     else if (wanted && (table.node().find("data") == nullptr || data.empty())) {
       table.missing("data", "the folder where the target keeps its data");
     }
@@ -373,9 +397,12 @@ void set_file(const std::string& path, ClusterConfig* config) {
 
 const char* role_name(Role role) noexcept {
   switch (role) {
-    case Role::mds: return "mds";
-    case Role::oss: return "oss";
-    case Role::client: return "client";
+    case Role::mds:
+      return "mds";
+    case Role::oss:
+      return "oss";
+    case Role::client:
+      return "client";
   }
   return "unknown";
 }

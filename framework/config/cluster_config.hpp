@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The deployment of one cluster as plain values, and how they come from and go to cluster.toml. The keys of the file are
-// described by the comments that cluster_config_text() writes.
+// The deployment of one cluster as plain values, and how they come from and go to cluster.toml. The keys of the file
+// are described by the comments that cluster_config_text() writes.
 #pragma once
 
 #include "framework/base/uuid.hpp"
@@ -23,64 +23,64 @@ struct RawValue {
   std::string key;
   std::uint32_t line = 0;
   Kind kind = Kind::text;
-  std::string text;              // of other: what stands there instead
-  std::int64_t integer = 0;      // of integer, and 0 or 1 of boolean
+  std::string text;          // of other: what stands there instead
+  std::int64_t integer = 0;  // of integer, and 0 or 1 of boolean
 };
 
 struct PluginChoice {
   PluginKind kind = PluginKind::transport;
-  std::string plugin;            // "tcp"
-  std::string key;               // where it was chosen: "node.oss0.objects"
+  std::string plugin;  // "tcp"
+  std::string key;     // where it was chosen: "node.oss0.objects"
   std::uint32_t line = 0;
   std::vector<RawValue> values;
-  std::string default_path;      // for a plugin with a key "path" that the file does not set; absolute
+  std::string default_path;  // for a plugin with a key "path" that the file does not set; absolute
 };
 
 struct TargetConfig {
-  std::uint32_t id = 0;          // unique in the cluster, never changed once the target holds data; not 0
-  Role role = Role::mds;         // mds or oss
-  std::string data;              // folder, absolute
+  std::uint32_t id = 0;   // unique in the cluster, never changed once the target holds data; not 0
+  Role role = Role::mds;  // mds or oss
+  std::string data;       // folder, absolute
   PluginChoice index;
-  PluginChoice objects;          // of an oss
+  PluginChoice objects;  // of an oss
   std::uint32_t line = 0;
 };
 
 struct ClientSettings {
-  std::uint64_t cache_bytes = 256ull << 20;        // of file data, clean and dirty
+  std::uint64_t cache_bytes = 256ull << 20;  // of file data, clean and dirty
   std::uint64_t dirty_bytes_max = 64ull << 20;
   std::uint64_t dirty_age_ms = 5'000;
   std::uint64_t read_ahead_bytes = 4ull << 20;
-  std::uint64_t entry_timeout_ms = 60'000;         // how long the kernel keeps a name that nobody recalls
+  std::uint64_t entry_timeout_ms = 60'000;  // how long the kernel keeps a name that nobody recalls
   std::uint64_t attribute_timeout_ms = 60'000;
 };
 
 struct NodeConfig {
   std::string name;
   std::uint32_t line = 0;
-  std::vector<Role> roles;       // in the order of the file, none twice
-  std::string listen;            // of servers; what the transport listens on
-  std::string address;           // of servers; what peers connect to (listen, unless the file says otherwise)
-  std::string data;              // of servers; folder, absolute
+  std::vector<Role> roles;  // in the order of the file, none twice
+  std::string listen;       // of servers; what the transport listens on
+  std::string address;      // of servers; what peers connect to (listen, unless the file says otherwise)
+  std::string data;         // of servers; folder, absolute
   PluginChoice transport;
   std::vector<TargetConfig> targets;
-  ClientSettings client;         // of clients
+  ClientSettings client;  // of clients
   Level log_level = Level::info;
-  std::uint64_t spin_ns = 0;     // how long to poll before sleeping
+  std::uint64_t spin_ns = 0;  // how long to poll before sleeping
   std::uint32_t blocking_threads = 4;
 
   bool has(Role role) const noexcept;
 };
 
 struct ClusterConfig {
-  std::string file;              // absolute
-  std::string folder;            // of the file, absolute: relative paths start here
+  std::string file;    // absolute
+  std::string folder;  // of the file, absolute: relative paths start here
   std::string name;
   Uuid uuid{};
-  std::uint32_t stripe_count = 0;                  // of new files; 0: over all object targets
+  std::uint32_t stripe_count = 0;  // of new files; 0: over all object targets
   std::uint64_t stripe_size = 1ull << 20;
-  std::vector<NodeConfig> nodes;                   // in the order of the file
-  NodeConfig any_client;         // what a client that is not in the file uses
-  bool guard_plugins = false;    // not in the file: the simulator checks the contract of every plugin
+  std::vector<NodeConfig> nodes;  // in the order of the file
+  NodeConfig any_client;          // what a client that is not in the file uses
+  bool guard_plugins = false;     // not in the file: the simulator checks the contract of every plugin
 
   const NodeConfig* find(std::string_view node) const noexcept;
 };
@@ -98,11 +98,11 @@ ConfigResult parse_cluster_config(std::string_view text, const std::string& path
 // What `rideau up` decides about a new cluster; everything else is a default that stands in the file as a comment.
 struct NewCluster {
   struct Server {
-    std::string name;            // "oss0"
+    std::string name;  // "oss0"
     Role role = Role::mds;
     std::uint32_t id = 0;
-    std::string listen;          // "127.0.0.1:7410"
-    std::string device;          // for the objects plugin; empty: none
+    std::string listen;  // "127.0.0.1:7410"
+    std::string device;  // for the objects plugin; empty: none
   };
   std::string name;
   Uuid uuid{};
@@ -110,8 +110,8 @@ struct NewCluster {
   std::string index = "lmdb";
   std::string objects = "raw-file";
   std::vector<Server> servers;
-  std::uint32_t clients = 1;     // client0, …
-  bool single_process = false;   // one node "all0" with every role; listens where the first server does
+  std::uint32_t clients = 1;    // client0, …
+  bool single_process = false;  // one node "all0" with every role; listens where the first server does
 };
 // The text of a cluster.toml that load_cluster_config() accepts.
 std::string cluster_config_text(const NewCluster& cluster);

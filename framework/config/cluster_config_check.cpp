@@ -27,7 +27,7 @@ class Checker {
       check_addresses(node);
       for (const TargetConfig& target : node.targets) check_target(node, target);
     }
-    if (config_.nodes.empty() || !problems_->empty()) return;   // these would only repeat other problems
+    if (config_.nodes.empty() || !problems_->empty()) return;  // these would only repeat other problems
     if (!any_mds) add(0, "node", "no node has the role mds");
     if (!any_oss) add(0, "node", "no node has the role oss");
   }
@@ -70,8 +70,10 @@ class Checker {
       if (peers && address == node.listen) continue;
       const std::string key = "node." + node.name + (peers ? ".address" : ".listen");
       const std::optional<unsigned> port = port_of(address);
-      if (address.size() > 255 || !port.has_value()) add(node.line, key, "wants host:port, such as \"127.0.0.1:7400\"");
-      else if (*port == 0) add(node.line, key, "wants a fixed port: peers could not find port 0");
+      if (address.size() > 255 || !port.has_value())
+        add(node.line, key, "wants host:port, such as \"127.0.0.1:7400\"");
+      else if (*port == 0)
+        add(node.line, key, "wants a fixed port: peers could not find port 0");
     }
     if (node.address.starts_with("0.0.0.0:") || node.address.starts_with("[::]:")) {
       add(node.line, "node." + node.name + ".address", "is missing: peers cannot connect to " + node.listen);

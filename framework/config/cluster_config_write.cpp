@@ -36,14 +36,24 @@ std::string head_text(const NewCluster& cluster) {
          "# Relative paths start at the folder of this file.\n"
          "\n"
          "[cluster]\n"
-         "name = " + quoted(cluster.name) + "\n"
-         "uuid = " + quoted(to_text(cluster.uuid)) + "   # targets refuse to serve another cluster\n"
+         "name = " +
+         quoted(cluster.name) +
+         "\n"
+         "uuid = " +
+         quoted(to_text(cluster.uuid)) +
+         "   # targets refuse to serve another cluster\n"
          "\n"
          "# What nodes and new files get when they say nothing themselves.\n"
          "[defaults]\n"
-         "transport = " + quoted(cluster.transport) + "\n"
-         "index = " + quoted(cluster.index) + "\n"
-         "objects = " + quoted(cluster.objects) + "\n"
+         "transport = " +
+         quoted(cluster.transport) +
+         "\n"
+         "index = " +
+         quoted(cluster.index) +
+         "\n"
+         "objects = " +
+         quoted(cluster.objects) +
+         "\n"
          "stripe_count = 0             # object targets of a file; 0: all of them\n"
          "stripe_size = \"1 MiB\"\n"
          "#log_level = \"info\"         # debug, info, warning, error\n"
@@ -85,7 +95,8 @@ std::string single_node_text(const NewCluster& cluster) {
   if (!cluster.servers.empty()) text += "listen = " + quoted(cluster.servers.front().listen) + "\n";
   for (const NewCluster::Server& server : cluster.servers) {
     text += "\n[[node.all0.target]]\nrole = " + quoted(role_name(server.role)) + "\n";
-    text += "id = " + std::to_string(server.id) + "\ndata = " + quoted(server.name) + "\n" + device_text(cluster, server);
+    text +=
+        "id = " + std::to_string(server.id) + "\ndata = " + quoted(server.name) + "\n" + device_text(cluster, server);
   }
   return text;
 }
@@ -104,12 +115,14 @@ bool write_cluster_config(const std::string& path, const NewCluster& cluster, st
   int error = fd < 0 ? errno : 0;
   for (std::size_t at = 0; error == 0 && at < text.size();) {
     const ssize_t count = ::write(fd, text.data() + at, text.size() - at);
-    if (count >= 0) at += static_cast<std::size_t>(count);
-    else if (errno != EINTR) error = errno;
+    if (count >= 0)
+      at += static_cast<std::size_t>(count);
+    else if (errno != EINTR)
+      error = errno;
   }
   if (error == 0 && ::fsync(fd) != 0) error = errno;
   if (fd >= 0) ::close(fd);
-  if (error == 0 && ::link(temporary.c_str(), path.c_str()) != 0) error = errno;   // refuses to replace
+  if (error == 0 && ::link(temporary.c_str(), path.c_str()) != 0) error = errno;  // refuses to replace
   if (fd >= 0) ::unlink(temporary.c_str());
   if (error == 0) return true;
   *why = path + ": cannot be written: " + std::strerror(error);

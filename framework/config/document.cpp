@@ -32,7 +32,8 @@ ConfigNode convert_table(const toml::table& from, int depth) {
     ConfigEntry entry;
   };
   std::vector<Placed> placed;
-  for (auto&& [key, value] : from) placed.push_back({key.source().begin, {std::string(key.str()), convert(value, depth + 1)}});
+  for (auto&& [key, value] : from)
+    placed.push_back({key.source().begin, {std::string(key.str()), convert(value, depth + 1)}});
   std::stable_sort(placed.begin(), placed.end(), [](const Placed& a, const Placed& b) { return a.at < b.at; });
   for (Placed& item : placed) {
     // The key's place is where a person looks; tables made by a dotted key have none of their own.
@@ -112,13 +113,20 @@ const ConfigNode* ConfigNode::find(std::string_view key) const {
 
 const char* kind_name(ConfigNode::Kind kind) {
   switch (kind) {
-    case ConfigNode::Kind::table: return "a table";
-    case ConfigNode::Kind::array: return "a list";
-    case ConfigNode::Kind::text: return "text";
-    case ConfigNode::Kind::integer: return "a number";
-    case ConfigNode::Kind::floating: return "a number with a fraction";
-    case ConfigNode::Kind::boolean: return "true or false";
-    case ConfigNode::Kind::time: return "a date or time";
+    case ConfigNode::Kind::table:
+      return "a table";
+    case ConfigNode::Kind::array:
+      return "a list";
+    case ConfigNode::Kind::text:
+      return "text";
+    case ConfigNode::Kind::integer:
+      return "a number";
+    case ConfigNode::Kind::floating:
+      return "a number with a fraction";
+    case ConfigNode::Kind::boolean:
+      return "true or false";
+    case ConfigNode::Kind::time:
+      return "a date or time";
   }
   return "something else";
 }
@@ -130,7 +138,7 @@ bool parse_document(std::string_view text, const std::string& name, ConfigNode* 
   }
   try {
     *out = convert(toml::parse(text, std::string_view(name)), 0);
-    out->line = 0;   // the file as a whole
+    out->line = 0;  // the file as a whole
     return true;
   } catch (const toml::parse_error& error) {
     problems->push_back({name, error.source().begin.line, "", "not TOML: " + std::string(error.description()), ""});

@@ -17,10 +17,10 @@ struct ConfigNode {
   enum class Kind { table, array, text, integer, floating, boolean, time };
   Kind kind = Kind::table;
   std::uint32_t line = 0;
-  std::string text;                    // of text
-  std::int64_t integer = 0;            // of integer, and 0 or 1 of boolean
-  std::vector<ConfigEntry> entries;    // of a table, in the order of the file
-  std::vector<ConfigNode> items;       // of an array
+  std::string text;                  // of text
+  std::int64_t integer = 0;          // of integer, and 0 or 1 of boolean
+  std::vector<ConfigEntry> entries;  // of a table, in the order of the file
+  std::vector<ConfigNode> items;     // of an array
 
   const ConfigNode* find(std::string_view key) const;
 };
@@ -30,7 +30,7 @@ struct ConfigEntry {
   ConfigNode value;
 };
 
-const char* kind_name(ConfigNode::Kind kind);   // "a table", "text", …
+const char* kind_name(ConfigNode::Kind kind);  // "a table", "text", …
 
 // False when the file cannot be read or is no TOML; then there is one more problem. `name` is used in problems.
 bool parse_document(std::string_view text, const std::string& name, ConfigNode* out, std::vector<Problem>* problems);

@@ -29,22 +29,32 @@ std::optional<std::int64_t> whole(std::string_view text) {
 
 const char* wanted_of(KeyType type) noexcept {
   switch (type) {
-    case KeyType::text: return "text in quotes";
-    case KeyType::path: return "a path in quotes";
-    case KeyType::integer: return "a number";
-    case KeyType::size: return "a size such as \"64 KiB\"";
-    case KeyType::duration: return "a duration such as \"250 ms\" or \"5 s\"";
-    case KeyType::boolean: return "true or false";
+    case KeyType::text:
+      return "text in quotes";
+    case KeyType::path:
+      return "a path in quotes";
+    case KeyType::integer:
+      return "a number";
+    case KeyType::size:
+      return "a size such as \"64 KiB\"";
+    case KeyType::duration:
+      return "a duration such as \"250 ms\" or \"5 s\"";
+    case KeyType::boolean:
+      return "true or false";
   }
   return "a value";
 }
 
 std::string found_text(const RawValue& raw) {
   switch (raw.kind) {
-    case RawValue::Kind::text: return "\"" + raw.text + "\"";
-    case RawValue::Kind::integer: return std::to_string(raw.integer);
-    case RawValue::Kind::boolean: return raw.integer != 0 ? "true" : "false";
-    case RawValue::Kind::other: return raw.text;
+    case RawValue::Kind::text:
+      return "\"" + raw.text + "\"";
+    case RawValue::Kind::integer:
+      return std::to_string(raw.integer);
+    case RawValue::Kind::boolean:
+      return raw.integer != 0 ? "true" : "false";
+    case RawValue::Kind::other:
+      return raw.text;
   }
   return "?";
 }
@@ -62,8 +72,10 @@ Number number_of(const ConfigKey& key, const RawValue& raw) {
   if (key.type == KeyType::integer && is_integer) value = raw.integer;
   if (key.type == KeyType::boolean && raw.kind == RawValue::Kind::boolean) value = raw.integer;
   if (key.type == KeyType::size) {
-    if (is_text) value = parse_size(raw.text);
-    else if (is_integer && raw.integer >= 0) value = raw.integer;
+    if (is_text)
+      value = parse_size(raw.text);
+    else if (is_integer && raw.integer >= 0)
+      value = raw.integer;
   }
   if (key.type == KeyType::duration) {
     if (is_text) {
@@ -188,13 +200,14 @@ bool check_plugin_values(const PluginDescriptor& descriptor, const PluginChoice&
   }
   for (const RawValue& raw : choice.values) {
     if (std::find(known.begin(), known.end(), raw.key) != known.end()) continue;
-    filler.problem(raw.line, raw.key, "is unknown to the plugin " + std::string(descriptor.name), nearest(raw.key, known));
+    filler.problem(raw.line, raw.key, "is unknown to the plugin " + std::string(descriptor.name),
+                   nearest(raw.key, known));
   }
   return problems->size() == before;
 }
 
 void check_cluster_plugins(const ClusterConfig& config, const PluginCatalog& catalog, std::vector<Problem>* problems) {
-  std::set<std::string> reported;   // a plugin that is missing is one problem, however often it is chosen
+  std::set<std::string> reported;  // a plugin that is missing is one problem, however often it is chosen
   const auto check = [&](const PluginChoice& choice) {
     const LoadResult loaded = catalog.find(choice.kind, choice.plugin);
     if (!loaded.ok()) {
@@ -221,7 +234,8 @@ std::string describe_keys(const PluginDescriptor& descriptor) {
   for (std::uint32_t i = 0; i < descriptor.key_count; ++i) {
     const ConfigKey& key = descriptor.keys[i];
     text += std::string("  ") + key.name + " (" + kTypes[static_cast<std::uint32_t>(key.type)] + range_text(key);
-    text += key.required ? ", required)" : std::string(", default ") + (*key.default_value != '\0' ? key.default_value : "none") + ")";
+    text += key.required ? ", required)"
+                         : std::string(", default ") + (*key.default_value != '\0' ? key.default_value : "none") + ")";
     text += std::string("\n      ") + key.help + "\n";
   }
   return text;

@@ -30,7 +30,7 @@ class PluginValues {
 
  private:
   std::vector<ConfigValue> values_;
-  std::deque<std::string> texts_;   // their addresses stay
+  std::deque<std::string> texts_;  // their addresses stay
 };
 
 // One value for each key of the descriptor, in its order. False when there was a problem; all of them are added.

@@ -7,7 +7,7 @@
 namespace rideau {
 namespace {
 
-constexpr std::size_t kWordBytesMax = 64;   // longer words are not compared
+constexpr std::size_t kWordBytesMax = 64;  // longer words are not compared
 
 // Levenshtein distance, with a swap of neighbours as one edit.
 std::size_t edits_between(std::string_view a, std::string_view b) {
@@ -61,7 +61,7 @@ std::string to_text(std::vector<Problem> problems) {
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates) {
   if (word.size() > kWordBytesMax) return {};
   std::string best;
-  std::size_t best_edits = 1 + std::max<std::size_t>(1, word.size() / 3);   // near enough: below this
+  std::size_t best_edits = 1 + std::max<std::size_t>(1, word.size() / 3);  // near enough: below this
   for (const std::string& candidate : candidates) {
     if (candidate.size() > kWordBytesMax) continue;
     const std::size_t edits = edits_between(word, candidate);

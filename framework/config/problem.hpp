@@ -11,10 +11,10 @@ namespace rideau {
 
 struct Problem {
   std::string file;
-  std::uint32_t line = 0;      // 0: the file as a whole
-  std::string key;             // "node.oss0.listen"; may be empty
+  std::uint32_t line = 0;  // 0: the file as a whole
+  std::string key;         // "node.oss0.listen"; may be empty
   std::string message;
-  std::string suggestion;      // the nearest known word; may be empty
+  std::string suggestion;  // the nearest known word; may be empty
 };
 
 // file:line: key: message (did you mean "suggestion"?)

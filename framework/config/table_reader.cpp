@@ -46,8 +46,9 @@ bool TableReader::integer(const char* key, std::int64_t minimum, std::int64_t ma
   const ConfigNode* found = expect(key, ConfigNode::Kind::integer, "a number");
   if (found == nullptr) return false;
   if (found->integer < minimum || found->integer > maximum) {
-    problem(found->line, key, "is " + std::to_string(found->integer) + "; wants " + std::to_string(minimum) + " to " +
-                                  std::to_string(maximum));
+    problem(found->line, key,
+            "is " + std::to_string(found->integer) + "; wants " + std::to_string(minimum) + " to " +
+                std::to_string(maximum));
     return false;
   }
   *out = found->integer;
@@ -66,8 +67,9 @@ bool TableReader::size(const char* key, std::uint64_t minimum, std::uint64_t max
   }
   const auto value = static_cast<std::uint64_t>(*bytes);
   if (value < minimum || value > maximum) {
-    problem(found->line, key, "is " + size_text(*bytes) + "; wants " + size_text(static_cast<std::int64_t>(minimum)) +
-                                  " to " + size_text(static_cast<std::int64_t>(maximum)));
+    problem(found->line, key,
+            "is " + size_text(*bytes) + "; wants " + size_text(static_cast<std::int64_t>(minimum)) + " to " +
+                size_text(static_cast<std::int64_t>(maximum)));
     return false;
   }
   *out = value;
@@ -84,8 +86,8 @@ bool TableReader::duration(const char* key, std::uint64_t maximum_ns, std::uint6
     return false;
   }
   if (static_cast<std::uint64_t>(*ns) > maximum_ns) {
-    problem(found->line, key, "is " + duration_text(*ns) + "; wants at most " +
-                                  duration_text(static_cast<std::int64_t>(maximum_ns)));
+    problem(found->line, key,
+            "is " + duration_text(*ns) + "; wants at most " + duration_text(static_cast<std::int64_t>(maximum_ns)));
     return false;
   }
   *out_ns = static_cast<std::uint64_t>(*ns);

@@ -14,12 +14,21 @@ struct Unit {
 
 // The largest first, so that writing picks the shortest form.
 constexpr Unit kSizes[] = {
-    {"PiB", 1ll << 50},         {"TiB", 1ll << 40},     {"GiB", 1ll << 30}, {"MiB", 1ll << 20}, {"KiB", 1ll << 10},
-    {"TB", 1'000'000'000'000}, {"GB", 1'000'000'000}, {"MB", 1'000'000}, {"kB", 1'000},      {"B", 1},
+    {"PiB", 1ll << 50},
+    {"TiB", 1ll << 40},
+    {"GiB", 1ll << 30},
+    {"MiB", 1ll << 20},
+    {"KiB", 1ll << 10},
+    {"TB", 1'000'000'000'000},
+    {"GB", 1'000'000'000},
+    {"MB", 1'000'000},
+    {"kB", 1'000},
+    {"B", 1},
     {"", 1},
 };
 constexpr Unit kDurations[] = {
-    {"h", 3'600'000'000'000}, {"min", 60'000'000'000}, {"s", 1'000'000'000}, {"ms", 1'000'000}, {"us", 1'000}, {"ns", 1},
+    {"h", 3'600'000'000'000}, {"min", 60'000'000'000}, {"s", 1'000'000'000},
+    {"ms", 1'000'000},        {"us", 1'000},           {"ns", 1},
 };
 
 std::string_view trimmed(std::string_view text) {
@@ -47,7 +56,8 @@ template <std::size_t n>
 std::string write(std::int64_t value, const Unit (&units)[n], std::string_view smallest) {
   for (const Unit& unit : units) {
     const bool binary_or_last = unit.name.size() != 2 || unit.name == "ms" || unit.name == "us" || unit.name == "ns";
-    if (value != 0 && binary_or_last && value % unit.factor == 0) return std::to_string(value / unit.factor) + " " + std::string(unit.name);
+    if (value != 0 && binary_or_last && value % unit.factor == 0)
+      return std::to_string(value / unit.factor) + " " + std::string(unit.name);
   }
   return std::to_string(value) + " " + std::string(smallest);
 }

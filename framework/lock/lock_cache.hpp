@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The client's side of one lock: taken when first needed, kept until the server asks for it, given back when nobody uses
-// it. Uses are counted; while it is being given back, new uses wait until it was taken anew. Requests that must not wait
-// for that (the giving back may wait for them) are the owner's to admit in prepare_release().
+// The client's side of one lock: taken when first needed, kept until the server asks for it, given back when nobody
+// uses it. Uses are counted; while it is being given back, new uses wait until it was taken anew. Requests that must
+// not wait for that (the giving back may wait for them) are the owner's to admit in prepare_release().
 //
-// A cache that holds `shared` and needs `exclusive` gives back first and takes anew: then a revocation can never be meant
-// for another grant than the one that is held.
+// A cache that holds `shared` and needs `exclusive` gives back first and takes anew: then a revocation can never be
+// meant for another grant than the one that is held.
 #pragma once
 
 #include "framework/lock/lock_manager.hpp"
@@ -23,7 +23,7 @@ class LockCache {
     virtual Task<Result<Mode>> take(Mode mode) = 0;
     // Everything cached under the lock becomes clean and is dropped. Starts when no use is left.
     virtual Task<> prepare_release() = 0;
-    virtual Task<Status> give_back() = 0;            // tells the server
+    virtual Task<Status> give_back() = 0;  // tells the server
     virtual void on_taken(Mode mode) = 0;
 
    protected:
@@ -65,7 +65,7 @@ class LockCache {
   bool revoke_wanted_ = false;
   Status last_failure_{};
   std::uint64_t failures_ = 0;
-  std::uint64_t generation_ = 0;       // grows with lost(): a take or close that was under way then is void
+  std::uint64_t generation_ = 0;  // grows with lost(): a take or close that was under way then is void
 };
 
 }  // namespace rideau::lock

@@ -2,9 +2,9 @@
 // The server's side of locking: resources, modes, a fair queue, revocation. It knows resources and modes, not files.
 //
 // Holders are sessions; a session holds a resource in at most one mode. A request that conflicts waits in order of
-// arrival; nobody overtakes a waiter that conflicts with him. Holders in the way are asked (Events::revoke) to give back,
-// once for each conflict. A session that holds `shared` and asks for `exclusive` converts: its request goes to the head of
-// the queue, and where two convert, one is asked to give back what it holds and then waits like everybody.
+// arrival; nobody overtakes a waiter that conflicts with him. Holders in the way are asked (Events::revoke) to give
+// back, once for each conflict. A session that holds `shared` and asks for `exclusive` converts: its request goes to
+// the head of the queue, and where two convert, one is asked to give back what it holds and then waits like everybody.
 #pragma once
 
 #include "framework/base/result.hpp"
@@ -19,7 +19,7 @@
 namespace rideau::lock {
 
 using ResourceId = std::uint64_t;
-using HolderId = std::uint64_t;        // a session
+using HolderId = std::uint64_t;  // a session
 
 enum class Mode : std::uint32_t { none = 0, shared = 1, exclusive = 2 };
 
@@ -59,7 +59,7 @@ class LockManager {
   };
   struct Holding {
     Mode mode;
-    Mode asked_for;                    // strongest mode that its holder was asked to make way for; none: not asked
+    Mode asked_for;  // strongest mode that its holder was asked to make way for; none: not asked
   };
   struct Resource {
     std::map<HolderId, Holding> holders;

@@ -5,7 +5,8 @@
 
 namespace rideau {
 
-Node::Node(Runtime& runtime, Logger& log, const PluginCatalog& catalog, const ClusterConfig& cluster, const NodeConfig& node)
+Node::Node(Runtime& runtime, Logger& log, const PluginCatalog& catalog, const ClusterConfig& cluster,
+           const NodeConfig& node)
     : runtime_(runtime), log_(log), catalog_(catalog), cluster_(cluster), config_(node) {}
 Node::~Node() = default;
 
@@ -44,9 +45,16 @@ Task<Status> Node::start_target(Target& target) {
   }
   const auto factory = factories_.find(config.role);
   if (factory == factories_.end()) {
-    co_return fail({Code::unsupported, 0, "role"}, "target " + name + ": this program has no role " + role_name(config.role));
+    co_return fail({Code::unsupported, 0, "role"},
+                   "target " + name + ": this program has no role " + role_name(config.role));
   }
-  const RoleContext context{runtime_, log_, cluster_, config_, config, transport_->transport(), target.index->index_store(),
+  const RoleContext context{runtime_,
+                            log_,
+                            cluster_,
+                            config_,
+                            config,
+                            transport_->transport(),
+                            target.index->index_store(),
                             target.objects ? &target.objects->object_store() : nullptr};
   target.role = factory->second(context);
   const Status started = co_await target.role->start();
@@ -71,7 +79,8 @@ Task<Status> Node::start() {
   }
   const Status listening = server_->listen(config_.listen, &bound_);
   if (!listening.ok()) {
-    co_return fail(listening, "node " + config_.name + " cannot listen on " + config_.listen + ": " + status_text(listening) +
+    co_return fail(listening, "node " + config_.name + " cannot listen on " + config_.listen + ": " +
+                                  status_text(listening) +
                                   "; is another process using it? choose another `listen` in " + cluster_.file);
   }
   for (auto& target : targets_) target->role->on_listening();

@@ -20,14 +20,14 @@ namespace rideau {
 class RoleInstance {
  public:
   virtual ~RoleInstance() = default;
-  virtual Task<Status> start() = 0;               // before the node listens; formats a new target
+  virtual Task<Status> start() = 0;  // before the node listens; formats a new target
   virtual rpc::Service& service() = 0;
-  virtual std::uint64_t boot_epoch() const = 0;   // after start()
+  virtual std::uint64_t boot_epoch() const = 0;  // after start()
   // The node listens: the role may call other nodes now.
   virtual void on_listening() = 0;
   // The node takes no calls any more, and none runs.
   virtual Task<> stop() = 0;
-  virtual std::string problem() const = 0;        // after a failed start
+  virtual std::string problem() const = 0;  // after a failed start
 };
 
 struct RoleContext {
@@ -38,13 +38,14 @@ struct RoleContext {
   const TargetConfig& target;
   Transport& transport;
   IndexStore& index;
-  ObjectStore* objects;                           // of an oss
+  ObjectStore* objects;  // of an oss
 };
 using RoleFactory = std::function<std::unique_ptr<RoleInstance>(const RoleContext&)>;
 
 class Node {
  public:
-  Node(Runtime& runtime, Logger& log, const PluginCatalog& catalog, const ClusterConfig& cluster, const NodeConfig& node);
+  Node(Runtime& runtime, Logger& log, const PluginCatalog& catalog, const ClusterConfig& cluster,
+       const NodeConfig& node);
   ~Node();
   void add_role(Role role, RoleFactory factory);
 

@@ -12,9 +12,9 @@
 namespace rideau {
 
 struct OpenedPlugin {
-  std::unique_ptr<PluginInstance> instance;   // created, not started; null: `problem` says why
+  std::unique_ptr<PluginInstance> instance;  // created, not started; null: `problem` says why
   std::string problem;
-  bool bad_configuration = false;             // the file is wrong, not the machine
+  bool bad_configuration = false;  // the file is wrong, not the machine
 };
 
 OpenedPlugin open_plugin(Runtime& runtime, Logger& log, const PluginCatalog& catalog, const ClusterConfig& cluster,

@@ -24,14 +24,14 @@ void Logger::write(Level level, std::string_view message) noexcept {
   put(level, {line, size});
 }
 
-#define RIDEAU_LOG_FORMATTED(level_of_line)                                              \
-  if (!enabled(level_of_line)) return;                                                   \
-  char line[kLineBytesMax];                                                              \
-  va_list arguments;                                                                     \
-  va_start(arguments, format);                                                           \
-  const int written = std::vsnprintf(line, sizeof line, format, arguments);              \
-  va_end(arguments);                                                                     \
-  if (written < 0) return;                                                               \
+#define RIDEAU_LOG_FORMATTED(level_of_line)                                 \
+  if (!enabled(level_of_line)) return;                                      \
+  char line[kLineBytesMax];                                                 \
+  va_list arguments;                                                        \
+  va_start(arguments, format);                                              \
+  const int written = std::vsnprintf(line, sizeof line, format, arguments); \
+  va_end(arguments);                                                        \
+  if (written < 0) return;                                                  \
   write(level_of_line, {line, std::min(static_cast<std::size_t>(written), sizeof line - 1)})
 
 void Logger::debug(const char* format, ...) noexcept { RIDEAU_LOG_FORMATTED(Level::debug); }
@@ -53,10 +53,14 @@ bool MemoryLogger::contains(std::string_view text) const noexcept {
 
 const char* level_name(Level level) noexcept {
   switch (level) {
-    case Level::debug: return "debug";
-    case Level::info: return "info";
-    case Level::warning: return "warning";
-    case Level::error: return "error";
+    case Level::debug:
+      return "debug";
+    case Level::info:
+      return "info";
+    case Level::warning:
+      return "warning";
+    case Level::error:
+      return "error";
   }
   return "unknown";
 }

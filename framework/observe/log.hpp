@@ -71,7 +71,6 @@ bool parse_level(std::string_view text, Level* out) noexcept;
 // Lines of "time level node message" on standard error.
 std::unique_ptr<Logger> make_stderr_logger(std::string_view node, Level level);
 // The same, appended to a file. Null when the file cannot be opened; then *why says so.
-std::unique_ptr<Logger> make_file_logger(std::string_view node, const std::string& path, Level level,
-                                         std::string* why);
+std::unique_ptr<Logger> make_file_logger(std::string_view node, const std::string& path, Level level, std::string* why);
 
 }  // namespace rideau

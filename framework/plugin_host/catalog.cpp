@@ -61,8 +61,10 @@ LoadResult PluginCatalog::find(PluginKind kind, std::string_view name) const {
   for (const PluginDescriptor* linked : options_.linked) {
     if (linked->kind != kind || linked->name != name) continue;
     result.message = descriptor_problem(*linked);
-    if (result.message.empty()) result.descriptor = linked;
-    else result.status = {Code::invalid, 0, "use a linked plugin"};
+    if (result.message.empty())
+      result.descriptor = linked;
+    else
+      result.status = {Code::invalid, 0, "use a linked plugin"};
     return result;
   }
   // A file of that name must be the plugin: its fault is the answer, not a silent search elsewhere.

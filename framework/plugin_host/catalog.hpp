@@ -11,8 +11,8 @@
 namespace rideau {
 
 struct CatalogOptions {
-  std::vector<const PluginDescriptor*> linked;   // found first
-  std::vector<std::string> folders;              // in this order; the first match wins. A missing folder is empty.
+  std::vector<const PluginDescriptor*> linked;  // found first
+  std::vector<std::string> folders;             // in this order; the first match wins. A missing folder is empty.
 };
 
 // One plugin, or one file that looks like a plugin and is none.
@@ -37,7 +37,7 @@ class PluginCatalog {
 
  private:
   CatalogOptions options_;
-  std::vector<std::string> files_;               // full paths
+  std::vector<std::string> files_;  // full paths
 };
 
 // ../lib/rideau/plugins, seen from the folder of the running program (also where the libraries live in lib/<triplet>).

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the guards of all interfaces share: the record of each call, the life of the instance, the report of a violation.
-// Private to this folder.
+// What the guards of all interfaces share: the record of each call, the life of the instance, the report of a
+// violation. Private to this folder.
 #pragma once
 
 #include "framework/runtime/runtime.hpp"
@@ -27,11 +27,11 @@ struct GuardCall : Completion {
   GuardCore* core = nullptr;
   Completion* outer = nullptr;
   const char* name = "";
-  const void* subject = nullptr;                    // the link it belongs to, if any
-  bool in_use = false;                              // submitted between start and the end of stop
-  std::function<void(const GuardCall&)> check;      // looks at status and value when the result is there
+  const void* subject = nullptr;                // the link it belongs to, if any
+  bool in_use = false;                          // submitted between start and the end of stop
+  std::function<void(const GuardCall&)> check;  // looks at status and value when the result is there
   std::atomic<State> state{State::free};
-  GuardCall* submitting_outside = nullptr;          // the call in whose submission this one was submitted
+  GuardCall* submitting_outside = nullptr;  // the call in whose submission this one was submitted
 
   static void deliver(Completion* done) noexcept;
 };
@@ -68,7 +68,7 @@ class GuardCore {
   bool inside_a_call() const noexcept { return depth_ != 0; }
 
   // From the guard of the host.
-  void on_complete(Completion& pending, Status status) noexcept;         // any thread
+  void on_complete(Completion& pending, Status status) noexcept;  // any thread
   void on_delegate(Completion& pending, const char* to) noexcept;
   void require_node_thread(const char* call) const noexcept;
 
@@ -108,8 +108,8 @@ class GuardCore {
 
 std::uint64_t size_of(const IoVec* parts, std::uint32_t count) noexcept;
 
-// Bytes of the host that the plugin reads until the completion: they must not change, nor may the array of parts. What is
-// larger than `bytes_max` will be refused and is not touched.
+// Bytes of the host that the plugin reads until the completion: they must not change, nor may the array of parts. What
+// is larger than `bytes_max` will be refused and is not touched.
 class LentParts {
  public:
   LentParts(const IoVec* parts, std::uint32_t count, std::uint64_t bytes_max);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Checks what the plugin asks of its host. A pending call of the plugin that it passes to sleep, wait_fd or run_blocking
-// is completed by the host; then the plugin must not complete it as well.
+// Checks what the plugin asks of its host. A pending call of the plugin that it passes to sleep, wait_fd or
+// run_blocking is completed by the host; then the plugin must not complete it as well.
 #include "framework/plugin_host/guard_host.hpp"
 
 namespace rideau {

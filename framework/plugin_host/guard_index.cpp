@@ -8,8 +8,8 @@
 namespace rideau {
 namespace {
 
-constexpr std::size_t kCommitsMax = 128;     // whose sequences are compared with later ones
-constexpr std::size_t kWatchedMax = 64;      // of the keys and values that one snapshot gave out
+constexpr std::size_t kCommitsMax = 128;  // whose sequences are compared with later ones
+constexpr std::size_t kWatchedMax = 64;   // of the keys and values that one snapshot gave out
 
 // Over one batch array: every byte that the plugin may read until the completion.
 std::uint32_t sum_of(const IndexBatch* batches, std::uint32_t count) noexcept {
@@ -88,7 +88,7 @@ class GuardSnapshot final : public Snapshot {
       const GuardCore::Inside inside(core_);
       plugin_.release();
     }
-    store_.forget(*this);   // `this` is gone
+    store_.forget(*this);  // `this` is gone
   }
 
  private:
@@ -171,10 +171,10 @@ Submitted GuardIndexStore::commit(IndexBatch* batches, std::uint32_t count, Dura
   const std::uint32_t sum = sum_of(batches, count);
   const std::uint64_t submitted = ++submitted_;
   return core_.submit(
-      "commit", nullptr, done,
-      [=, this](Completion& c) { return plugin_.commit(batches, count, durability, c); },
+      "commit", nullptr, done, [=, this](Completion& c) { return plugin_.commit(batches, count, durability, c); },
       [=, this](const GuardCall& call) {
-        core_.require(sum_of(batches, count) == sum, Culprit::host, "commit", "lent bytes changed before the completion");
+        core_.require(sum_of(batches, count) == sum, Culprit::host, "commit",
+                      "lent bytes changed before the completion");
         core_.require(!over || !call.status.ok(), Culprit::plugin, "commit", "it accepted edits over its limits");
         check_results(call, submitted, batches, count);
       });

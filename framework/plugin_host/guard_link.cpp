@@ -130,11 +130,12 @@ void GuardLink::release() noexcept {
   if (!core_.has_power_cut()) {
     core_.require(closed_, Culprit::host, "Link::release", "it comes only after on_closed");
     core_.require(loans_.empty(), Culprit::host, "Link::release", "a head was not given back");
-    core_.require(regions_.empty() && reclaiming_.empty(), Culprit::host, "Link::release", "a region was not reclaimed");
+    core_.require(regions_.empty() && reclaiming_.empty(), Culprit::host, "Link::release",
+                  "a region was not reclaimed");
   }
   Link& plugin = plugin_;
   GuardCore& core = core_;
-  transport_.forget(plugin_);   // `this` is gone
+  transport_.forget(plugin_);  // `this` is gone
   const GuardCore::Inside inside(core);
   plugin.release();
 }
@@ -142,7 +143,8 @@ void GuardLink::release() noexcept {
 void GuardLink::head_arrived(const MessageLoan& loan, std::uint64_t eager_bytes) {
   const TransportLimits limits = transport_.limits();
   core_.require(!closed_, Culprit::plugin, "on_head", "on_closed was the last call");
-  core_.require(!eager_expected_, Culprit::plugin, "on_head", "the payload of the head before has not ended (on_eager)");
+  core_.require(!eager_expected_, Culprit::plugin, "on_head",
+                "the payload of the head before has not ended (on_eager)");
   core_.require(reinterpret_cast<std::uintptr_t>(loan.head.data) % kHeadAlignment == 0, Culprit::plugin, "on_head",
                 "the head is not aligned to 8 bytes");
   core_.require(loan.head.size <= limits.head_bytes_max && eager_bytes <= limits.eager_bytes_max, Culprit::plugin,
@@ -156,7 +158,8 @@ void GuardLink::sink_chosen(const Sink& sink, std::uint64_t eager_bytes) {
   std::uint64_t room = 0;
   for (std::uint32_t i = 0; i < sink.part_count; ++i) room += sink.parts[i].size;
   core_.require(room >= eager_bytes, Culprit::host, "on_head", "the sink is smaller than the payload");
-  core_.require(sink.part_count <= transport_.limits().parts_max, Culprit::host, "on_head", "the sink has too many parts");
+  core_.require(sink.part_count <= transport_.limits().parts_max, Culprit::host, "on_head",
+                "the sink has too many parts");
 }
 
 void GuardLink::eager_arrived() {
@@ -188,7 +191,8 @@ GuardLink& GuardEvents::link_of(Link& link, const char* event) {
 LinkEvents* GuardEvents::on_link(Link& link) noexcept {
   GuardCore& core = transport_.core();
   core.require_node_thread("on_link");
-  core.require(!core.inside_a_call(), Culprit::plugin, "on_link", "an event inside a call of the host into the transport");
+  core.require(!core.inside_a_call(), Culprit::plugin, "on_link",
+               "an event inside a call of the host into the transport");
   core.require(!core.stopped(), Culprit::plugin, "on_link", "an event after stop has completed");
   GuardLink& guarded = transport_.adopt(link, nullptr);
   LinkEvents* host = host_.on_link(guarded);
@@ -219,7 +223,7 @@ void GuardEvents::on_eager(Link& link, Status status) noexcept {
 void GuardEvents::on_closed(Link& link, Status why) noexcept {
   GuardLink& guarded = link_of(link, "on_closed");
   guarded.became_closed();
-  host_.on_closed(guarded, why);   // the host may release the link in it: `this` may be gone
+  host_.on_closed(guarded, why);  // the host may release the link in it: `this` may be gone
 }
 
 }  // namespace rideau

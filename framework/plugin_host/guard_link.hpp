@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One link of a guarded transport, and the events that the transport calls in place of the host's. Private to this folder.
+// One link of a guarded transport, and the events that the transport calls in place of the host's. Private to this
+// folder.
 #pragma once
 
 #include "framework/plugin_host/guard_transport.hpp"
@@ -45,7 +46,7 @@ class GuardLink final : public Link {
   Link& plugin_;
   std::unique_ptr<GuardEvents> events_;
   std::vector<Loan> loans_;
-  std::vector<Region*> regions_;            // lent
+  std::vector<Region*> regions_;  // lent
   std::vector<Region*> reclaiming_;
   bool eager_expected_ = false;
   bool closed_ = false;

@@ -17,8 +17,8 @@ bool over_limits(const ObjectLimits& limits, std::uint64_t offset, std::uint64_t
 
 ObjectLimits GuardObjectStore::limits() const noexcept {
   const ObjectLimits limits = plugin_.limits();
-  core_.require(limits.object_bytes_max > 0 && limits.io_bytes_max > 0 && limits.parts_max > 0 && limits.alignment > 0 &&
-                    limits.atomic_bytes > 0,
+  core_.require(limits.object_bytes_max > 0 && limits.io_bytes_max > 0 && limits.parts_max > 0 &&
+                    limits.alignment > 0 && limits.atomic_bytes > 0,
                 Culprit::plugin, "limits", "a limit is zero");
   return limits;
 }
@@ -49,7 +49,8 @@ Submitted GuardObjectStore::write(ObjectId id, std::uint64_t offset, const IoVec
         core_.require(lent->unchanged(), Culprit::host, "write", "lent bytes changed before the completion");
         if (!call.status.ok()) return;
         core_.require(!over, Culprit::plugin, "write", "it accepted a write over its limits");
-        core_.require(call.value == lent->size(), Culprit::plugin, "write", "it completed with ok, but not all was written");
+        core_.require(call.value == lent->size(), Culprit::plugin, "write",
+                      "it completed with ok, but not all was written");
       });
 }
 
@@ -120,8 +121,8 @@ Status GuardObjectStore::space(ObjectSpace* out) noexcept {
   return status;
 }
 
-Submitted GuardObjectStore::lend(ObjectId id, std::uint64_t offset, std::uint64_t size, Purpose purpose, ObjectLoan* out,
-                                 Completion& done) noexcept {
+Submitted GuardObjectStore::lend(ObjectId id, std::uint64_t offset, std::uint64_t size, Purpose purpose,
+                                 ObjectLoan* out, Completion& done) noexcept {
   return core_.submit(
       "lend", nullptr, done, [=, this](Completion& c) { return plugin_.lend(id, offset, size, purpose, out, c); },
       [=, this](const GuardCall& call) {

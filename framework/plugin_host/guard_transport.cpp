@@ -43,7 +43,8 @@ Submitted GuardTransport::connect(Text address, LinkEvents& events, Link** out, 
         core_.require(connecting->made != nullptr, Culprit::plugin, "connect", "it completed with ok without a link");
         Link& made = *connecting->made;
         const bool early = connecting->events->belongs_to(made);
-        core_.require(early || links_.count(&made) == 0, Culprit::plugin, "connect", "it answered a link that is in use");
+        core_.require(early || links_.count(&made) == 0, Culprit::plugin, "connect",
+                      "it answered a link that is in use");
         connecting->events->became_of_link();
         GuardLink& link = early ? known(made, "connect") : adopt(made, nullptr);
         link.set_events(std::move(connecting->events));

@@ -34,7 +34,7 @@ class GuardTransport final : public GuardedLife<Transport> {
   void when_stopped() override;
   void before_destroy() override;
 
-  std::map<Link*, std::unique_ptr<GuardLink>> links_;   // lint: looked up; its order shows nowhere
+  std::map<Link*, std::unique_ptr<GuardLink>> links_;  // lint: looked up; its order shows nowhere
   std::vector<std::unique_ptr<GuardEvents>> listeners_;
 };
 

@@ -16,7 +16,7 @@
 namespace rideau {
 namespace {
 
-constexpr std::size_t kRestingCalls = 64;    // how many others end before a record is used again
+constexpr std::size_t kRestingCalls = 64;  // how many others end before a record is used again
 
 // The calls that are being submitted on this thread, innermost first. The address tells threads apart.
 thread_local GuardCall* submitting_here = nullptr;
@@ -115,7 +115,7 @@ void GuardCall::deliver(Completion* done) noexcept {
 
 void GuardCore::cancel(Instance& plugin, Completion& outer) {
   auto* call = static_cast<GuardCall*>(outer.plugin_slot[0]);
-  if (call == nullptr) return;                                      // it ended before
+  if (call == nullptr) return;  // it ended before
   const GuardCall::State state = call->state.load();
   if (state != GuardCall::State::pending && state != GuardCall::State::delegated) return;
   const Inside inside(*this);
@@ -125,16 +125,18 @@ void GuardCore::cancel(Instance& plugin, Completion& outer) {
 void GuardCore::on_complete(Completion& pending, Status) noexcept {
   if (pending.resume != &GuardCall::deliver) {
     require(pending.resume != nullptr, Culprit::plugin, "Host::complete", "the completion has no resume function");
-    return;                                                         // the plugin's own
+    return;  // the plugin's own
   }
   auto& call = static_cast<GuardCall&>(pending);
   GuardCall::State expected = GuardCall::State::pending;
   if (call.state.compare_exchange_strong(expected, GuardCall::State::completed)) return;
   switch (expected) {
-    case GuardCall::State::completed: violation(Culprit::plugin, call.name, "completed twice");
+    case GuardCall::State::completed:
+      violation(Culprit::plugin, call.name, "completed twice");
     case GuardCall::State::delegated:
       violation(Culprit::plugin, call.name, "completed, but was passed on to the host, which completes it");
-    default: violation(Culprit::plugin, call.name, "completed, but the call was not pending (it had ended before)");
+    default:
+      violation(Culprit::plugin, call.name, "completed, but the call was not pending (it had ended before)");
   }
 }
 
@@ -179,8 +181,8 @@ Submitted GuardCore::stop(Instance& plugin, Completion& done, const std::functio
 }
 
 void GuardCore::destroy(Instance& plugin) {
-  const bool allowed = life_ == Life::created || life_ == Life::stopped || life_ == Life::failed || power_cut_ ||
-                       may_cut_;
+  const bool allowed =
+      life_ == Life::created || life_ == Life::stopped || life_ == Life::failed || power_cut_ || may_cut_;
   require(allowed, Culprit::host, "destroy", "destroy comes only after stop has completed");
   const bool cut = power_cut_ || (life_ != Life::stopped && life_ != Life::failed);
   life_ = Life::stopped;

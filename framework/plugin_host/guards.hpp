@@ -31,8 +31,8 @@ class PluginGuard {
   PluginGuard(const PluginGuard&) = delete;
   PluginGuard& operator=(const PluginGuard&) = delete;
 
-  Host& host() noexcept;                          // pass this one to create()
-  Instance& wrap(Instance& made);                 // and use this instead of what it made; lives as long as the guard
+  Host& host() noexcept;           // pass this one to create()
+  Instance& wrap(Instance& made);  // and use this instead of what it made; lives as long as the guard
   // From now on calls that are pending need not complete, and destroy() comes without stop().
   void power_cut() noexcept;
   // destroy() without stop() counts as a power cut instead of a mistake of the host: for the conformance suites, which

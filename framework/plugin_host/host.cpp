@@ -8,8 +8,8 @@
 namespace rideau {
 
 struct NodeHost::Wait : Completion {
-  NodeHost* host = nullptr;         // null: the host is gone, the record frees itself
-  Completion* plugins = nullptr;    // null: killed
+  NodeHost* host = nullptr;       // null: the host is gone, the record frees itself
+  Completion* plugins = nullptr;  // null: killed
   Wait* before = nullptr;
   Wait* after = nullptr;
   bool is_job = false;
@@ -20,7 +20,7 @@ NodeHost::NodeHost(Runtime& runtime, Logger& logger, std::string instance)
 
 NodeHost::~NodeHost() {
   kill();
-  while (waits_ != nullptr) {       // jobs that still run
+  while (waits_ != nullptr) {  // jobs that still run
     Wait* wait = waits_;
     waits_ = wait->after;
     wait->host = nullptr;

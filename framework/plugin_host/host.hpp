@@ -25,8 +25,8 @@ class NodeHost final : public Host {
   // What open(role, kind) answers. The instance outlives this host.
   void wire(const std::string& role, PluginKind kind, Instance& instance);
 
-  // From now on every call does nothing, and what the plugin waits for (sleeps, descriptors, jobs) never arrives: before
-  // destroy() without stop(). A job that runs already runs to its end.
+  // From now on every call does nothing, and what the plugin waits for (sleeps, descriptors, jobs) never arrives:
+  // before destroy() without stop(). A job that runs already runs to its end.
   void kill() noexcept;
   bool dead() const noexcept { return dead_.load(std::memory_order_relaxed); }
 
@@ -59,7 +59,7 @@ class NodeHost final : public Host {
   std::string instance_;
   std::map<std::string, Wired, std::less<>> wired_;
   std::atomic<bool> dead_{false};
-  Wait* waits_ = nullptr;       // pending, doubly linked
+  Wait* waits_ = nullptr;  // pending, doubly linked
   Wait* free_waits_ = nullptr;
   mutable std::mutex complaint_mutex_;
   std::string last_complaint_;

@@ -58,8 +58,8 @@ void PluginInstance::wire(const std::string& role, PluginInstance& other) {
 }
 
 Status PluginInstance::fail(const char* what, Status status) {
-  message_ = std::string("plugin \"") + descriptor_.name + "\" (" + options_.name + ") " + what + ": " +
-             status_text(status);
+  message_ =
+      std::string("plugin \"") + descriptor_.name + "\" (" + options_.name + ") " + what + ": " + status_text(status);
   if (const std::string said = host_->last_complaint(); !said.empty()) message_ += ": " + said;
   logger_.error("%s", message_.c_str());
   return status;
@@ -71,7 +71,8 @@ Status PluginInstance::create(const ConfigValue* values) {
   Host& host = guard_ != nullptr ? guard_->host() : static_cast<Host&>(*host_);
   const Status status = descriptor_.create(host, values, &made);
   if (!status.ok()) return fail("cannot be created", status);
-  if (made == nullptr) return fail("cannot be created", {Code::invalid, 0, "create: it answered ok without an instance"});
+  if (made == nullptr)
+    return fail("cannot be created", {Code::invalid, 0, "create: it answered ok without an instance"});
   instance_ = guard_ != nullptr ? &guard_->wrap(*made) : made;
   state_ = State::created;
   return kOk;

@@ -20,7 +20,7 @@ constexpr bool kGuardByDefault = false;
 #endif
 
 struct PluginInstanceOptions {
-  std::string name;                         // of the instance, for logs and messages: "oss0.index"
+  std::string name;  // of the instance, for logs and messages: "oss0.index"
   bool guarded = kGuardByDefault;
   // A plugin that takes longer to stop is reported and left behind in memory, since it may still be at work.
   std::uint64_t stop_ns_max = 30 * kSecond;

@@ -102,8 +102,8 @@ LoadResult load_plugin(const std::string& path, std::optional<PluginKind> wanted
   const PluginDescriptor* descriptor = nullptr;
   try {
     // Leaked on purpose: the destructor would unload it.
-    auto* library = new boost::dll::shared_library(
-        boost::dll::fs::path(path), boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local);
+    auto* library = new boost::dll::shared_library(boost::dll::fs::path(path),
+                                                   boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local);
     if (!library->has(RIDEAU_DESCRIPTOR_SYMBOL)) {
       return refuse(path, Code::invalid,
                     "its note says Rideau plugin, but it does not export " RIDEAU_DESCRIPTOR_SYMBOL

@@ -10,9 +10,9 @@
 namespace rideau {
 
 struct LoadResult {
-  Status status{};         // not_found, io_error, invalid (no plugin), refused (another ABI, build or kind)
-  std::string message;     // which file, what was found, what was wanted; empty with ok
-  const PluginDescriptor* descriptor = nullptr;   // lives as long as the process
+  Status status{};      // not_found, io_error, invalid (no plugin), refused (another ABI, build or kind)
+  std::string message;  // which file, what was found, what was wanted; empty with ok
+  const PluginDescriptor* descriptor = nullptr;  // lives as long as the process
   bool ok() const noexcept { return status.ok(); }
 };
 

@@ -16,7 +16,7 @@
 namespace rideau {
 namespace {
 
-constexpr char kOwner[] = "Rideau";            // with its zero, as n_namesz counts
+constexpr char kOwner[] = "Rideau";  // with its zero, as n_namesz counts
 constexpr std::uint32_t kNoteType = 1;
 constexpr std::uint32_t kProgramHeadersMax = 256;
 constexpr std::uint64_t kNoteSegmentBytesMax = 1u << 20;
@@ -30,8 +30,10 @@ class File {
       return;
     }
     struct stat facts {};
-    if (::fstat(fd_, &facts) != 0) error_ = errno;
-    else if (!S_ISREG(facts.st_mode)) error_ = S_ISDIR(facts.st_mode) ? EISDIR : ENOEXEC;
+    if (::fstat(fd_, &facts) != 0)
+      error_ = errno;
+    else if (!S_ISREG(facts.st_mode))
+      error_ = S_ISDIR(facts.st_mode) ? EISDIR : ENOEXEC;
   }
   File(const File&) = delete;
   File& operator=(const File&) = delete;
@@ -138,9 +140,12 @@ NoteResult read_plugin_note(const std::string& path) {
 
 const char* kind_name(PluginKind kind) noexcept {
   switch (kind) {
-    case PluginKind::transport: return "transport";
-    case PluginKind::index_store: return "index store";
-    case PluginKind::object_store: return "object store";
+    case PluginKind::transport:
+      return "transport";
+    case PluginKind::index_store:
+      return "index store";
+    case PluginKind::object_store:
+      return "object store";
   }
   return "unknown kind";
 }

@@ -11,14 +11,14 @@
 namespace rideau {
 
 struct NoteResult {
-  Status status{};       // ok; not_found: no such file; io_error; invalid: not a plugin
-  std::string message;   // names the file and what was wrong; empty with ok
-  PluginNote note{};     // build_tag is terminated
+  Status status{};      // ok; not_found: no such file; io_error; invalid: not a plugin
+  std::string message;  // names the file and what was wrong; empty with ok
+  PluginNote note{};    // build_tag is terminated
   bool ok() const noexcept { return status.ok(); }
 };
 
 NoteResult read_plugin_note(const std::string& path);
 
-const char* kind_name(PluginKind kind) noexcept;   // "transport", "index store", "object store", "unknown kind"
+const char* kind_name(PluginKind kind) noexcept;  // "transport", "index store", "object store", "unknown kind"
 
 }  // namespace rideau

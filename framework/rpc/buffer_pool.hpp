@@ -17,7 +17,8 @@ class BufferPool;
 class Buffer {
  public:
   Buffer() = default;
-  Buffer(Buffer&& other) noexcept : pool_(std::exchange(other.pool_, nullptr)), memory_(other.memory_), charged_(other.charged_) {}
+  Buffer(Buffer&& other) noexcept
+      : pool_(std::exchange(other.pool_, nullptr)), memory_(other.memory_), charged_(other.charged_) {}
   Buffer& operator=(Buffer&& other) noexcept {
     std::swap(pool_, other.pool_);
     std::swap(memory_, other.memory_);
@@ -30,7 +31,8 @@ class Buffer {
 
  private:
   friend class BufferPool;
-  Buffer(BufferPool& pool, MutableBytes memory, bool charged) noexcept : pool_(&pool), memory_(memory), charged_(charged) {}
+  Buffer(BufferPool& pool, MutableBytes memory, bool charged) noexcept
+      : pool_(&pool), memory_(memory), charged_(charged) {}
   BufferPool* pool_ = nullptr;
   MutableBytes memory_{};
   bool charged_ = false;
@@ -51,7 +53,7 @@ class BufferPool {
  private:
   friend class Buffer;
   static constexpr unsigned kSmallestShift = 12;
-  static constexpr unsigned kClasses = 11;          // 4 KiB to 4 MiB
+  static constexpr unsigned kClasses = 11;  // 4 KiB to 4 MiB
   static constexpr std::size_t kKeptBytesPerClass = 32u << 20;
 
   static unsigned class_of(std::uint64_t bytes) noexcept;

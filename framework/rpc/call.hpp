@@ -46,16 +46,16 @@ class Loan {
 // All views are lent until call() returned.
 struct Request {
   std::uint16_t method = 0;
-  bool modifies = false;                 // executed exactly once, also when it has to be sent again
-  // Means the same under a new session, once the target has restarted: then it is sent (again) under that. A session that
-  // the target ended of its own accord ends such calls too: what they rest on may be somebody else's by now.
+  bool modifies = false;  // executed exactly once, also when it has to be sent again
+  // Means the same under a new session, once the target has restarted: then it is sent (again) under that. A session
+  // that the target ended of its own accord ends such calls too: what they rest on may be somebody else's by now.
   bool outlives_restart = false;
-  std::uint64_t trace_id = 0;            // 0: a new one
-  std::uint32_t deadline_ms = 0;         // 0: limits::kCallMs. kNoDeadline: as long as there is a link (locks)
+  std::uint64_t trace_id = 0;     // 0: a new one
+  std::uint32_t deadline_ms = 0;  // 0: limits::kCallMs. kNoDeadline: as long as there is a link (locks)
   Bytes body{};
-  const IoVec* payload = nullptr;        // sent with the call
+  const IoVec* payload = nullptr;  // sent with the call
   std::uint32_t payload_parts = 0;
-  const IoVec* room = nullptr;           // filled with the payload of the reply
+  const IoVec* room = nullptr;  // filled with the payload of the reply
   std::uint32_t room_parts = 0;
 };
 
@@ -74,10 +74,10 @@ constexpr bool is_never_sent(const Status& status) noexcept {
 // The answer of the server, or why there is none: Code::closed when the session or the target's epoch ended.
 struct Reply {
   Status status{};
-  Bytes body{};                          // valid while this Reply lives
+  Bytes body{};  // valid while this Reply lives
   std::uint64_t transaction = 0;
   std::uint64_t durable = 0;
-  std::uint64_t payload_bytes = 0;       // that arrived in the room
+  std::uint64_t payload_bytes = 0;  // that arrived in the room
   Loan loan{};
 
   bool ok() const noexcept { return status.ok(); }

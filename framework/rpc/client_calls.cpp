@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// ClientSession: calls. A call is sent, and sent again over the next link, until it is answered, its session is gone, or
-// its deadline passed.
+// ClientSession: calls. A call is sent, and sent again over the next link, until it is answered, its session is gone,
+// or its deadline passed.
 #include "framework/base/checksum.hpp"
 #include "framework/rpc/client_session_impl.hpp"
 
@@ -21,7 +21,7 @@ Task<std::uint32_t> ClientSession::Impl::take_slot() {
       if (slot.busy || slot.poisoned) continue;
       slot.busy = true;
       ++slots_busy;
-      free_hint = index;                   // the slot used last is warm on both sides
+      free_hint = index;  // the slot used last is warm on both sides
       co_return index;
     }
     co_await slot_free.wait();
@@ -46,8 +46,8 @@ Task<Reply> ClientSession::Impl::call(const Request& request) {
   slot.trace_id = request.trace_id != 0 ? request.trace_id : ++next_trace;
   const std::uint32_t limit_ms = request.deadline_ms == 0 ? limits::kCallMs : request.deadline_ms;
   slot.deadline_ns = limit_ms == kNoDeadline ? 0 : runtime.now_ns() + limit_ms * kMillisecond;
-  std::uint64_t belongs_to = generation;   // the session that the caller has in mind; 0: the first one, to come
-  bool sent = false;                       // under that session
+  std::uint64_t belongs_to = generation;  // the session that the caller has in mind; 0: the first one, to come
+  bool sent = false;                      // under that session
   for (;;) {
     // Without a link nothing waits for ever, not even a lock.
     const std::uint64_t linkless_ns = runtime.now_ns() + limits::kCallMs * kMillisecond;
@@ -58,7 +58,8 @@ Task<Reply> ClientSession::Impl::call(const Request& request) {
     }
     if (state != State::up) {
       const bool late = state == State::down || state == State::connecting;
-      reply.status = late ? Status{Code::timed_out, 0, "no link to the target"} : Status{Code::closed, 0, "session closed"};
+      reply.status =
+          late ? Status{Code::timed_out, 0, "no link to the target"} : Status{Code::closed, 0, "session closed"};
       if (sent) slot.poisoned = true;
       break;
     }
@@ -98,20 +99,23 @@ Task<Status> ClientSession::Impl::attempt(const Request& request, std::uint32_t 
   slot.link = over.get();
   const std::uint64_t payload = bytes_in(request.payload, request.payload_parts);
   const std::uint64_t room = bytes_in(request.room, request.room_parts);
-  if (payload > limits::kPayloadBytesMax || room > limits::kPayloadBytesMax || request.body.size > limits::kBodyBytesMax) {
+  if (payload > limits::kPayloadBytesMax || room > limits::kPayloadBytesMax ||
+      request.body.size > limits::kBodyBytesMax) {
     slot.state = CallState::answered;
     co_return Status{Code::too_large, 0, "call over the limits"};
   }
   wire::Envelope envelope;
   envelope.kind = wire::Kind::call;
   envelope.method = request.method;
-  envelope.flags = (request.modifies ? std::uint32_t{wire::kModifies} : 0u) | (resend ? std::uint32_t{wire::kResend} : 0u);
+  envelope.flags =
+      (request.modifies ? std::uint32_t{wire::kModifies} : 0u) | (resend ? std::uint32_t{wire::kResend} : 0u);
   envelope.slot = index;
   envelope.sequence = slot.sequence;
   envelope.trace_id = slot.trace_id;
   if (slot.deadline_ns != 0) {
     const std::uint64_t now = runtime.now_ns();
-    envelope.deadline_ms = static_cast<std::uint32_t>(slot.deadline_ns > now ? (slot.deadline_ns - now) / kMillisecond + 1 : 1);
+    envelope.deadline_ms =
+        static_cast<std::uint32_t>(slot.deadline_ns > now ? (slot.deadline_ns - now) / kMillisecond + 1 : 1);
   }
   envelope.payload_bytes = payload;
   envelope.room = room;
@@ -165,10 +169,12 @@ Task<Status> ClientSession::Impl::attempt(const Request& request, std::uint32_t 
     const Outcome reclaimed = co_await submit([&](Completion& done) { return over.link().reclaim(*region, done); });
     static_cast<void>(reclaimed);
   }
-  if (slot.state == CallState::answered && outcome.ok() && slot.envelope.status.ok() && slot.envelope.payload_bytes > 0) {
+  if (slot.state == CallState::answered && outcome.ok() && slot.envelope.status.ok() &&
+      slot.envelope.payload_bytes > 0) {
     if (slot.envelope.payload_bytes > room) co_return Status{Code::corrupt, 0, "reply larger than its room"};
     const bool summed = (slot.envelope.flags & wire::kChecksummed) != 0;
-    if (summed && crc32c(request.room, request.room_parts, slot.envelope.payload_bytes) != slot.envelope.payload_checksum) {
+    if (summed &&
+        crc32c(request.room, request.room_parts, slot.envelope.payload_bytes) != slot.envelope.payload_checksum) {
       log.error("target %u at %s: bytes of reply %u fail their checksum", options.target, options.address.c_str(),
                 request.method);
       co_return Status{Code::corrupt, 0, "checksum of a reply's payload"};

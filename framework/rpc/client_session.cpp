@@ -12,8 +12,17 @@ using Kind = wire::Kind;
 
 ClientSession::Impl::Impl(ClientSession& owning, Runtime& world, Transport& via, Logger& logger, SessionEvents& turns,
                           SessionOptions wanted)
-    : owner(owning), runtime(world), transport(via), log(logger), events(turns), options(std::move(wanted)),
-      tasks(world), changed(world), slot_free(world), ticker(world, [this] { tick(); }), next_trace(random64(world)) {}
+    : owner(owning),
+      runtime(world),
+      transport(via),
+      log(logger),
+      events(turns),
+      options(std::move(wanted)),
+      tasks(world),
+      changed(world),
+      slot_free(world),
+      ticker(world, [this] { tick(); }),
+      next_trace(random64(world)) {}
 
 // After close() there is no link; a session that goes without it (its node was killed) abandons what it has.
 ClientSession::Impl::~Impl() {
@@ -106,7 +115,8 @@ Task<Status> ClientSession::Impl::open_link() {
   Link* opened = nullptr;
   const std::uint64_t deadline = runtime.now_ns() + limits::kConnectMs * kMillisecond;
   const Outcome connected = co_await submit(
-      [&](Completion& done) { return transport.connect(std::string_view(options.address), owner, &opened, done); }, deadline);
+      [&](Completion& done) { return transport.connect(std::string_view(options.address), owner, &opened, done); },
+      deadline);
   if (!connected.ok()) co_return connected.status;
   if (state == State::closed || state == State::closing) {
     hello_link = new LinkHold(*opened);
@@ -263,7 +273,8 @@ Sink ClientSession::Impl::receive(LinkHold& hold, MessageLoan loan_given, std::u
       hello_answer = kOk;
     } else if (envelope.kind == Kind::refusal && wire::decode(body, &refusal).ok()) {
       last_refusal = std::string(refusal.reason);
-      log.error("target %u at %s refused this client: %s", options.target, options.address.c_str(), last_refusal.c_str());
+      log.error("target %u at %s refused this client: %s", options.target, options.address.c_str(),
+                last_refusal.c_str());
       if (refusal.code == Code::refused) state = State::refused;
       hello_answer = Status{refusal.code, 0, "refused by the server"};
     } else {
@@ -273,11 +284,19 @@ Sink ClientSession::Impl::receive(LinkHold& hold, MessageLoan loan_given, std::u
     return {};
   }
   switch (envelope.kind) {
-    case Kind::reply: return receive_reply(hold, envelope, body, std::move(loan), eager_bytes);
-    case Kind::callback: receive_callback(hold, envelope, body, std::move(loan)); return {};
-    case Kind::pong: return {};
-    case Kind::goodbye: hold.link().close(); return {};
-    default: malformed(hold.link(), "a message that only clients send"); return {};
+    case Kind::reply:
+      return receive_reply(hold, envelope, body, std::move(loan), eager_bytes);
+    case Kind::callback:
+      receive_callback(hold, envelope, body, std::move(loan));
+      return {};
+    case Kind::pong:
+      return {};
+    case Kind::goodbye:
+      hold.link().close();
+      return {};
+    default:
+      malformed(hold.link(), "a message that only clients send");
+      return {};
   }
 }
 
@@ -289,7 +308,8 @@ Sink ClientSession::Impl::receive_reply(LinkHold& hold, const wire::Envelope& en
   }
   Slot& slot = slots[envelope.slot];
   // Replies to calls that were given up, or answered already over another link, are of no interest.
-  const bool wanted = slot.busy && slot.state == CallState::waiting && slot.sequence == envelope.sequence && slot.link == &hold;
+  const bool wanted =
+      slot.busy && slot.state == CallState::waiting && slot.sequence == envelope.sequence && slot.link == &hold;
   if (!wanted) return {};
   durable = std::max(durable, envelope.durable);
   slot.envelope = envelope;

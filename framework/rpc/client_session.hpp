@@ -41,12 +41,12 @@ class SessionEvents {
 };
 
 struct SessionOptions {
-  std::string address;                   // of the target's node
+  std::string address;  // of the target's node
   Uuid cluster{};
   std::uint32_t target = 0;
   Uuid client{};
   std::string client_name;
-  std::uint32_t connect_ms = limits::kConnectMs;   // how long connect() tries
+  std::uint32_t connect_ms = limits::kConnectMs;  // how long connect() tries
 };
 
 class ClientSession final : LinkEvents {
@@ -54,9 +54,8 @@ class ClientSession final : LinkEvents {
   ClientSession(Runtime& runtime, Transport& transport, Logger& log, SessionEvents& events, SessionOptions options);
   ~ClientSession();
 
-  // Makes the session; fails when the target refuses (another cluster, another target) or does not answer in time, and may
-  // then be called again.
-  // After it succeeded the session looks after itself.
+  // Makes the session; fails when the target refuses (another cluster, another target) or does not answer in time, and
+  // may then be called again. After it succeeded the session looks after itself.
   Task<Status> connect();
   // At most limits::kSlotsPerSession run at once; more wait their turn.
   Task<Reply> call(const Request& request);
@@ -66,10 +65,10 @@ class ClientSession final : LinkEvents {
   bool connected() const noexcept;
   std::uint64_t id() const noexcept;
   std::uint64_t boot_epoch() const noexcept;
-  std::uint64_t durable() const noexcept;          // the highest durable transaction the target told
-  std::int64_t time_offset_ns() const noexcept;    // add to the local wall clock to have the target's
-  const std::string& server_version() const noexcept;   // of the server's software, for people
-  const std::string& last_refusal() const noexcept;  // for people; why connect() failed
+  std::uint64_t durable() const noexcept;              // the highest durable transaction the target told
+  std::int64_t time_offset_ns() const noexcept;        // add to the local wall clock to have the target's
+  const std::string& server_version() const noexcept;  // of the server's software, for people
+  const std::string& last_refusal() const noexcept;    // for people; why connect() failed
   // Counts of the hot path.
   std::uint64_t calls_sent() const noexcept;
   std::uint64_t messages_sent() const noexcept;

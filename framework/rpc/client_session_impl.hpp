@@ -19,14 +19,14 @@ struct ClientSession::Impl {
   struct Slot {
     std::uint64_t sequence = 0;
     bool busy = false;
-    bool poisoned = false;                 // a call was given up: its outcome is unknown, so the slot is not used again
+    bool poisoned = false;  // a call was given up: its outcome is unknown, so the slot is not used again
     CallState state = CallState::waiting;
     Completion* waiter = nullptr;
     const Request* request = nullptr;
-    LinkHold* link = nullptr;              // that the call was sent over
-    std::uint64_t deadline_ns = 0;         // 0: none
+    LinkHold* link = nullptr;       // that the call was sent over
+    std::uint64_t deadline_ns = 0;  // 0: none
     std::uint64_t trace_id = 0;
-    wire::Envelope envelope{};             // of the reply
+    wire::Envelope envelope{};  // of the reply
     Bytes body{};
     Loan loan{};
   };
@@ -64,18 +64,18 @@ struct ClientSession::Impl {
   SessionEvents& events;
   const SessionOptions options;
   TaskGroup tasks;
-  WaitQueue changed;                       // state, or a welcome
+  WaitQueue changed;  // state, or a welcome
   WaitQueue slot_free;
   Alarm ticker;
 
   State state = State::idle;
-  LinkReference link;                      // usable while state is up
-  LinkHold* hello_link = nullptr;          // said hello, not yet welcomed
+  LinkReference link;              // usable while state is up
+  LinkHold* hello_link = nullptr;  // said hello, not yet welcomed
   std::optional<Status> hello_answer;
   std::uint64_t session_id = 0;
   std::uint64_t boot_epoch = 0;
-  std::uint64_t generation = 0;            // grows when the server lost the session
-  std::uint64_t ended_generation = 0;      // the last one that began because the target had ended the session before
+  std::uint64_t generation = 0;        // grows when the server lost the session
+  std::uint64_t ended_generation = 0;  // the last one that began because the target had ended the session before
   std::uint64_t durable = 0;
   std::int64_t time_offset_ns = 0;
   std::uint32_t server_eager_bytes = 0;
@@ -83,12 +83,12 @@ struct ClientSession::Impl {
   std::array<Slot, limits::kSlotsPerSession> slots{};
   std::uint32_t free_hint = 0;
   std::uint32_t slots_busy = 0;
-  Slot* eager_slot = nullptr;              // whose payload is arriving
+  Slot* eager_slot = nullptr;  // whose payload is arriving
   std::uint32_t callbacks_running = 0;
   std::uint64_t last_heard_ns = 0;
   std::string last_refusal;
   std::string server_version;
-  std::uint64_t next_trace = 0;            // random at the start: two clients do not mean the same
+  std::uint64_t next_trace = 0;  // random at the start: two clients do not mean the same
   std::uint64_t calls_sent = 0;
   std::uint64_t messages_sent = 0;
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeps a Link object until nobody refers to it: a closed link may be released only when its loans were given back and its
-// regions reclaimed.
+// Keeps a Link object until nobody refers to it: a closed link may be released only when its loans were given back and
+// its regions reclaimed.
 #pragma once
 
 #include "framework/base/assert.hpp"

@@ -18,8 +18,8 @@ Task<Status> send_message(LinkReference link, const wire::Envelope& envelope, By
   IoVec parts[2] = {{const_cast<std::uint8_t*>(head.bytes().data), head.bytes().size},
                     {const_cast<std::uint8_t*>(body.data), body.size}};
   const std::uint32_t count = body.size == 0 ? 1 : 2;
-  const Outcome sent = co_await submit(
-      [&](Completion& done) { return link.link().send(parts, count, eager.parts, eager.count, done); });
+  const Outcome sent =
+      co_await submit([&](Completion& done) { return link.link().send(parts, count, eager.parts, eager.count, done); });
   co_return sent.status;
 }
 

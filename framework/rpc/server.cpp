@@ -11,11 +11,17 @@ namespace rideau::rpc {
 
 using Kind = wire::Kind;
 
-Server::Server(Runtime& runtime, Transport& transport, Logger& log) : impl_(std::make_unique<Impl>(runtime, transport, log)) {}
+Server::Server(Runtime& runtime, Transport& transport, Logger& log)
+    : impl_(std::make_unique<Impl>(runtime, transport, log)) {}
 Server::~Server() = default;
 
 Server::Impl::Impl(Runtime& world, Transport& via, Logger& logger)
-    : runtime(world), transport(via), log(logger), tasks(world), changed(world), ticker(world, [this] { tick(); }),
+    : runtime(world),
+      transport(via),
+      log(logger),
+      tasks(world),
+      changed(world),
+      ticker(world, [this] { tick(); }),
       buffers(world, limits::kServerBufferBytes) {}
 
 void Server::add_target(Service& service, TargetOptions options) {
@@ -27,7 +33,8 @@ void Server::add_target(Service& service, TargetOptions options) {
 Status Server::listen(const std::string& address, std::string* bound) {
   std::uint8_t text[256];
   std::size_t size = 0;
-  const Status listening = impl_->transport.listen(std::string_view(address), *impl_, MutableBytes(text, sizeof text), &size);
+  const Status listening =
+      impl_->transport.listen(std::string_view(address), *impl_, MutableBytes(text, sizeof text), &size);
   if (!listening.ok()) return listening;
   if (bound != nullptr) bound->assign(reinterpret_cast<const char*>(text), std::min(size, sizeof text));
   impl_->ticker.set(kSecond);
@@ -89,7 +96,8 @@ void Server::Impl::tick() {
     std::vector<SessionState*> late;
     for (auto& [id, session] : target.sessions) {
       const bool gone = session->link == nullptr && !session->ending;
-      if (gone && now - session->unlinked_since_ns > limits::kSessionLeaseMs * kMillisecond) late.push_back(session.get());
+      if (gone && now - session->unlinked_since_ns > limits::kSessionLeaseMs * kMillisecond)
+        late.push_back(session.get());
     }
     for (SessionState* session : late) begin_end(*session, "it has had no link for the length of its lease");
   }
@@ -144,7 +152,8 @@ void Server::Impl::welcome(ServerLink& link, const wire::Hello& hello) {
   std::string why;
   const Status fit = check_hello(hello, &why);
   if (!fit.ok()) {
-    log.warning("refused client %.*s: %s", static_cast<int>(hello.client_name.size()), hello.client_name.data(), why.c_str());
+    log.warning("refused client %.*s: %s", static_cast<int>(hello.client_name.size()), hello.client_name.data(),
+                why.c_str());
     refuse(link, fit.code, why);
     return;
   }
@@ -152,7 +161,8 @@ void Server::Impl::welcome(ServerLink& link, const wire::Hello& hello) {
   SessionState* session = nullptr;
   const auto known = target.sessions.find(hello.session);
   const bool resumed = hello.session != 0 && hello.boot_epoch == target.options.boot_epoch &&
-                       known != target.sessions.end() && known->second->client() == hello.client && !known->second->ending;
+                       known != target.sessions.end() && known->second->client() == hello.client &&
+                       !known->second->ending;
   if (resumed) {
     session = known->second.get();
     if (session->link != nullptr) {
@@ -249,16 +259,23 @@ Sink ServerLink::on_head(Link&, MessageLoan given, std::uint64_t eager_bytes) no
     return {};
   }
   switch (envelope.kind) {
-    case Kind::call: return server.receive_call(*this, envelope, body, std::move(loan), eager_bytes);
-    case Kind::callback_reply: session->receive_callback_reply(envelope, body, std::move(loan)); return {};
+    case Kind::call:
+      return server.receive_call(*this, envelope, body, std::move(loan), eager_bytes);
+    case Kind::callback_reply:
+      session->receive_callback_reply(envelope, body, std::move(loan));
+      return {};
     case Kind::ping: {
       wire::Envelope answer;
       answer.kind = Kind::pong;
       send(answer, {});
       return {};
     }
-    case Kind::goodbye: server.begin_end(*session, "the client said goodbye"); return {};
-    default: server.malformed(*this, "a message that only servers send"); return {};
+    case Kind::goodbye:
+      server.begin_end(*session, "the client said goodbye");
+      return {};
+    default:
+      server.malformed(*this, "a message that only servers send");
+      return {};
   }
 }
 

@@ -58,7 +58,7 @@ class ServerCall {
 // A client as the target sees it. Lives from its first hello until its end (goodbye, lease, eviction).
 class ServerSession {
  public:
-  virtual std::uint64_t id() const noexcept = 0;             // unique in this boot epoch and all later ones
+  virtual std::uint64_t id() const noexcept = 0;  // unique in this boot epoch and all later ones
   virtual const Uuid& client() const noexcept = 0;
   virtual const std::string& client_name() const noexcept = 0;
   virtual bool connected() const noexcept = 0;
@@ -66,7 +66,7 @@ class ServerSession {
   virtual Task<Reply> call_back(std::uint16_t method, Bytes body, std::uint64_t trace_id) = 0;
   // Ends the session at once: the client is told with its next message. `reason` is for people.
   virtual void evict(const std::string& reason) = 0;
-  void* owner_slot = nullptr;                                // the service's own
+  void* owner_slot = nullptr;  // the service's own
 
  protected:
   ~ServerSession() = default;

@@ -23,11 +23,13 @@ Sink Server::Impl::receive_call(ServerLink& link, const wire::Envelope& envelope
   }
   SlotState& slot = session.slots[envelope.slot];
   if (envelope.sequence < slot.sequence) return {};  // answered long ago, nobody waits for it
-  if (envelope.sequence > slot.sequence + 1 || (envelope.sequence == slot.sequence + 1 && slot.running && !slot.replied)) {
+  if (envelope.sequence > slot.sequence + 1 ||
+      (envelope.sequence == slot.sequence + 1 && slot.running && !slot.replied)) {
     malformed(link, "a call out of the order of its slot");
     return {};
   }
-  auto call = std::make_unique<ServerCall::State>(*this, session, LinkReference(link.hold), envelope, body, std::move(loan));
+  auto call =
+      std::make_unique<ServerCall::State>(*this, session, LinkReference(link.hold), envelope, body, std::move(loan));
   if (envelope.sequence == slot.sequence && !slot.running && slot.kept) {
     send_kept(*call, slot);
     return {};
@@ -129,7 +131,8 @@ Task<Status> ServerCall::fetch_payload() {
       const Outcome outcome = co_await submit([&](Completion& done) {
         return state.link.link().pull(state.envelope.source.key, 0, &state.payload_part, 1, done);
       });
-      pulled = outcome.ok() && outcome.value != size ? Status{Code::corrupt, 0, "payload shorter than announced"} : outcome.status;
+      pulled = outcome.ok() && outcome.value != size ? Status{Code::corrupt, 0, "payload shorter than announced"}
+                                                     : outcome.status;
     }
     if (!pulled.ok()) {
       // The caller is gone or has reclaimed its memory: it sends again, or waits no more.
@@ -184,9 +187,8 @@ Task<> ServerCall::reply(Status status, Bytes body, std::uint64_t transaction, s
     envelope.flags |= wire::kChecksummed;
     envelope.payload_checksum = crc32c(Bytes(payload.base, payload_bytes));
     if (state.envelope.sink.present()) {
-      const Outcome pushed = co_await submit([&](Completion& done) {
-        return state.link.link().push(state.envelope.sink.key, 0, &payload, 1, done);
-      });
+      const Outcome pushed = co_await submit(
+          [&](Completion& done) { return state.link.link().push(state.envelope.sink.key, 0, &payload, 1, done); });
       if (!pushed.ok()) co_return;  // the link is going down; the caller asks again
     } else {
       eager = {&payload, 1};

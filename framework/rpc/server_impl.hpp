@@ -27,10 +27,10 @@ struct TargetState {
 
 // What a slot remembers: the call that runs, or how the last one ended.
 struct SlotState {
-  std::uint64_t sequence = 0;              // of the last call that was taken
+  std::uint64_t sequence = 0;  // of the last call that was taken
   bool running = false;
-  bool replied = false;                    // the one that runs has answered: the next one may come any moment
-  bool kept = false;                       // a modifying call ended, and this is its answer
+  bool replied = false;  // the one that runs has answered: the next one may come any moment
+  bool kept = false;     // a modifying call ended, and this is its answer
   Status status{};
   std::uint64_t transaction = 0;
   std::vector<std::uint8_t> body;
@@ -51,7 +51,7 @@ struct ServerCall::State {
   IoVec payload_part{};
   Buffer room_buffer;
   bool payload_ready = false;
-  bool payload_lost = false;               // the link died before the payload was here: as if never called
+  bool payload_lost = false;  // the link died before the payload was here: as if never called
   bool replied = false;
 };
 
@@ -85,7 +85,7 @@ class SessionState final : public ServerSession {
   std::vector<SlotState> slots;
   std::uint32_t calls_running = 0;
   bool ending = false;
-  WaitQueue changed;                       // link came or went, session ends
+  WaitQueue changed;  // link came or went, session ends
 
  private:
   void settle(Callback& callback);
@@ -150,8 +150,8 @@ class ServerLink final : public LinkEvents {
   Server::Impl& server;
   const std::uint64_t number;
   LinkHold* hold;
-  SessionState* session = nullptr;         // once it said hello
-  std::unique_ptr<ServerCall::State> eager_call;   // whose payload is arriving
+  SessionState* session = nullptr;                // once it said hello
+  std::unique_ptr<ServerCall::State> eager_call;  // whose payload is arriving
   std::uint64_t last_heard_ns;
 };
 

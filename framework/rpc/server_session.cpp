@@ -7,9 +7,13 @@
 namespace rideau::rpc {
 
 SessionState::SessionState(Server::Impl& owner, TargetState& at, std::uint64_t number, const wire::Hello& hello)
-    : server(owner), target(at),
+    : server(owner),
+      target(at),
       slots(std::clamp<std::uint32_t>(hello.slots, 1, limits::kSlotsPerSession)),
-      changed(owner.runtime), id_(number), client_(hello.client), name_(hello.client_name) {}
+      changed(owner.runtime),
+      id_(number),
+      client_(hello.client),
+      name_(hello.client_name) {}
 
 void SessionState::evict(const std::string& reason) {
   server.log.warning("client %s is evicted from target %u: %s", name_.c_str(), target.options.target, reason.c_str());

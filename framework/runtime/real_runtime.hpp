@@ -18,8 +18,8 @@
 namespace rideau {
 
 struct RealRuntimeOptions {
-  std::uint64_t spin_ns = 0;            // how long to poll before sleeping in the kernel
-  std::uint32_t blocking_threads = 4;   // made when first needed
+  std::uint64_t spin_ns = 0;           // how long to poll before sleeping in the kernel
+  std::uint32_t blocking_threads = 4;  // made when first needed
 };
 
 class RealRuntime final : public Runtime {
@@ -58,7 +58,7 @@ class RealRuntime final : public Runtime {
   struct FdWaits {
     Completion* readable = nullptr;
     Completion* writable = nullptr;
-    std::uint32_t armed = 0;            // epoll events registered in the kernel; 0: not registered
+    std::uint32_t armed = 0;  // epoll events registered in the kernel; 0: not registered
   };
   struct BlockingItem {
     Job* job;

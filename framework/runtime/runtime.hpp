@@ -17,13 +17,13 @@ class Runtime {
  public:
   virtual ~Runtime() = default;
 
-  virtual std::uint64_t now_ns() noexcept = 0;         // monotonic
-  virtual std::int64_t wall_ns() noexcept = 0;         // since 1970, UTC; may jump: for time stamps only
+  virtual std::uint64_t now_ns() noexcept = 0;  // monotonic
+  virtual std::int64_t wall_ns() noexcept = 0;  // since 1970, UTC; may jump: for time stamps only
   virtual void random(MutableBytes out) noexcept = 0;
 
   virtual Submitted sleep(std::uint64_t ns, Completion& done) noexcept = 0;
-  virtual Submitted wait_fd(int fd, std::uint32_t events, Completion& done) noexcept = 0;   // as Host::wait_fd
-  virtual void forget_fd(int fd) noexcept = 0;                                               // as Host::forget_fd
+  virtual Submitted wait_fd(int fd, std::uint32_t events, Completion& done) noexcept = 0;  // as Host::wait_fd
+  virtual void forget_fd(int fd) noexcept = 0;                                             // as Host::forget_fd
   virtual void run_blocking(Job& job, Completion& done) noexcept = 0;
   // Stores the result and queues the completion; it is resumed on the node's thread, never inside this call.
   virtual void complete(Completion& done, Status status, std::uint64_t value) noexcept = 0;  // any thread

@@ -81,7 +81,8 @@ class Event {
   WaitQueue waiters_;
 };
 
-// Bounded units (slots, bytes, grants), handed out first come first served: a large request is not starved by small ones.
+// Bounded units (slots, bytes, grants), handed out first come first served: a large request is not starved by small
+// ones.
 class Credits {
  public:
   Credits(Runtime& runtime, std::uint64_t amount) : free_(amount), waiters_(runtime) {}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// TaskGroup: owns coroutines that nobody awaits. Each runs at once until its first suspension; its frame is freed when it
-// ends. Destroying the group destroys the frames of those that have not ended, which is how a simulated node is killed;
-// an orderly stop awaits join() first.
+// TaskGroup: owns coroutines that nobody awaits. Each runs at once until its first suspension; its frame is freed when
+// it ends. Destroying the group destroys the frames of those that have not ended, which is how a simulated node is
+// killed; an orderly stop awaits join() first.
 #pragma once
 
 #include "framework/runtime/sync.hpp"
@@ -30,7 +30,7 @@ class TaskGroup {
 
   RunnerPromise* first_ = nullptr;
   std::size_t size_ = 0;
-  bool dying_ = false;                   // nobody is left to be told that the group is idle
+  bool dying_ = false;  // nobody is left to be told that the group is idle
   WaitQueue idle_;
 };
 

@@ -50,7 +50,7 @@ struct Hello {
   Uuid cluster{};
   std::uint32_t target = 0;
   Uuid client{};
-  std::string_view client_name{};      // into the message
+  std::string_view client_name{};  // into the message
   std::uint64_t session = 0;
   std::uint64_t boot_epoch = 0;
   std::uint32_t slots = 0;
@@ -67,11 +67,11 @@ struct Welcome {
   std::uint32_t lease_ms = 0;
   std::uint64_t durable = 0;
   std::uint32_t eager_bytes_max = 0;
-  std::string_view version{};          // into the message
+  std::string_view version{};  // into the message
 };
 
 struct Refusal {
-  std::string_view reason{};           // into the message
+  std::string_view reason{};  // into the message
   Code code = Code::refused;
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cap'n Proto messages to words and back, with the limits that keep bytes from outside harmless. For codec sources only:
-// it includes the library's headers, and decode_message is the one place that catches kj::Exception.
+// Cap'n Proto messages to words and back, with the limits that keep bytes from outside harmless. For codec sources
+// only: it includes the library's headers, and decode_message is the one place that catches kj::Exception.
 #pragma once
 
 #include "framework/base/limits.hpp"
@@ -18,7 +18,8 @@ namespace rideau::wire {
 // Builds one message of type T with `fill(T::Builder)` and stores it flat: segment table, then segments.
 template <class T, class Fill>
 void encode_message(Encoded& to, Fill fill) {
-  // Most messages fit the scratch space: then nothing is allocated but the words of the result. The builder wants it zeroed.
+  // Most messages fit the scratch space: then nothing is allocated but the words of the result. The builder wants it
+  // zeroed.
   capnp::word scratch[96];
   std::memset(static_cast<void*>(scratch), 0, sizeof scratch);
   capnp::MallocMessageBuilder message(kj::arrayPtr(scratch, 96));
@@ -38,8 +39,8 @@ void encode_message(Encoded& to, Fill fill) {
   }
 }
 
-// Reads one message of type T at the start of `from` (8-byte aligned) with `read(T::Reader) -> Status`, which touches every
-// field that will be used. *rest receives what follows the message, when asked for.
+// Reads one message of type T at the start of `from` (8-byte aligned) with `read(T::Reader) -> Status`, which touches
+// every field that will be used. *rest receives what follows the message, when asked for.
 template <class T, class Read>
 Status decode_message(Bytes from, Read read, Bytes* rest = nullptr) {
   if (reinterpret_cast<std::uintptr_t>(from.data) % 8 != 0 || from.size % 8 != 0) {

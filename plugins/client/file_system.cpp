@@ -135,7 +135,7 @@ void FileSystem::Impl::on_new_epoch(std::uint64_t boot_epoch) {
 }
 
 Task<Status> FileSystem::Impl::sync_object_targets() {
-  fs::ObjectSyncRequest request;            // no objects named: all
+  fs::ObjectSyncRequest request;  // no objects named: all
   wire::Encoded body;
   fs::encode(request, body);
   Status result = kOk;

@@ -26,31 +26,32 @@
 namespace rideau {
 class Logger;
 class Transport;
-}
+}  // namespace rideau
 
 namespace rideau::client {
 
 struct TargetAddress {
   fs::TargetId target = 0;
   std::string address;
-  Transport* transport = nullptr;         // lent for the life of the FileSystem
+  Transport* transport = nullptr;  // lent for the life of the FileSystem
 };
 
 struct FileSystemOptions {
   Uuid cluster{};
-  Uuid client{};                          // new for each FileSystem
-  std::string client_name;                // "host:mountpoint", for people
-  TargetAddress meta;                     // the metadata target of the root
-  std::vector<TargetAddress> objects;     // every object target
-  std::uint64_t cache_bytes = 256ull << 20;       // of file data, clean and dirty
-  std::uint64_t dirty_bytes_max = 64ull << 20;    // a writer over it writes itself
-  std::uint64_t dirty_age_ms = 5'000;             // dirty data is written when it is this old
-  std::uint64_t read_ahead_bytes = 4ull << 20;    // 0: none
+  Uuid client{};                                // new for each FileSystem
+  std::string client_name;                      // "host:mountpoint", for people
+  TargetAddress meta;                           // the metadata target of the root
+  std::vector<TargetAddress> objects;           // every object target
+  std::uint64_t cache_bytes = 256ull << 20;     // of file data, clean and dirty
+  std::uint64_t dirty_bytes_max = 64ull << 20;  // a writer over it writes itself
+  std::uint64_t dirty_age_ms = 5'000;           // dirty data is written when it is this old
+  std::uint64_t read_ahead_bytes = 4ull << 20;  // 0: none
 };
 
 // In Inode::flags of an answer: whoever caches above must not keep these attributes, only use them. The question came
-// before attributes were expired there and the answer comes after it: the kernel throws such an answer away, so it must not
-// count as what the kernel has, or it would be expired again, which throws away the answer to the next question as well.
+// before attributes were expired there and the answer comes after it: the kernel throws such an answer away, so it must
+// not count as what the kernel has, or it would be expired again, which throws away the answer to the next question as
+// well.
 constexpr std::uint32_t kAttributesOnce = 1u << 31;
 
 struct OpenFile {
@@ -60,8 +61,8 @@ struct OpenFile {
 
 // Of one write: what its caller wants to say and to hear.
 struct WriteDetails {
-  bool kill_privileges = false;           // in: the file loses its set-id bits first
-  std::uint64_t offset = 0;               // out: where the bytes went
+  bool kill_privileges = false;  // in: the file loses its set-id bits first
+  std::uint64_t offset = 0;      // out: where the bytes went
 };
 
 struct StatFileSystem {
@@ -84,8 +85,8 @@ class FileSystem {
   // Fetches the supplementary groups of Caller::process when a decision hangs on them. Without one there are none.
   using GroupsProvider = std::function<Task<std::vector<std::uint32_t>>(std::int32_t process)>;
   void set_groups_provider(GroupsProvider provider);
-  Task<Status> start();                   // sessions with every target
-  Task<Status> stop();                    // writes everything, gives the lock back, ends the sessions
+  Task<Status> start();  // sessions with every target
+  Task<Status> stop();   // writes everything, gives the lock back, ends the sessions
 
   // Names. A name may be "." or ".." in lookup only.
   Task<Result<fs::Inode>> lookup(fs::Caller caller, fs::InodeId parent, std::string name);

@@ -101,7 +101,7 @@ Task<Result<fs::Inode>> FileSystem::Impl::set_attributes(fs::SetAttributesReques
     if (request.size > limits::kFileBytesMax) co_return posix_error(EFBIG);
     const Status known = co_await know(node, true);
     if (!known.ok()) co_return known;
-    resizes = node->inode.is_regular();          // of anything else the server refuses it
+    resizes = node->inode.is_regular();  // of anything else the server refuses it
   }
   const bool sets_mtime = (request.mask & (fs::kSetMtime | fs::kSetMtimeNow)) != 0;
   MetaReply<fs::InodeReply> reply;
@@ -131,8 +131,8 @@ Task<Result<fs::Inode>> FileSystem::get_attributes(fs::InodeId inode) {
 
 Task<Result<fs::Inode>> FileSystem::set_attributes(fs::SetAttributesRequest request) {
   const std::uint64_t asked = impl_->expiries;
-  // While a file is cut, the kernel holds back the bytes of its mapped pages, and dropping these waits for the answer: so
-  // this is a data call.
+  // While a file is cut, the kernel holds back the bytes of its mapped pages, and dropping these waits for the answer:
+  // so this is a data call.
   const bool resizes = (request.mask & fs::kSetSize) != 0;
   Status status;
   if (resizes) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the metadata server must still hear of files: handles that were closed, sizes and times of what was written. It is
-// told in batches, soon after a close and always before the lock is given back.
+// What the metadata server must still hear of files: handles that were closed, sizes and times of what was written. It
+// is told in batches, soon after a close and always before the lock is given back.
 #include "plugins/client/file_system_impl.hpp"
 
 #include <algorithm>
@@ -18,7 +18,7 @@ void FileSystem::Impl::queue_close(HandleRef handle) {
     RIDEAU_ASSERT(handle->node->writers > 0);
     --handle->node->writers;
   }
-  if (handle->epoch != epoch || handle->broken) return;      // the server has forgotten it
+  if (handle->epoch != epoch || handle->broken) return;  // the server has forgotten it
   const bool dirty = handle->data != nullptr && handle->data->dirty();
   closes.push_back(PendingClose{handle});
   if (dirty && handle->writes()) {
@@ -28,7 +28,8 @@ void FileSystem::Impl::queue_close(HandleRef handle) {
   }
 }
 
-// The size is told when the bytes are at their targets: a crash in between must not leave a record that calls itself exact.
+// The size is told when the bytes are at their targets: a crash in between must not leave a record that calls itself
+// exact.
 Task<> FileSystem::Impl::flush_released(HandleRef handle) {
   static_cast<void>(co_await handle->data->flush());
   kick_closes();
@@ -71,7 +72,7 @@ fs::SizeUpdate FileSystem::Impl::size_update(Node& node) {
 
 void FileSystem::Impl::told(Node& node, std::uint64_t change_count, std::uint64_t transaction) {
   node.transaction = std::max(node.transaction, transaction);
-  if (node.change_count != change_count) return;             // written again meanwhile
+  if (node.change_count != change_count) return;  // written again meanwhile
   node.changed = false;
 }
 

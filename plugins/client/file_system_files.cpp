@@ -67,7 +67,7 @@ Task<Result<OpenFile>> FileSystem::Impl::open(fs::Caller& caller, fs::InodeId in
   }
   OpenFile file;
   file.handle = request.handle;
-  file.inode = node->inode;             // not told: the kernel's answer to an open has no attributes
+  file.inode = node->inode;  // not told: the kernel's answer to an open has no attributes
   co_return file;
 }
 
@@ -131,8 +131,7 @@ Task<Result<std::uint64_t>> FileSystem::Impl::read(HandleRef handle, std::uint64
 }
 
 Task<Result<std::uint64_t>> FileSystem::Impl::write(HandleRef handle, std::uint64_t offset, const IoVec* data,
-                                                    std::uint32_t parts, std::uint64_t size,
-                                                    WriteDetails* details) {
+                                                    std::uint32_t parts, std::uint64_t size, WriteDetails* details) {
   Node& node = *handle->node;
   const Status known = co_await know(handle->node, true);
   if (!known.ok()) co_return known;
@@ -159,7 +158,7 @@ Task<Result<std::uint64_t>> FileSystem::Impl::write(HandleRef handle, std::uint6
   node.inode.blocks = std::max({node.inode.blocks, blocks, handle->data->blocks_hint()});
   node.size_known = true;
   const std::int64_t now = server_now_ns();
-  node.inode.mtime_ns = std::max(node.inode.mtime_ns, now);     // as the record takes it
+  node.inode.mtime_ns = std::max(node.inode.mtime_ns, now);  // as the record takes it
   node.inode.ctime_ns = std::max(node.inode.ctime_ns, now);
   mark_changed(node);
   co_return result;
@@ -267,7 +266,8 @@ Task<Result<std::uint64_t>> FileSystem::write(fs::HandleId id, std::uint64_t off
   // Two appends must not choose the same end of the file.
   std::shared_ptr<AsyncMutex> appending;
   if ((handle->flags & fs::kOpenAppend) != 0) {
-    if (handle->node->append_mutex == nullptr) handle->node->append_mutex = std::make_shared<AsyncMutex>(impl_->runtime);
+    if (handle->node->append_mutex == nullptr)
+      handle->node->append_mutex = std::make_shared<AsyncMutex>(impl_->runtime);
     appending = handle->node->append_mutex;
     co_await appending->lock();
   }
@@ -285,7 +285,7 @@ Task<Status> FileSystem::flush(fs::HandleId id) {
 }
 
 Task<Status> FileSystem::sync(fs::HandleId id, bool data_only) {
-  static_cast<void>(data_only);          // the size belongs to the data, and both travel in one call
+  static_cast<void>(data_only);  // the size belongs to the data, and both travel in one call
   HandleRef handle = impl_->find_handle(id);
   if (handle == nullptr) co_return posix_error(EBADF);
   Status status = co_await impl_->usable(handle);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The inside of FileSystem, shared by its source files: file_system.cpp (life, sessions, whole-system calls), _locking (the
-// lock and giving it back), _names, _attributes, _files, _closing (closes and sizes on their way to the metadata server).
+// The inside of FileSystem, shared by its source files: file_system.cpp (life, sessions, whole-system calls), _locking
+// (the lock and giving it back), _names, _attributes, _files, _closing (closes and sizes on their way to the metadata
+// server).
 #pragma once
 
 #include "framework/lock/lock_cache.hpp"
@@ -26,25 +27,26 @@ using lock::Mode;
 
 constexpr std::size_t kNodesMax = 128 * 1024;
 constexpr std::size_t kNamesMax = 256 * 1024;
-constexpr std::size_t kPagedMax = 64 * 1024;          // inodes whose pages the kernel may have
-constexpr std::size_t kCloseItemsMax = 64;            // of one call
+constexpr std::size_t kPagedMax = 64 * 1024;  // inodes whose pages the kernel may have
+constexpr std::size_t kCloseItemsMax = 64;    // of one call
 constexpr std::uint64_t kCloseDelayNs = 5 * kMillisecond;
 constexpr std::uint64_t kHoldUpNs = 20 * kMillisecond;
-constexpr std::uint64_t kLockResource = 0;            // the one lock of this version
+constexpr std::uint64_t kLockResource = 0;  // the one lock of this version
 constexpr std::uint64_t kUnknownSize = limits::kFileBytesMax;
 
 // An open file of this client.
 struct Handle {
-  Handle(Runtime& runtime, fs::HandleId handle_id, NodeRef of) : id(handle_id), node(std::move(of)), reopening(runtime) {}
+  Handle(Runtime& runtime, fs::HandleId handle_id, NodeRef of)
+      : id(handle_id), node(std::move(of)), reopening(runtime) {}
   fs::HandleId id;
   NodeRef node;
   std::uint32_t flags = 0;
   fs::Caller caller;
-  std::shared_ptr<FileData> data;        // of regular files
-  std::uint64_t epoch = 0;               // of the metadata session that knows the handle
+  std::shared_ptr<FileData> data;  // of regular files
+  std::uint64_t epoch = 0;         // of the metadata session that knows the handle
   bool wrote = false;
-  bool broken = false;                   // its changes were lost with the metadata server
-  bool lost_changes = false;             // changes of the inode that were not made through it were: fsync says so, once
+  bool broken = false;        // its changes were lost with the metadata server
+  bool lost_changes = false;  // changes of the inode that were not made through it were: fsync says so, once
   AsyncMutex reopening;
 
   bool writes() const noexcept { return (flags & fs::kOpenWrite) != 0; }
@@ -96,7 +98,8 @@ struct FileSystem::Impl final : rpc::SessionEvents, lock::LockCache::Owner {
   Task<Status> check_search(fs::Caller& caller, NodeRef directory);
   Task<Result<fs::Inode>> lookup(fs::Caller& caller, fs::InodeId parent, const std::string& name, std::uint64_t asked);
   Task<Result<fs::Inode>> lookup_dots(fs::InodeId directory, bool parent, std::uint64_t asked);
-  Task<Result<fs::Inode>> ask_lookup(fs::Caller& caller, NodeRef directory, const std::string& name, std::uint64_t asked);
+  Task<Result<fs::Inode>> ask_lookup(fs::Caller& caller, NodeRef directory, const std::string& name,
+                                     std::uint64_t asked);
   Task<MetaReply<fs::MakeReply>> make(fs::MakeRequest& request);
   Task<Result<fs::Inode>> link(fs::LinkRequest& request, std::uint64_t asked);
   Task<Status> remove(fs::RemoveRequest& request);
@@ -111,7 +114,8 @@ struct FileSystem::Impl final : rpc::SessionEvents, lock::LockCache::Owner {
   Task<Status> know(NodeRef node, bool size);
   Task<Result<fs::Inode>> attributes(fs::InodeId inode, std::uint64_t asked);
   Task<Result<fs::Inode>> set_attributes(fs::SetAttributesRequest& request, std::uint64_t asked);
-  // The attributes for the caller, who may cache them, unless they expired after he asked (`expiries` was `asked` then).
+  // The attributes for the caller, who may cache them, unless they expired after he asked (`expiries` was `asked`
+  // then).
   fs::Inode tell(Node& node, std::uint64_t asked);
   Task<MetaReply<fs::InodeReply>> resize(fs::SetAttributesRequest& request, NodeRef node);
   void attributes_changed(fs::InodeId inode, std::uint64_t transaction);
@@ -139,7 +143,7 @@ struct FileSystem::Impl final : rpc::SessionEvents, lock::LockCache::Owner {
   Task<> flush_released(HandleRef handle);
   Task<> send_ready();
   Task<Status> send_batch(bool everything);
-  Task<Status> send_everything();                   // every queued close and every size that is news
+  Task<Status> send_everything();  // every queued close and every size that is news
   Task<Status> send_size(NodeRef node);
   fs::SizeUpdate size_update(Node& node);
   bool ready(const PendingClose& item) const;
@@ -149,7 +153,7 @@ struct FileSystem::Impl final : rpc::SessionEvents, lock::LockCache::Owner {
   Logger& log;
   FileSystemOptions options;
   KernelCache* kernel = nullptr;
-  std::optional<TaskGroup> tasks;                   // reset first: its frames refer to everything below
+  std::optional<TaskGroup> tasks;  // reset first: its frames refer to everything below
   rpc::ClientSession meta_session;
   MetaClient meta;
   std::vector<std::unique_ptr<ObjectTarget>> targets;
@@ -159,32 +163,32 @@ struct FileSystem::Impl final : rpc::SessionEvents, lock::LockCache::Owner {
   NameCache names;
   bool started = false;
   bool stopped = false;
-  std::uint64_t epoch = 1;                          // grows when the metadata server lost our session
+  std::uint64_t epoch = 1;  // grows when the metadata server lost our session
 
   // The lock: what data calls see of it.
   struct Paged {
-    std::uint32_t running = 0;                      // data calls of this inode
-    bool entered = false;                           // since the last drop began
+    std::uint32_t running = 0;  // data calls of this inode
+    bool entered = false;       // since the last drop began
   };
   Mode held = Mode::none;
-  bool releasing = false;                           // pages are going, inode by inode
-  bool sealed = false;                              // no data call may start under this lock any more
-  std::uint64_t expiries = 0;                       // how often everything expired in the kernel
+  bool releasing = false;      // pages are going, inode by inode
+  bool sealed = false;         // no data call may start under this lock any more
+  std::uint64_t expiries = 0;  // how often everything expired in the kernel
   std::uint32_t data_uses = 0;
-  std::map<fs::InodeId, Paged> paged;               // inodes whose pages the kernel may have
+  std::map<fs::InodeId, Paged> paged;  // inodes whose pages the kernel may have
   bool trimming = false;
-  fs::InodeId held_up = fs::kNoInode;               // its data calls wait for a moment
+  fs::InodeId held_up = fs::kNoInode;  // its data calls wait for a moment
   Alarm hold_up_alarm;
   WaitQueue gate_changed;
-  bool fetching[3] = {};                            // by Mode
+  bool fetching[3] = {};  // by Mode
   std::uint64_t fetch_failures[3] = {};
   Status fetch_failure{};
 
   std::map<fs::HandleId, HandleRef> handles;
-  std::set<fs::InodeId> lost_names;                 // directories whose fsync says so, once
+  std::set<fs::InodeId> lost_names;  // directories whose fsync says so, once
   fs::HandleId next_handle = 1;
 
-  std::map<fs::InodeId, NodeRef> changed;           // inodes with news for the metadata server
+  std::map<fs::InodeId, NodeRef> changed;  // inodes with news for the metadata server
   std::deque<PendingClose> closes;
   bool sending = false;
   WaitQueue sent;

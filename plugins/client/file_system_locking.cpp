@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one lock over the whole file system, as the client uses it: ordinary calls, data calls that must not wait while the
-// lock is being given back, and the giving back itself.
+// The one lock over the whole file system, as the client uses it: ordinary calls, data calls that must not wait while
+// the lock is being given back, and the giving back itself.
 //
-// Why data calls are special: the kernel holds the lock of a page while its READ or WRITE is unanswered, and dropping the
-// pages of that inode waits for it. So until the pages of an inode were dropped, its data calls go on under the lock that
-// is being given back; afterwards they wait for the lock like everybody. For this to suffice, a data call must never wait
-// for a stronger lock while the kernel has pages of its inode under the weaker one: inodes that are open for writing here
-// are read under the exclusive lock, so that under the shared one the kernel has no page of them.
+// Why data calls are special: the kernel holds the lock of a page while its READ or WRITE is unanswered, and dropping
+// the pages of that inode waits for it. So until the pages of an inode were dropped, its data calls go on under the
+// lock that is being given back; afterwards they wait for the lock like everybody. For this to suffice, a data call
+// must never wait for a stronger lock while the kernel has pages of its inode under the weaker one: inodes that are
+// open for writing here are read under the exclusive lock, so that under the shared one the kernel has no page of them.
 #include "plugins/client/file_system_impl.hpp"
 
 namespace rideau::client {
@@ -77,7 +77,7 @@ Task<> FileSystem::Impl::fetch_lock(Mode mode) {
     co_return;
   }
   gate_changed.wake_all();
-  co_await yield_now(runtime);          // those who waited go first
+  co_await yield_now(runtime);  // those who waited go first
   locks.end_use();
 }
 
@@ -106,8 +106,8 @@ void FileSystem::Impl::unstay() {
   if (releasing) gate_changed.wake_all();
 }
 
-// Everything that is cached under the lock becomes clean and goes. The order: bytes to their targets, the kernel's pages
-// (which may bring more bytes), sizes to the metadata server, names and attributes, our own caches.
+// Everything that is cached under the lock becomes clean and goes. The order: bytes to their targets, the kernel's
+// pages (which may bring more bytes), sizes to the metadata server, names and attributes, our own caches.
 Task<> FileSystem::Impl::prepare_release() {
   const std::uint64_t before = epoch;
   // Answers of calls that just ended reach the kernel before what they say is expired there.
@@ -142,9 +142,9 @@ Task<> FileSystem::Impl::prepare_release() {
 }
 
 // Until no page of the inode can be in the kernel. Requests that arrived before a drop began had their pages locked by
-// then: that drop waits for them and takes their pages. Those that arrive while it runs may bring pages behind its back,
-// so it runs again. Lest busy readers make it run for ever, from the second time on they are held up for a moment, which
-// is enough for a drop that does not wait for one of them.
+// then: that drop waits for them and takes their pages. Those that arrive while it runs may bring pages behind its
+// back, so it runs again. Lest busy readers make it run for ever, from the second time on they are held up for a
+// moment, which is enough for a drop that does not wait for one of them.
 Task<> FileSystem::Impl::drop_pages_of(fs::InodeId inode) {
   const std::uint64_t before = epoch;
   for (int round = 0;; ++round) {

@@ -23,7 +23,7 @@ Task<Status> FileSystem::Impl::check_search(fs::Caller& caller, NodeRef director
 }
 
 Task<Result<fs::Inode>> FileSystem::Impl::lookup(fs::Caller& caller, fs::InodeId parent, const std::string& name,
-                                                   std::uint64_t asked) {
+                                                 std::uint64_t asked) {
   if (name == "." || name == "..") {
     auto result = co_await lookup_dots(parent, name.size() == 2, asked);
     co_return result;
@@ -57,7 +57,7 @@ Task<Result<fs::Inode>> FileSystem::Impl::lookup_dots(fs::InodeId directory, boo
 }
 
 Task<Result<fs::Inode>> FileSystem::Impl::ask_lookup(fs::Caller& caller, NodeRef directory, const std::string& name,
-                                                       std::uint64_t asked) {
+                                                     std::uint64_t asked) {
   fs::LookupRequest request;
   request.caller = caller;
   request.parent = directory->inode.id;
@@ -111,7 +111,7 @@ Task<Result<fs::Inode>> FileSystem::Impl::link(fs::LinkRequest& request, std::ui
   NodeRef directory = begin_name_change(request.parent);
   const auto reply = co_await meta.link(request);
   end_name_change(directory);
-  directory->valid = false;               // its times changed, and the answer does not tell
+  directory->valid = false;  // its times changed, and the answer does not tell
   if (!reply.ok()) {
     names.forget(request.parent, request.name);
     co_return reply.status;
@@ -181,10 +181,8 @@ Task<Status> FileSystem::Impl::rename(fs::RenameRequest& request) {
   co_return kOk;
 }
 
-Task<Result<std::vector<fs::DirectoryEntry>>> FileSystem::Impl::read_directory(fs::InodeId directory_id, fs::Cookie after,
-                                                                               std::uint32_t entries_max,
-                                                                               bool with_attributes,
-                                                                               std::uint64_t asked) {
+Task<Result<std::vector<fs::DirectoryEntry>>> FileSystem::Impl::read_directory(
+    fs::InodeId directory_id, fs::Cookie after, std::uint32_t entries_max, bool with_attributes, std::uint64_t asked) {
   NodeRef directory = inodes.get(directory_id);
   const std::uint32_t dots = after < fs::kCookieDot ? 2 : after < fs::kCookieDotDot ? 1 : 0;
   fs::ReadDirectoryRequest request;

@@ -12,8 +12,8 @@
 namespace rideau::client {
 namespace {
 
-// FUSE_NOTIFY_INC_EPOCH of Linux 6.16, which these headers do not have: every name that the kernel cached before must be
-// looked up again. It has no body.
+// FUSE_NOTIFY_INC_EPOCH of Linux 6.16, which these headers do not have: every name that the kernel cached before must
+// be looked up again. It has no body.
 constexpr std::int32_t kNotifyIncreaseEpoch = 8;
 
 bool increase_epoch(fuse_session* session) noexcept {
@@ -53,7 +53,7 @@ void FuseKernelCache::kick() {
 }
 
 Task<> FuseKernelCache::send_pending() {
-  co_await yield_now(runtime_);           // several expiries make one trip to the blocking thread
+  co_await yield_now(runtime_);  // several expiries make one trip to the blocking thread
   while (session_ != nullptr && (names_pending_ || !attributes_pending_.empty())) {
     const bool names = std::exchange(names_pending_, false);
     const std::vector<fs::InodeId> inodes = std::exchange(attributes_pending_, {});

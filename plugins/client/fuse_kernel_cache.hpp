@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the kernel behind a mount caches, and how it is made to forget it: notifications through the FUSE descriptor. They
-// are sent from blocking threads, since some wait in the kernel for requests that the node's thread must answer.
+// What the kernel behind a mount caches, and how it is made to forget it: notifications through the FUSE descriptor.
+// They are sent from blocking threads, since some wait in the kernel for requests that the node's thread must answer.
 #pragma once
 
 #include "framework/runtime/sync.hpp"

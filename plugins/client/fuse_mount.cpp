@@ -15,7 +15,7 @@
 namespace rideau::client {
 namespace {
 
-constexpr unsigned kReadAheadKib = 1024;         // the kernel's own choice for FUSE is 128
+constexpr unsigned kReadAheadKib = 1024;  // the kernel's own choice for FUSE is 128
 
 // libfuse says why a mount failed in its log alone; the last such line, for `problem`.
 std::string last_libfuse_message;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// FuseMount: a FileSystem as a mounted directory. Requests of the kernel are read on the node's thread and answered from
-// coroutines on it. Includes nothing of libfuse.
+// FuseMount: a FileSystem as a mounted directory. Requests of the kernel are read on the node's thread and answered
+// from coroutines on it. Includes nothing of libfuse.
 #pragma once
 
 #include "framework/base/result.hpp"
@@ -19,10 +19,10 @@ namespace rideau::client {
 class FileSystem;
 
 struct FuseOptions {
-  std::string mountpoint;                // an existing directory
-  std::string fs_name = "rideau";        // the first column of /proc/mounts
-  bool allow_other = false;              // other users too; needs root, or user_allow_other in /etc/fuse.conf
-  bool default_permissions = true;       // the kernel decides by mode bits before it asks
+  std::string mountpoint;           // an existing directory
+  std::string fs_name = "rideau";   // the first column of /proc/mounts
+  bool allow_other = false;         // other users too; needs root, or user_allow_other in /etc/fuse.conf
+  bool default_permissions = true;  // the kernel decides by mode bits before it asks
 };
 
 // Life: FileSystem::start, mount, serve (which ends when the directory was unmounted), FileSystem::stop, destruction.

@@ -31,7 +31,7 @@ Task<> create(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId par
   server.fill_entry(made->inode, &entry);
   fill_open(file, made->handle);
   if (fuse_reply_create(req, &entry, &file) == -ENOENT) {
-    static_cast<void>(co_await server.files.release(made->handle));     // the caller is gone: nobody will release it
+    static_cast<void>(co_await server.files.release(made->handle));  // the caller is gone: nobody will release it
   }
 }
 

@@ -23,8 +23,8 @@ Task<> lookup(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId par
   server.reply_entry(req, found);
 }
 
-Task<> make(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId parent, std::string name,
-            std::uint32_t mode, std::uint64_t device, std::string target) {
+Task<> make(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId parent, std::string name, std::uint32_t mode,
+            std::uint64_t device, std::string target) {
   const auto begin = [&] { return server.files.make(caller, parent, name, mode, device, target); };
   const Result<fs::Inode> made = co_await repeated(Repeat::unless_sent, begin);
   server.reply_entry(req, made);
@@ -37,8 +37,7 @@ Task<> link(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId inode
   server.reply_entry(req, linked);
 }
 
-Task<> remove(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId parent, std::string name,
-              bool directory) {
+Task<> remove(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId parent, std::string name, bool directory) {
   const auto begin = [&] { return server.files.remove(caller, parent, name, directory); };
   const Status status = co_await repeated(Repeat::unless_sent, begin);
   fuse_reply_err(req, errno_of(status));
@@ -69,7 +68,7 @@ std::size_t add_entry(Server& server, fuse_req_t req, char* room, std::size_t si
   if (entry.attributes.id != fs::kNoInode) {
     server.fill_entry(entry.attributes, &param);
   } else {
-    param.attr.st_ino = entry.inode;       // no node: the kernel takes the name alone
+    param.attr.st_ino = entry.inode;  // no node: the kernel takes the name alone
     param.attr.st_mode = entry.type;
   }
   if (plus) return fuse_add_direntry_plus(req, room, size, entry.name.c_str(), &param, next);
@@ -131,8 +130,8 @@ void on_rmdir(fuse_req_t req, fuse_ino_t parent, const char* name) {
   Server& server = server_of(req);
   server.tasks.spawn(remove(server, req, server.caller(req), parent, name, true));
 }
-void on_rename(fuse_req_t req, fuse_ino_t old_parent, const char* old_name, fuse_ino_t new_parent,
-               const char* new_name, unsigned flags) {
+void on_rename(fuse_req_t req, fuse_ino_t old_parent, const char* old_name, fuse_ino_t new_parent, const char* new_name,
+               unsigned flags) {
   Server& server = server_of(req);
   if ((flags & ~(fs::kRenameNoReplace | fs::kRenameExchange)) != 0) {
     fuse_reply_err(req, EINVAL);

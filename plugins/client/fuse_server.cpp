@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The FUSE descriptor: requests are read on the node's thread as long as there are any, and each is handled up to its first
-// wait before the next is read. libfuse takes them apart; what its version does not know of the protocol is looked up in
-// the raw bytes before it sees them, and added to the answer of INIT on its way out.
+// The FUSE descriptor: requests are read on the node's thread as long as there are any, and each is handled up to its
+// first wait before the next is read. libfuse takes them apart; what its version does not know of the protocol is
+// looked up in the raw bytes before it sees them, and added to the answer of INIT on its way out.
 #include "plugins/client/fuse_server.hpp"
 
 #include <algorithm>
@@ -55,7 +55,8 @@ void FuseMount::Impl::look_at_head(const char* bytes, std::size_t size) {
     case FUSE_INIT: {
       fuse_init_in init;
       init_unique = head.unique;
-      if (copy_from(bytes, size, sizeof head, &init)) offers_kill_privileges = (init.flags & FUSE_HANDLE_KILLPRIV_V2) != 0;
+      if (copy_from(bytes, size, sizeof head, &init))
+        offers_kill_privileges = (init.flags & FUSE_HANDLE_KILLPRIV_V2) != 0;
       break;
     }
     case FUSE_WRITE: {
@@ -77,7 +78,8 @@ void FuseMount::Impl::look_at_head(const char* bytes, std::size_t size) {
       }
       break;
     }
-    default: break;
+    default:
+      break;
   }
 }
 
@@ -162,7 +164,7 @@ fs::Caller FuseMount::Impl::caller(fuse_req_t req) const {
 
 void FuseMount::Impl::fill_entry(const fs::Inode& inode, fuse_entry_param* entry) const {
   entry->ino = inode.id;
-  entry->generation = 1;                   // numbers of inodes are never used again
+  entry->generation = 1;  // numbers of inodes are never used again
   entry->attr_timeout = (inode.flags & kAttributesOnce) != 0 ? 0 : kCacheSeconds;
   entry->entry_timeout = name_seconds();
   fill_stat(inode, &entry->attr);

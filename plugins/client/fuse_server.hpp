@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The inside of FuseMount, shared by its source files: fuse_mount.cpp (mounting), fuse_server.cpp (the descriptor: reading,
-// what libfuse does not know), fuse_ops_*.cpp (one function a kind of request).
+// The inside of FuseMount, shared by its source files: fuse_mount.cpp (mounting), fuse_server.cpp (the descriptor:
+// reading, what libfuse does not know), fuse_ops_*.cpp (one function a kind of request).
 #pragma once
 
 #define FUSE_USE_VERSION 312
@@ -22,8 +22,8 @@
 
 namespace rideau::client {
 
-constexpr double kCacheSeconds = 3600;               // what the kernel caches is taken back, it need not run out
-constexpr std::size_t kTransferBytesMax = 1 << 20;   // of one READ or WRITE
+constexpr double kCacheSeconds = 3600;              // what the kernel caches is taken back, it need not run out
+constexpr std::size_t kTransferBytesMax = 1 << 20;  // of one READ or WRITE
 constexpr std::size_t kKeptBuffersMax = 32;
 
 // Room for one request or for the bytes of one answer.
@@ -69,17 +69,17 @@ struct FuseMount::Impl {
   bool initialised = false;
 
   std::vector<FuseBuffer> free_buffers;
-  FuseBuffer request;                                    // being read or handled
+  FuseBuffer request;  // being read or handled
   std::size_t buffer_bytes_;
 
   // Of the request that is being handled, from its raw bytes: what libfuse 3.14 does not pass on.
   bool kills_privileges = false;
-  bool offers_kill_privileges = false;               // INIT: the kernel can leave set-id bits to us
+  bool offers_kill_privileges = false;  // INIT: the kernel can leave set-id bits to us
   std::uint64_t init_unique = 0;
 };
 
-// A call that its session's end has cut off begins anew, with a lock of the new session: always when it was not sent, and
-// when it changes nothing also when nobody knows. What changed something, or not, is EIO.
+// A call that its session's end has cut off begins anew, with a lock of the new session: always when it was not sent,
+// and when it changes nothing also when nobody knows. What changed something, or not, is EIO.
 enum class Repeat { unless_sent, always };
 
 inline Status status_of(const Status& status) { return status; }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The inodes this client knows something about: attributes that hold while it has the lock, values of files written here,
-// and what the kernel above may have cached. Bounded: the inode that was not used for the longest time goes first; those
-// that are pinned (open, in use by a call, with news for the metadata server) stay.
+// The inodes this client knows something about: attributes that hold while it has the lock, values of files written
+// here, and what the kernel above may have cached. Bounded: the inode that was not used for the longest time goes
+// first; those that are pinned (open, in use by a call, with news for the metadata server) stay.
 #pragma once
 
 #include "framework/runtime/sync.hpp"
@@ -18,19 +18,19 @@ namespace rideau::client {
 
 struct Node {
   fs::Inode inode{};
-  bool valid = false;                  // the attributes are right while the lock is held
-  bool size_known = false;             // size and blocks are: the record was exact, the objects were asked, or written here
-  bool changed = false;                // written here: size and times that the metadata server was not told yet
-  bool kernel_attributes = false;      // the kernel may have the attributes
-  std::uint32_t writers = 0;           // handles of this client that are open for writing
-  std::uint64_t change_count = 0;      // of local changes to size and times: has one come since a call was sent?
-  std::uint64_t transaction = 0;       // the highest that touched this inode, as far as known here
-  std::shared_ptr<AsyncMutex> append_mutex;   // made with the first append: one at a time
+  bool valid = false;              // the attributes are right while the lock is held
+  bool size_known = false;         // size and blocks are: the record was exact, the objects were asked, or written here
+  bool changed = false;            // written here: size and times that the metadata server was not told yet
+  bool kernel_attributes = false;  // the kernel may have the attributes
+  std::uint32_t writers = 0;       // handles of this client that are open for writing
+  std::uint64_t change_count = 0;  // of local changes to size and times: has one come since a call was sent?
+  std::uint64_t transaction = 0;   // the highest that touched this inode, as far as known here
+  std::shared_ptr<AsyncMutex> append_mutex;  // made with the first append: one at a time
 
   // Of directories: whether the answer of a lookup may be kept. It may not when a name changed while it was under way.
   std::uint64_t name_changes = 0;
   std::uint32_t name_changes_running = 0;
-  bool names_complete = false;         // made here: the name cache has every name there is
+  bool names_complete = false;  // made here: the name cache has every name there is
 
   // The cache's own.
   std::uint32_t pins = 0;
@@ -70,12 +70,12 @@ class InodeCache {
   InodeCache(const InodeCache&) = delete;
   InodeCache& operator=(const InodeCache&) = delete;
 
-  Node* find(fs::InodeId id) noexcept;                // null: unknown
-  NodeRef get(fs::InodeId id);                        // made when unknown, then without attributes
-  // What the metadata server said. Values written here win over the record's until it was told of them; an answer that is
-  // older than what is known changes nothing.
+  Node* find(fs::InodeId id) noexcept;  // null: unknown
+  NodeRef get(fs::InodeId id);          // made when unknown, then without attributes
+  // What the metadata server said. Values written here win over the record's until it was told of them; an answer that
+  // is older than what is known changes nothing.
   NodeRef update(const fs::Inode& fresh);
-  void forget(fs::InodeId id);                        // the inode is gone; a pinned node only loses its attributes
+  void forget(fs::InodeId id);  // the inode is gone; a pinned node only loses its attributes
   // Nothing is known any more. Nodes that are pinned stay, without attributes.
   void drop_all();
   // Most recently used first; `visit` must not add or remove nodes.

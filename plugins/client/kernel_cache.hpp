@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the client's file system asks of whoever caches above it: the kernel behind a FUSE mount, the simulated kernel, or
-// nobody (the library).
+// What the client's file system asks of whoever caches above it: the kernel behind a FUSE mount, the simulated kernel,
+// or nobody (the library).
 //
-// The kernel holds a directory's or a page's lock while a request of it is unanswered, and dropping names or pages waits
-// for those locks. So: names go by expiry, which never waits; pages are dropped only while requests for data of that inode
-// are still being answered (FileSystem sees to it).
+// The kernel holds a directory's or a page's lock while a request of it is unanswered, and dropping names or pages
+// waits for those locks. So: names go by expiry, which never waits; pages are dropped only while requests for data of
+// that inode are still being answered (FileSystem sees to it).
 #pragma once
 
 #include "framework/runtime/task.hpp"
@@ -20,8 +20,8 @@ class KernelCache {
   virtual void expire_attributes(fs::InodeId inode) = 0;
   // What was expired by the calls above is so when this ended; for a cache that learns of it by messages.
   virtual Task<> settle() { co_return; }
-  // All cached pages of one inode are gone when this ended, mapped ones too. May wait for READ and WRITE requests of this
-  // inode that the kernel has sent and not had answered; for no other requests.
+  // All cached pages of one inode are gone when this ended, mapped ones too. May wait for READ and WRITE requests of
+  // this inode that the kernel has sent and not had answered; for no other requests.
   virtual Task<> drop_pages(fs::InodeId inode) = 0;
 
  protected:

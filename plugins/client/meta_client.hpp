@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The calls of a metadata target as functions: encode, call, decode. Where the target wants the caller's groups to decide,
-// they are fetched and the call is made once more.
+// The calls of a metadata target as functions: encode, call, decode. Where the target wants the caller's groups to
+// decide, they are fetched and the call is made once more.
 #pragma once
 
 #include "framework/base/result.hpp"
@@ -71,8 +71,7 @@ class MetaClient {
 
  private:
   template <class Body, class Request>
-  Task<MetaReply<Body>> call(fs::MetaMethod method, Request& request, bool modifies,
-                             std::uint32_t deadline_ms = 0);
+  Task<MetaReply<Body>> call(fs::MetaMethod method, Request& request, bool modifies, std::uint32_t deadline_ms = 0);
   template <class Body, class Request>
   Task<MetaReply<Body>> call_once(fs::MetaMethod method, const Request& request, bool modifies,
                                   std::uint32_t deadline_ms);

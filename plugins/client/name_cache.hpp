@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What names mean, as far as this client knows while it holds the lock: an inode, or that there is no such name. Bounded;
-// the entry that was not used for the longest time goes first.
+// What names mean, as far as this client knows while it holds the lock: an inode, or that there is no such name.
+// Bounded; the entry that was not used for the longest time goes first.
 #pragma once
 
 #include "plugins/fs/ids.hpp"
@@ -27,7 +27,8 @@ class NameCache {
 
   // kNoInode: known not to exist. Nothing: not known.
   std::optional<fs::InodeId> find(fs::InodeId directory, std::string_view name);
-  // `transaction` is the change that made the name so; 0 for what a lookup told. An entry that a later change made stays.
+  // `transaction` is the change that made the name so; 0 for what a lookup told. An entry that a later change made
+  // stays.
   void put(fs::InodeId directory, std::string_view name, fs::InodeId inode, std::uint64_t transaction = 0);
   void forget(fs::InodeId directory, std::string_view name);
   void clear();
@@ -36,7 +37,7 @@ class NameCache {
  private:
   struct Key {
     fs::InodeId directory;
-    std::string_view name;             // into the entry's own string
+    std::string_view name;  // into the entry's own string
     bool operator==(const Key&) const = default;
   };
   struct KeyHash {
@@ -55,7 +56,7 @@ class NameCache {
 
   std::size_t entries_max_;
   std::function<void(fs::InodeId)> on_lost_;
-  std::list<Entry> entries_;           // most recently used first
+  std::list<Entry> entries_;  // most recently used first
   std::unordered_map<Key, std::list<Entry>::iterator, KeyHash> index_;
 };
 

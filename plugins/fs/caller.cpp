@@ -14,7 +14,8 @@ Status check_in_group(const Caller& caller, std::uint32_t gid) {
   return member ? kOk : posix_error(EPERM);
 }
 
-Status check_access(const Caller& caller, std::uint32_t mode, std::uint32_t uid, std::uint32_t gid, std::uint32_t want) {
+Status check_access(const Caller& caller, std::uint32_t mode, std::uint32_t uid, std::uint32_t gid,
+                    std::uint32_t want) {
   if (caller.is_root()) {
     // Root may do all but execute a file that nobody may execute.
     const bool executable = S_ISDIR(mode) || (mode & 0111) != 0;

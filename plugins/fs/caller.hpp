@@ -19,7 +19,7 @@ struct Caller {
   bool groups_known = false;
   std::vector<std::uint32_t> groups;
   std::uint64_t trace_id = 0;
-  std::int32_t process = 0;          // on the client, for fetching groups; not sent
+  std::int32_t process = 0;  // on the client, for fetching groups; not sent
 
   bool is_root() const noexcept { return uid == 0; }
 };
@@ -31,7 +31,8 @@ constexpr bool groups_wanted(Status status) noexcept {
 
 enum Want : std::uint32_t { kWantExecute = 1, kWantWrite = 2, kWantRead = 4 };
 
-// POSIX file access by mode bits, with root's privileges: ok, EACCES, or kGroupsWanted. One decision for server and client.
+// POSIX file access by mode bits, with root's privileges: ok, EACCES, or kGroupsWanted. One decision for server and
+// client.
 Status check_access(const Caller& caller, std::uint32_t mode, std::uint32_t uid, std::uint32_t gid, std::uint32_t want);
 // Whether `gid` is among the caller's groups: ok (yes), EPERM (no), or kGroupsWanted.
 Status check_in_group(const Caller& caller, std::uint32_t gid);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bodies of calls to bytes and back: one encode and one decode for each struct of meta_calls.hpp and object_calls.hpp.
 // A decode touches every field, bounds every list and string (framework/base/limits.hpp), never throws, and is the only
-// place where the Cap'n Proto library reads bytes from outside. `body` is 8-byte aligned; string_views in the result point
-// into it.
+// place where the Cap'n Proto library reads bytes from outside. `body` is 8-byte aligned; string_views in the result
+// point into it.
 #pragma once
 
 #include "framework/base/result.hpp"

@@ -8,8 +8,8 @@
 
 namespace rideau::fs {
 
-// 64 bits, never reused: a 24-bit sequence leased to a metadata target, then a 40-bit counter. It is st_ino, the FUSE node
-// id and the file handle of open_by_handle_at. Sequence 0 is the cluster's own: the root is 1.
+// 64 bits, never reused: a 24-bit sequence leased to a metadata target, then a 40-bit counter. It is st_ino, the FUSE
+// node id and the file handle of open_by_handle_at. Sequence 0 is the cluster's own: the root is 1.
 using InodeId = std::uint64_t;
 
 constexpr InodeId kNoInode = 0;
@@ -22,7 +22,7 @@ constexpr InodeId make_inode_id(std::uint32_t sequence, std::uint64_t counter) n
   return static_cast<std::uint64_t>(sequence) << kCounterBits | counter;
 }
 
-using TargetId = std::uint32_t;       // 0: none
+using TargetId = std::uint32_t;  // 0: none
 
 // Objects are never allocated: their id follows from the inode. A new layout of an inode takes a new generation, so an
 // id never comes back with other bytes.
@@ -41,6 +41,6 @@ constexpr Cookie kCookieDot = 1;
 constexpr Cookie kCookieDotDot = 2;
 constexpr unsigned kTieBits = 8;
 
-using HandleId = std::uint64_t;       // of an open file, unique in the session that opened it
+using HandleId = std::uint64_t;  // of an open file, unique in the session that opened it
 
 }  // namespace rideau::fs

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// An inode as every role sees it: attributes and layout. Times are nanoseconds since 1970 on the metadata server's clock.
+// An inode as every role sees it: attributes and layout. Times are nanoseconds since 1970 on the metadata server's
+// clock.
 #pragma once
 
 #include "plugins/fs/ids.hpp"
@@ -12,47 +13,48 @@
 namespace rideau::fs {
 
 // How the bytes of a file lie on targets: stripe i of `stripe_size` bytes is in object (i mod count), whose target is
-// targets[i mod count]. A file without bytes ever written has its layout all the same; objects come with the first write.
+// targets[i mod count]. A file without bytes ever written has its layout all the same; objects come with the first
+// write.
 struct Layout {
   std::uint32_t generation = 0;
-  std::uint32_t stripe_size = 0;            // bytes, a multiple of 64 KiB
-  std::vector<TargetId> targets;            // one a stripe; empty for all but regular files
+  std::uint32_t stripe_size = 0;  // bytes, a multiple of 64 KiB
+  std::vector<TargetId> targets;  // one a stripe; empty for all but regular files
   std::uint32_t stripe_count() const noexcept { return static_cast<std::uint32_t>(targets.size()); }
   friend bool operator==(const Layout&, const Layout&) = default;
 };
 
 // Wish for new files; 0: as the parent has it. Of directories: what files made in it get.
 struct LayoutDefault {
-  std::uint32_t stripe_count = 0;           // kStripeAll: all targets
+  std::uint32_t stripe_count = 0;  // kStripeAll: all targets
   std::uint32_t stripe_size = 0;
-  std::int32_t stripe_offset = -1;          // index of the first target; -1: the metadata server chooses
+  std::int32_t stripe_offset = -1;  // index of the first target; -1: the metadata server chooses
   friend bool operator==(const LayoutDefault&, const LayoutDefault&) = default;
 };
 constexpr std::uint32_t kStripeAll = 0xffff'ffff;
 
 enum InodeFlags : std::uint32_t {
-  kExact = 1,          // size, blocks and mtime of the record are right; cleared while somebody may be writing
+  kExact = 1,  // size, blocks and mtime of the record are right; cleared while somebody may be writing
 };
 
 struct Inode {
   InodeId id = kNoInode;
-  std::uint32_t mode = 0;                   // type and permissions, as st_mode
+  std::uint32_t mode = 0;  // type and permissions, as st_mode
   std::uint32_t link_count = 0;
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
-  std::uint64_t device = 0;                 // st_rdev of device nodes
-  std::uint64_t size = 0;                   // bytes
-  std::uint64_t blocks = 0;                 // of 512 bytes
+  std::uint64_t device = 0;  // st_rdev of device nodes
+  std::uint64_t size = 0;    // bytes
+  std::uint64_t blocks = 0;  // of 512 bytes
   std::int64_t atime_ns = 0;
   std::int64_t mtime_ns = 0;
   std::int64_t ctime_ns = 0;
   std::int64_t birth_ns = 0;
   std::uint32_t flags = kExact;
-  std::uint32_t time_generation = 0;        // grows with utimes: times of older data do not override newer ones
-  std::uint64_t change = 0;                 // transaction of the last change: grows with each
-  InodeId parent = kNoInode;                // of directories: what ".." is
-  Layout layout{};                          // of regular files
-  LayoutDefault layout_default{};           // of directories
+  std::uint32_t time_generation = 0;  // grows with utimes: times of older data do not override newer ones
+  std::uint64_t change = 0;           // transaction of the last change: grows with each
+  InodeId parent = kNoInode;          // of directories: what ".." is
+  Layout layout{};                    // of regular files
+  LayoutDefault layout_default{};     // of directories
 
   bool is_directory() const noexcept { return S_ISDIR(mode); }
   bool is_regular() const noexcept { return S_ISREG(mode); }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The calls of a metadata target, as plain structs. meta.capnp has the same on the wire, meta_codec.cpp turns one into the
-// other. Strings and bytes of a decoded request are views into its message; of a decoded reply they are copies or views as
-// stated. Errors travel as the Status of the reply.
+// The calls of a metadata target, as plain structs. meta.capnp has the same on the wire, meta_codec.cpp turns one into
+// the other. Strings and bytes of a decoded request are views into its message; of a decoded reply they are copies or
+// views as stated. Errors travel as the Status of the reply.
 #pragma once
 
 #include "plugins/fs/caller.hpp"
@@ -20,26 +20,26 @@ enum class MetaMethod : std::uint16_t {
   lookup = 1,
   get_attributes = 2,
   set_attributes = 3,
-  make = 4,               // create, mkdir, symlink, mknod; with `open` also atomic open
+  make = 4,  // create, mkdir, symlink, mknod; with `open` also atomic open
   open = 5,
-  close = 6,              // several at once
+  close = 6,  // several at once
   read_link = 7,
   link = 8,
-  remove = 9,             // unlink, rmdir
+  remove = 9,  // unlink, rmdir
   rename = 10,
   read_directory = 11,
-  get_attribute = 12,     // extended attributes
+  get_attribute = 12,  // extended attributes
   set_attribute = 13,
   list_attributes = 14,
   remove_attribute = 15,
   stat_file_system = 16,
-  sync = 17,              // answers when everything up to a transaction is durable
-  lock = 18,              // of framework/lock: take
-  unlock = 19,            // of framework/lock: give back
+  sync = 17,    // answers when everything up to a transaction is durable
+  lock = 18,    // of framework/lock: take
+  unlock = 19,  // of framework/lock: give back
 };
 
 enum class MetaCallback : std::uint16_t {
-  revoke = 1,             // give the named lock back
+  revoke = 1,  // give the named lock back
 };
 
 // ".": the directory itself; "..": its parent.
@@ -48,7 +48,7 @@ struct LookupRequest {
   InodeId parent = kNoInode;
   std::string_view name;
 };
-struct InodeReply {       // of lookup, get_attributes, set_attributes, link
+struct InodeReply {  // of lookup, get_attributes, set_attributes, link
   Inode inode;
 };
 
@@ -57,9 +57,15 @@ struct GetAttributesRequest {
 };
 
 enum SetMask : std::uint32_t {
-  kSetMode = 1, kSetUid = 2, kSetGid = 4, kSetSize = 8, kSetAtime = 16, kSetMtime = 32,
-  kSetAtimeNow = 64, kSetMtimeNow = 128,
-  kSetKillPrivileges = 256,   // drop set-id bits as a write by a non-owner would
+  kSetMode = 1,
+  kSetUid = 2,
+  kSetGid = 4,
+  kSetSize = 8,
+  kSetAtime = 16,
+  kSetMtime = 32,
+  kSetAtimeNow = 64,
+  kSetMtimeNow = 128,
+  kSetKillPrivileges = 256,  // drop set-id bits as a write by a non-owner would
 };
 // With kSetSize the client has cut or grown the objects itself, under its lock, before (grow) or after (cut) this call.
 struct SetAttributesRequest {
@@ -72,33 +78,39 @@ struct SetAttributesRequest {
   std::uint64_t size = 0;
   std::int64_t atime_ns = 0;
   std::int64_t mtime_ns = 0;
-  HandleId handle = 0;        // of the open that ftruncate came through (it needs no permission then); 0: none
+  HandleId handle = 0;  // of the open that ftruncate came through (it needs no permission then); 0: none
 };
 
-enum OpenFlags : std::uint32_t { kOpenRead = 1, kOpenWrite = 2, kOpenTruncate = 4, kOpenExclusive = 8, kOpenExecute = 16,
-                                 kOpenAppend = 32 };
+enum OpenFlags : std::uint32_t {
+  kOpenRead = 1,
+  kOpenWrite = 2,
+  kOpenTruncate = 4,
+  kOpenExclusive = 8,
+  kOpenExecute = 16,
+  kOpenAppend = 32
+};
 
 struct MakeRequest {
   Caller caller;
   InodeId parent = kNoInode;
   std::string_view name;
-  std::uint32_t mode = 0;               // type and permissions, umask applied by the caller
+  std::uint32_t mode = 0;  // type and permissions, umask applied by the caller
   std::uint64_t device = 0;
   std::string_view symlink_target;
-  bool open = false;                    // open(O_CREAT): opens the file, an existing one too unless kOpenExclusive
+  bool open = false;  // open(O_CREAT): opens the file, an existing one too unless kOpenExclusive
   std::uint32_t open_flags = 0;
-  HandleId handle = 0;                  // chosen by the client, unique in its session
+  HandleId handle = 0;  // chosen by the client, unique in its session
 };
 struct MakeReply {
   Inode inode;
-  Inode parent;                         // the directory after the change
-  bool existed = false;                 // open(O_CREAT) of a file that was there
+  Inode parent;          // the directory after the change
+  bool existed = false;  // open(O_CREAT) of a file that was there
 };
 
 struct OpenRequest {
   Caller caller;
   InodeId inode = kNoInode;
-  std::uint32_t flags = 0;              // with kOpenTruncate the record's size becomes 0; the client then cuts the objects
+  std::uint32_t flags = 0;  // with kOpenTruncate the record's size becomes 0; the client then cuts the objects
   HandleId handle = 0;
 };
 struct OpenReply {
@@ -115,7 +127,7 @@ struct SizeUpdate {
 };
 struct CloseItem {
   InodeId inode = kNoInode;
-  HandleId handle = 0;                  // 0: only an update, nothing is closed
+  HandleId handle = 0;  // 0: only an update, nothing is closed
   SizeUpdate update{};
 };
 struct CloseRequest {
@@ -141,14 +153,14 @@ struct RemoveRequest {
   Caller caller;
   InodeId parent = kNoInode;
   std::string_view name;
-  bool directory = false;               // rmdir
+  bool directory = false;  // rmdir
 };
 struct RemoveReply {
-  Inode parent;                         // after the change
-  Inode inode;                          // what the name meant, after the change (link_count 0: gone or open-unlinked)
+  Inode parent;  // after the change
+  Inode inode;   // what the name meant, after the change (link_count 0: gone or open-unlinked)
 };
 
-enum RenameFlags : std::uint32_t { kRenameNoReplace = 1, kRenameExchange = 2 };   // as RENAME_* of Linux
+enum RenameFlags : std::uint32_t { kRenameNoReplace = 1, kRenameExchange = 2 };  // as RENAME_* of Linux
 struct RenameRequest {
   Caller caller;
   InodeId old_parent = kNoInode;
@@ -160,30 +172,30 @@ struct RenameRequest {
 struct RenameReply {
   Inode old_parent;
   Inode new_parent;
-  Inode inode;                          // what was moved
-  Inode replaced;                       // what stood at the new name (exchange: what is at the old one now); id 0: nothing
+  Inode inode;     // what was moved
+  Inode replaced;  // what stood at the new name (exchange: what is at the old one now); id 0: nothing
 };
 
 struct ReadDirectoryRequest {
   InodeId directory = kNoInode;
-  Cookie after = kCookieStart;          // entries with a greater cookie; "." and ".." are the client's to add
+  Cookie after = kCookieStart;  // entries with a greater cookie; "." and ".." are the client's to add
   std::uint32_t entries_max = 0;
-  bool attributes = false;              // with the inodes (readdirplus)
+  bool attributes = false;  // with the inodes (readdirplus)
 };
 struct DirectoryEntry {
   Cookie cookie = 0;
   InodeId inode = kNoInode;
-  std::uint32_t type = 0;               // S_IFMT bits
+  std::uint32_t type = 0;  // S_IFMT bits
   std::string name;
-  Inode attributes{};                   // when asked for; id 0: not there
+  Inode attributes{};  // when asked for; id 0: not there
 };
 struct ReadDirectoryReply {
   std::vector<DirectoryEntry> entries;
-  bool end = false;                     // nothing follows the last entry
-  InodeId parent = kNoInode;            // what ".." is
+  bool end = false;           // nothing follows the last entry
+  InodeId parent = kNoInode;  // what ".." is
 };
 
-struct GetAttributeRequest {            // reply: GetAttributeReply
+struct GetAttributeRequest {  // reply: GetAttributeReply
   Caller caller;
   InodeId inode = kNoInode;
   std::string_view name;
@@ -196,7 +208,7 @@ struct SetAttributeRequest {
   InodeId inode = kNoInode;
   std::string_view name;
   std::string_view value;
-  std::uint32_t flags = 0;              // XATTR_CREATE, XATTR_REPLACE of Linux
+  std::uint32_t flags = 0;  // XATTR_CREATE, XATTR_REPLACE of Linux
 };
 struct ListAttributesRequest {
   Caller caller;
@@ -211,29 +223,29 @@ struct RemoveAttributeRequest {
   std::string_view name;
 };
 
-struct StatFileSystemReply {            // of one metadata target
+struct StatFileSystemReply {  // of one metadata target
   std::uint64_t inodes_used = 0;
-  std::uint64_t inodes_free = 0;        // an estimate from the free space of the index
+  std::uint64_t inodes_free = 0;  // an estimate from the free space of the index
 };
 
 struct SyncRequest {
-  std::uint64_t transaction = 0;        // 0: everything so far
+  std::uint64_t transaction = 0;  // 0: everything so far
 };
 
 // framework/lock: which resource in which mode. The lock of this version covers the whole file system: resource 0.
 struct LockRequest {
   std::uint64_t resource = 0;
-  std::uint32_t mode = 0;               // lock::Mode
+  std::uint32_t mode = 0;  // lock::Mode
 };
 struct LockReply {
-  std::uint32_t mode = 0;               // granted
+  std::uint32_t mode = 0;  // granted
 };
 struct UnlockRequest {
   std::uint64_t resource = 0;
 };
-struct RevokeRequest {                  // callback; its reply has no body and says only that it was heard
+struct RevokeRequest {  // callback; its reply has no body and says only that it was heard
   std::uint64_t resource = 0;
-  std::uint32_t mode = 0;               // that somebody wants
+  std::uint32_t mode = 0;  // that somebody wants
 };
 
 }  // namespace rideau::fs

@@ -20,36 +20,36 @@ enum class ObjectMethod : std::uint16_t {
   truncate = 3,
   punch = 4,
   stat = 5,
-  sync = 6,               // everything this target acknowledged of the objects named is durable
-  destroy = 7,            // by the metadata server
+  sync = 6,     // everything this target acknowledged of the objects named is durable
+  destroy = 7,  // by the metadata server
   stat_file_system = 8,
 };
 
-struct ObjectReadRequest {              // payload of the reply: the bytes; short at the object's end
+struct ObjectReadRequest {  // payload of the reply: the bytes; short at the object's end
   ObjectId object{};
   std::uint64_t offset = 0;
   std::uint64_t size = 0;
 };
 struct ObjectReadReply {
-  std::uint64_t object_size = 0;        // 0 when there is no object: it reads as zeros
+  std::uint64_t object_size = 0;  // 0 when there is no object: it reads as zeros
 };
 
-// A write is idempotent: its offset was chosen under a lock. Grants: bytes of dirty data that the client may hold for this
-// target, on top of what it was granted before; 0 when space runs out. `dirty` tells what it holds.
-struct ObjectWriteRequest {             // payload: the bytes
+// A write is idempotent: its offset was chosen under a lock. Grants: bytes of dirty data that the client may hold for
+// this target, on top of what it was granted before; 0 when space runs out. `dirty` tells what it holds.
+struct ObjectWriteRequest {  // payload: the bytes
   ObjectId object{};
   std::uint64_t offset = 0;
   std::uint64_t grant_wanted = 0;
-  std::uint64_t grant_used = 0;         // of the grant given before, consumed by this write
+  std::uint64_t grant_used = 0;  // of the grant given before, consumed by this write
 };
 struct ObjectWriteReply {
-  std::uint64_t grant = 0;              // added to what the client has
-  std::uint64_t bytes_used = 0;         // of the object on the device, after the write
+  std::uint64_t grant = 0;       // added to what the client has
+  std::uint64_t bytes_used = 0;  // of the object on the device, after the write
 };
 
-// Truncate and punch carry a version of the object that the client chose (its clock of changes, growing). The version that
-// the target saw last: done already, ok. A newer one: done. An older one is refused with check_failed and the version
-// seen, since the clocks of two clients may differ: the holder of the lock asks again with a greater one.
+// Truncate and punch carry a version of the object that the client chose (its clock of changes, growing). The version
+// that the target saw last: done already, ok. A newer one: done. An older one is refused with check_failed and the
+// version seen, since the clocks of two clients may differ: the holder of the lock asks again with a greater one.
 struct ObjectTruncateRequest {
   ObjectId object{};
   std::uint64_t size = 0;
@@ -61,8 +61,8 @@ struct ObjectPunchRequest {
   std::uint64_t size = 0;
   std::uint64_t version = 0;
 };
-struct ObjectVersionReply {             // of truncate and punch, also when they were refused with check_failed
-  std::uint64_t version = 0;            // the newest that the target has seen
+struct ObjectVersionReply {   // of truncate and punch, also when they were refused with check_failed
+  std::uint64_t version = 0;  // the newest that the target has seen
 };
 
 struct ObjectStatRequest {
@@ -73,15 +73,15 @@ struct ObjectStatReply {
     std::uint64_t size = 0;
     std::uint64_t bytes_used = 0;
   };
-  std::vector<Item> items;              // one for each object asked for; zeros where there is none
+  std::vector<Item> items;  // one for each object asked for; zeros where there is none
 };
 
 struct ObjectSyncRequest {
-  std::vector<ObjectId> objects;        // empty: all
+  std::vector<ObjectId> objects;  // empty: all
 };
 
 struct ObjectDestroyRequest {
-  std::vector<ObjectId> objects;        // idempotent; durable when answered
+  std::vector<ObjectId> objects;  // idempotent; durable when answered
 };
 
 struct ObjectStatFileSystemReply {

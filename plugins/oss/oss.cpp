@@ -37,14 +37,22 @@ Task<Status> Oss::stop() {
 
 Task<> Oss::handle(rpc::ServerCall& call) {
   switch (static_cast<fs::ObjectMethod>(call.method())) {
-    case fs::ObjectMethod::read: return handle_read(target_, call);
-    case fs::ObjectMethod::write: return handle_write(target_, call);
-    case fs::ObjectMethod::truncate: return handle_truncate(target_, call);
-    case fs::ObjectMethod::punch: return handle_punch(target_, call);
-    case fs::ObjectMethod::stat: return handle_stat(target_, call);
-    case fs::ObjectMethod::sync: return handle_sync(target_, call);
-    case fs::ObjectMethod::destroy: return handle_destroy(target_, call);
-    case fs::ObjectMethod::stat_file_system: return handle_stat_file_system(target_, call);
+    case fs::ObjectMethod::read:
+      return handle_read(target_, call);
+    case fs::ObjectMethod::write:
+      return handle_write(target_, call);
+    case fs::ObjectMethod::truncate:
+      return handle_truncate(target_, call);
+    case fs::ObjectMethod::punch:
+      return handle_punch(target_, call);
+    case fs::ObjectMethod::stat:
+      return handle_stat(target_, call);
+    case fs::ObjectMethod::sync:
+      return handle_sync(target_, call);
+    case fs::ObjectMethod::destroy:
+      return handle_destroy(target_, call);
+    case fs::ObjectMethod::stat_file_system:
+      return handle_stat_file_system(target_, call);
   }
   constexpr Status kUnknown{Code::unsupported, 0, "method of an object target"};
   return call.reply(kUnknown, Bytes{});

@@ -14,20 +14,20 @@ constexpr int kFailed = 1;
 constexpr int kUsage = 2;
 
 struct CommonOptions {
-  std::vector<std::string> plugin_paths;     // --plugin-path
-  std::string log_level;                     // overrides the configuration when set
+  std::vector<std::string> plugin_paths;  // --plugin-path
+  std::string log_level;                  // overrides the configuration when set
 };
 
 struct UpOptions {
   std::string folder;
-  std::string mount_point;                   // empty: FOLDER/mnt
+  std::string mount_point;  // empty: FOLDER/mnt
   bool no_mount = false;
   std::uint32_t mds_count = 1;
   std::uint32_t oss_count = 2;
   std::string transport = "tcp";
   std::string index = "lmdb";
   std::string objects = "raw-file";
-  std::vector<std::string> devices;          // OSS=PATH
+  std::vector<std::string> devices;  // OSS=PATH
   bool single_process = false;
 };
 int up(const CommonOptions& common, const UpOptions& options);
@@ -36,14 +36,14 @@ int down(const CommonOptions& common, const std::string& folder);
 struct ServeOptions {
   std::string config;
   std::string node;
-  std::vector<std::string> roles;            // when given, they must be the node's
+  std::vector<std::string> roles;  // when given, they must be the node's
 };
 int serve(const CommonOptions& common, const ServeOptions& options);
 
 struct MountOptions {
   std::string config;
   std::string mount_point;
-  std::string node;                          // empty: the first client node that is free
+  std::string node;  // empty: the first client node that is free
   bool foreground = false;
   bool no_default_permissions = false;
 };

@@ -23,7 +23,9 @@ struct Parsed {
 void add_up(CLI::App& app, Parsed& parsed, int& result) {
   CLI::App* command = app.add_subcommand("up", "Start a whole cluster on this machine and mount it");
   UpOptions& options = parsed.up;
-  command->add_option("--dir", options.folder, "Folder of the cluster; cluster.toml in it is written when there is none")->required();
+  command
+      ->add_option("--dir", options.folder, "Folder of the cluster; cluster.toml in it is written when there is none")
+      ->required();
   command->add_option("--mount", options.mount_point, "Mount point (default: DIR/mnt)");
   command->add_flag("--no-mount", options.no_mount, "Start the servers only");
   command->add_option("--mds", options.mds_count, "Metadata servers")->capture_default_str();
@@ -33,9 +35,10 @@ void add_up(CLI::App& app, Parsed& parsed, int& result) {
   command->add_option("--objects", options.objects, "Object store plugin")->capture_default_str();
   command->add_option("--device", options.devices, "OSS=PATH: the device of one object server");
   command->add_flag("--single-process", options.single_process, "All roles in one process");
-  command->footer("Examples:\n"
-                  "  rideau up --dir ~/cluster                      two object servers, mounted at ~/cluster/mnt\n"
-                  "  rideau up --dir ~/cluster --mount /mnt/shared --oss 4");
+  command->footer(
+      "Examples:\n"
+      "  rideau up --dir ~/cluster                      two object servers, mounted at ~/cluster/mnt\n"
+      "  rideau up --dir ~/cluster --mount /mnt/shared --oss 4");
   command->callback([&] { result = up(parsed.common, options); });
 }
 
@@ -57,7 +60,8 @@ void add_client_commands(CLI::App& app, Parsed& parsed, int& result) {
   CLI::App* mount_command = app.add_subcommand("mount", "Mount the cluster; in the background once mounted");
   mount_command->add_option("--config", parsed.mount.config, "cluster.toml")->required();
   mount_command->add_option("mount_point", parsed.mount.mount_point, "An empty folder")->required();
-  mount_command->add_option("--node", parsed.mount.node, "Name of the client node in the file (default: the first that is free)");
+  mount_command->add_option("--node", parsed.mount.node,
+                            "Name of the client node in the file (default: the first that is free)");
   mount_command->add_flag("--foreground", parsed.mount.foreground, "Stay in the foreground, log to the terminal");
   mount_command->footer("Example:\n  rideau mount --config ~/cluster/cluster.toml /mnt/shared");
   mount_command->callback([&] { result = mount(parsed.common, parsed.mount); });
@@ -77,7 +81,8 @@ void add_information_commands(CLI::App& app, Parsed& parsed, int& result) {
   CLI::App* status_command = app.add_subcommand("status", "Every node: role, up or not, capacity, version");
   status_command->add_option("--config", parsed.config, "cluster.toml")->required();
   status_command->add_flag("--json", parsed.json, "For programs");
-  status_command->footer("Exit status 1 when a server is missing.\nExample:\n  rideau status --config ~/cluster/cluster.toml");
+  status_command->footer(
+      "Exit status 1 when a server is missing.\nExample:\n  rideau status --config ~/cluster/cluster.toml");
   status_command->callback([&] { result = status(parsed.common, parsed.config, parsed.json); });
 
   CLI::App* check_command = app.add_subcommand("check-config", "Tell everything that is wrong with a configuration");
@@ -90,7 +95,8 @@ void add_information_commands(CLI::App& app, Parsed& parsed, int& result) {
   describe_command->add_option("name", parsed.plugin_name, "As in the configuration: tcp, lmdb, raw-file")->required();
   plugins_command->footer("Examples:\n  rideau plugins\n  rideau plugins describe tcp");
   plugins_command->callback([&, describe_command] {
-    result = describe_command->parsed() ? describe_plugin(parsed.common, parsed.plugin_name) : list_plugins(parsed.common);
+    result =
+        describe_command->parsed() ? describe_plugin(parsed.common, parsed.plugin_name) : list_plugins(parsed.common);
   });
 
   app.add_subcommand("version", "The version of this program")->callback([&] { result = version(); });

@@ -110,8 +110,8 @@ Task<> run_mounted(Session& session, StopSignals& signals, client::FileSystem& f
 }
 
 Task<> run_client(Session& session, StopSignals& signals) {
-  OpenedPlugin opened = open_plugin(session.runtime, session.log, session.catalog, session.cluster, session.node.transport,
-                                    session.node.name + ".transport");
+  OpenedPlugin opened = open_plugin(session.runtime, session.log, session.catalog, session.cluster,
+                                    session.node.transport, session.node.name + ".transport");
   if (opened.instance == nullptr) {
     session.report.done(opened.problem);
     if (opened.bad_configuration) session.result = kUsage;
@@ -132,7 +132,8 @@ Task<> run_client(Session& session, StopSignals& signals) {
                           "; `rideau status --config " + session.cluster.file + "` tells which server is missing");
     }
     const Status stopped = co_await files.stop();
-    if (!stopped.ok()) session.log.error("not everything could be written before the end: %s", status_text(stopped).c_str());
+    if (!stopped.ok())
+      session.log.error("not everything could be written before the end: %s", status_text(stopped).c_str());
   }
   const Status ended = co_await opened.instance->stop();
   if (!ended.ok()) session.log.error("%s", opened.instance->message().c_str());
@@ -150,9 +151,11 @@ bool choose_node(const ClusterConfig& cluster, const std::string& wanted, NodeCo
     }
     *node = *named;
     if (pid_file->acquire(pid_path(cluster.folder, node->name), &holder, &why)) return true;
-    std::fprintf(stderr, "%s\n", why.empty() ? ("node " + wanted + " runs already: process " + std::to_string(holder.pid) +
-                                                " at " + holder.detail).c_str()
-                                             : why.c_str());
+    std::fprintf(stderr, "%s\n",
+                 why.empty() ? ("node " + wanted + " runs already: process " + std::to_string(holder.pid) + " at " +
+                                holder.detail)
+                                   .c_str()
+                             : why.c_str());
     return false;
   }
   for (const NodeConfig& candidate : cluster.nodes) {
@@ -180,11 +183,14 @@ bool prepare_mount_point(const std::string& mount_point, const ClusterConfig& cl
     return false;
   }
   switch (mount_state(mount_point)) {
-    case MountState::alive: *why = mount_point + " is mounted already; `rideau umount " + mount_point + "` ends that"; return false;
+    case MountState::alive:
+      *why = mount_point + " is mounted already; `rideau umount " + mount_point + "` ends that";
+      return false;
     case MountState::stale:
       if (!unmount(mount_point, true, why)) return false;
       break;
-    case MountState::none: break;
+    case MountState::none:
+      break;
   }
   struct stat point {};
   if (::stat(mount_point.c_str(), &point) != 0) {
@@ -202,7 +208,8 @@ bool prepare_mount_point(const std::string& mount_point, const ClusterConfig& cl
 int await_report(int descriptor) {
   std::string text;
   char part[1024];
-  for (ssize_t size = 0; (size = ::read(descriptor, part, sizeof part)) > 0;) text.append(part, static_cast<std::size_t>(size));
+  for (ssize_t size = 0; (size = ::read(descriptor, part, sizeof part)) > 0;)
+    text.append(part, static_cast<std::size_t>(size));
   if (text == std::string(1, '\0')) return kDone;
   if (text.empty()) text = "the client process ended before it had mounted; its log tells why";
   while (!text.empty() && text.back() == '\n') text.pop_back();
@@ -261,7 +268,8 @@ int mount(const CommonOptions& common, const MountOptions& options) {
   ::prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
   const std::unique_ptr<Logger> log = make_log(common, node);
   RealRuntime runtime({node.spin_ns, node.blocking_threads});
-  Session session{runtime, *log, catalog, cluster, node, mount_point, !options.no_default_permissions, report, pid_file};
+  Session session{runtime, *log,    catalog, cluster, node, mount_point, !options.no_default_permissions,
+                  report,  pid_file};
   runtime.run(run_client(session, signals));
   return session.result;
 }

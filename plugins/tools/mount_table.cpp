@@ -90,8 +90,9 @@ std::string absolute_path(const std::string& path) {
 
 MountState mount_state(const std::string& absolute) {
   if (!is_mounted(absolute)) return MountState::none;
-  // Not stat(), which the kernel may still answer from its cache, nor statfs() or open(), which may wait for a server that
-  // is away: of attributes in this name space the client says itself that it has none, and the kernel asks it each time.
+  // Not stat(), which the kernel may still answer from its cache, nor statfs() or open(), which may wait for a server
+  // that is away: of attributes in this name space the client says itself that it has none, and the kernel asks it each
+  // time.
   const ssize_t size = ::getxattr(absolute.c_str(), "security.rideau", nullptr, 0);
   return size < 0 && (errno == ENOTCONN || errno == ECONNABORTED) ? MountState::stale : MountState::alive;
 }
@@ -106,7 +107,8 @@ bool unmount(const std::string& absolute, bool lazy, std::string* why) {
   const int error = errno;
   if (error == EPERM) {
     const char* program = "fusermount3";
-    const int status = lazy ? run_program({program, "-u", "-z", absolute.c_str()}) : run_program({program, "-u", absolute.c_str()});
+    const int status =
+        lazy ? run_program({program, "-u", "-z", absolute.c_str()}) : run_program({program, "-u", absolute.c_str()});
     if (status == 0) return true;
     *why = status == 127 ? "fusermount3 is missing: install the package fuse3, or unmount as root"
                          : "fusermount3 could not unmount " + absolute;

@@ -8,8 +8,8 @@ namespace rideau::tools {
 
 enum class MountState { none, alive, stale };
 
-// Absolute, without "." and ".." and links where the parts exist. Never asks the file system mounted at the path itself:
-// it may be dead.
+// Absolute, without "." and ".." and links where the parts exist. Never asks the file system mounted at the path
+// itself: it may be dead.
 std::string absolute_path(const std::string& path);
 // Whether a file system of ours is mounted exactly there; asks the kernel's table alone.
 bool is_mounted(const std::string& absolute);

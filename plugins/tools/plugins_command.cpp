@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `rideau plugins`, `rideau plugins describe`, `rideau check-config`, `rideau version`: what is there and what is wrong.
+// `rideau plugins`, `rideau plugins describe`, `rideau check-config`, `rideau version`: what is there and what is
+// wrong.
 #include "framework/base/version.hpp"
 #include "framework/config/plugin_values.hpp"
 #include "plugins/tools/commands.hpp"
@@ -12,9 +13,12 @@ namespace {
 
 const char* plugin_kind_text(PluginKind kind) {
   switch (kind) {
-    case PluginKind::transport: return "transport";
-    case PluginKind::index_store: return "index";
-    case PluginKind::object_store: return "objects";
+    case PluginKind::transport:
+      return "transport";
+    case PluginKind::index_store:
+      return "index";
+    case PluginKind::object_store:
+      return "objects";
   }
   return "unknown";
 }
@@ -23,8 +27,11 @@ std::string capability_text(std::uint64_t capabilities) {
   const struct {
     std::uint64_t bit;
     const char* name;
-  } known[] = {{kTransportRemoteAccess, "remote-access"}, {kTransportCopies, "copies"}, {kIndexGetBlocks, "get-blocks"},
-               {kObjectLends, "lends"}, {kObjectPunches, "punches"}};
+  } known[] = {{kTransportRemoteAccess, "remote-access"},
+               {kTransportCopies, "copies"},
+               {kIndexGetBlocks, "get-blocks"},
+               {kObjectLends, "lends"},
+               {kObjectPunches, "punches"}};
   std::string text;
   for (const auto& entry : known) {
     if ((capabilities & entry.bit) != 0) text += (text.empty() ? "" : ",") + std::string(entry.name);
@@ -63,8 +70,8 @@ int describe_plugin(const CommonOptions& common, const std::string& name) {
   for (const PluginEntry& entry : catalog.all()) {
     if (entry.descriptor == nullptr || name != entry.descriptor->name) continue;
     const PluginDescriptor& plugin = *entry.descriptor;
-    std::printf("%s %s, %s\n%s\ncapabilities: %s\nfile: %s\n\n%s", plugin.name, plugin.version, plugin_kind_text(plugin.kind),
-                plugin.summary, capability_text(plugin.capabilities).c_str(),
+    std::printf("%s %s, %s\n%s\ncapabilities: %s\nfile: %s\n\n%s", plugin.name, plugin.version,
+                plugin_kind_text(plugin.kind), plugin.summary, capability_text(plugin.capabilities).c_str(),
                 entry.path.empty() ? "linked in" : entry.path.c_str(), describe_keys(plugin).c_str());
     found = true;
   }
@@ -77,7 +84,8 @@ int check_config(const CommonOptions& common, const std::string& config) {
   const PluginCatalog catalog = make_catalog(common);
   ClusterConfig cluster;
   if (!load_config(config, &catalog, &cluster)) return kUsage;
-  std::printf("%s: cluster %s, %zu nodes, no problems\n", cluster.file.c_str(), cluster.name.c_str(), cluster.nodes.size());
+  std::printf("%s: cluster %s, %zu nodes, no problems\n", cluster.file.c_str(), cluster.name.c_str(),
+              cluster.nodes.size());
   return kDone;
 }
 

@@ -47,7 +47,8 @@ Status read_answer(const rpc::Reply& reply, TargetHealth& health) {
 
 Task<> ask(const Prober& prober, Transport& transport, TargetHealth& health) {
   QuietEvents events;
-  rpc::SessionOptions options{health.address, prober.cluster.uuid, health.target, prober.client, "rideau status", prober.patience_ms};
+  rpc::SessionOptions options{health.address, prober.cluster.uuid, health.target,
+                              prober.client,  "rideau status",     prober.patience_ms};
   rpc::ClientSession session(prober.runtime, transport, prober.log, events, options);
   const Status connected = co_await session.connect();
   if (!connected.ok()) {
@@ -71,7 +72,8 @@ Task<> ask(const Prober& prober, Transport& transport, TargetHealth& health) {
 
 // One transport for all targets that are reached in the same way.
 Task<> probe_node(const Prober& prober, const NodeConfig& node, std::vector<TargetHealth*> healths) {
-  OpenedPlugin opened = open_plugin(prober.runtime, prober.log, prober.catalog, prober.cluster, node.transport, "status.transport");
+  OpenedPlugin opened =
+      open_plugin(prober.runtime, prober.log, prober.catalog, prober.cluster, node.transport, "status.transport");
   std::string problem = opened.problem;
   if (opened.instance != nullptr) {
     const Status started = co_await opened.instance->start();
@@ -101,7 +103,8 @@ Task<> probe_all(const Prober& prober, std::vector<TargetHealth>& healths) {
 
 }  // namespace
 
-std::vector<TargetHealth> probe_cluster(const ClusterConfig& cluster, const PluginCatalog& catalog, std::uint32_t patience_ms) {
+std::vector<TargetHealth> probe_cluster(const ClusterConfig& cluster, const PluginCatalog& catalog,
+                                        std::uint32_t patience_ms) {
   std::vector<TargetHealth> healths;
   for (const TargetPlace& place : targets_of(cluster)) {
     TargetHealth health;

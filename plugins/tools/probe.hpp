@@ -17,17 +17,18 @@ struct TargetHealth {
   std::uint32_t target = 0;
   std::string address;
   bool up = false;
-  std::string problem;                       // why not
+  std::string problem;  // why not
   std::string version;
   std::uint64_t boot_epoch = 0;
-  std::uint64_t bytes_total = 0;             // of an oss
+  std::uint64_t bytes_total = 0;  // of an oss
   std::uint64_t bytes_free = 0;
   std::uint64_t objects = 0;
-  std::uint64_t inodes_used = 0;             // of an mds
+  std::uint64_t inodes_used = 0;  // of an mds
   std::uint64_t inodes_free = 0;
 };
 
 // One entry for each target of the file, in its order. A target that does not answer within `patience_ms` is not up.
-std::vector<TargetHealth> probe_cluster(const ClusterConfig& cluster, const PluginCatalog& catalog, std::uint32_t patience_ms);
+std::vector<TargetHealth> probe_cluster(const ClusterConfig& cluster, const PluginCatalog& catalog,
+                                        std::uint32_t patience_ms);
 
 }  // namespace rideau::tools

@@ -60,7 +60,8 @@ bool PidFile::acquire(const std::string& path, PidRecord* holder, std::string* w
     // Between open and lock the file may have been removed by its last holder: then the lock is on nothing.
     struct stat opened {};
     struct stat named {};
-    const bool same = ::fstat(descriptor, &opened) == 0 && ::stat(path.c_str(), &named) == 0 && opened.st_ino == named.st_ino;
+    const bool same =
+        ::fstat(descriptor, &opened) == 0 && ::stat(path.c_str(), &named) == 0 && opened.st_ino == named.st_ino;
     if (same) {
       path_ = path;
       descriptor_ = descriptor;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Processes of the machine: starting one that stays, knowing whether it lives, ending it. A node's process holds a lock on
-// its pid file for as long as it lives, so a file that was left behind is never taken for a living process.
+// Processes of the machine: starting one that stays, knowing whether it lives, ending it. A node's process holds a lock
+// on its pid file for as long as it lives, so a file that was left behind is never taken for a living process.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ namespace rideau::tools {
 
 struct PidRecord {
   pid_t pid = 0;
-  std::string detail;                        // second line: a client's mount point
+  std::string detail;  // second line: a client's mount point
 };
 
 // Held by the process that a pid file names.
@@ -23,7 +23,7 @@ class PidFile {
   PidFile() = default;
   PidFile(PidFile&& other) noexcept;
   PidFile& operator=(PidFile&&) = delete;
-  ~PidFile();                                // removes the file
+  ~PidFile();  // removes the file
   // False when another process holds it (*holder tells which) or the file cannot be written (*why says so).
   bool acquire(const std::string& path, PidRecord* holder, std::string* why);
   // Writes this process's id; after a fork, in the child.
@@ -46,7 +46,7 @@ bool child_ended(pid_t pid);
 // TERM, then KILL after `patience_ms`. False when it was not there.
 bool end_process(const std::string& pid_file, std::uint32_t patience_ms);
 
-std::string own_program();                   // path of this binary
+std::string own_program();  // path of this binary
 std::string run_folder(const std::string& cluster_folder);
 std::string log_folder(const std::string& cluster_folder);
 std::string pid_path(const std::string& cluster_folder, const std::string& node);

@@ -48,7 +48,10 @@ class OssRole final : public RoleInstance {
 class ObjectSession final : rpc::SessionEvents {
  public:
   ObjectSession(const RoleContext& context, fs::TargetId target, const std::string& address, const Uuid& client)
-      : runtime_(context.runtime), log_(context.log), target_(target), stop_wanted_(context.runtime),
+      : runtime_(context.runtime),
+        log_(context.log),
+        target_(target),
+        stop_wanted_(context.runtime),
         session_(context.runtime, context.transport, context.log, *this,
                  {address, context.cluster.uuid, target, client, "mds of node " + context.node.name}) {}
 

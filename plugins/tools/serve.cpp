@@ -58,8 +58,8 @@ int serve(const CommonOptions& common, const ServeOptions& options) {
     return kUsage;
   }
   if (!roles_agree(*config, options.roles)) {
-    std::fprintf(stderr, "%s: node \"%s\" has the roles %s; leave out --role or give exactly these\n", cluster.file.c_str(),
-                 config->name.c_str(), roles_text(*config).c_str());
+    std::fprintf(stderr, "%s: node \"%s\" has the roles %s; leave out --role or give exactly these\n",
+                 cluster.file.c_str(), config->name.c_str(), roles_text(*config).c_str());
     return kUsage;
   }
   if (config->targets.empty()) {
@@ -78,7 +78,8 @@ int serve(const CommonOptions& common, const ServeOptions& options) {
     if (!why.empty()) {
       std::fprintf(stderr, "%s\n", why.c_str());
     } else {
-      std::fprintf(stderr, "node %s runs already: process %d on %s\n", config->name.c_str(), static_cast<int>(holder.pid),
+      std::fprintf(stderr, "node %s runs already: process %d on %s\n", config->name.c_str(),
+                   static_cast<int>(holder.pid),
                    holder.detail.empty() ? config->listen.c_str() : holder.detail.c_str());
     }
     return kFailed;

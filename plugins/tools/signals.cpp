@@ -26,7 +26,8 @@ Task<> StopSignals::wait(Runtime& runtime) {
   for (;;) {
     signalfd_siginfo info;
     if (::read(descriptor_, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) co_return;
-    const Outcome ready = co_await submit([&](Completion& done) { return runtime.wait_fd(descriptor_, kWaitReadable, done); });
+    const Outcome ready =
+        co_await submit([&](Completion& done) { return runtime.wait_fd(descriptor_, kWaitReadable, done); });
     if (!ready.ok()) co_return;
   }
 }

@@ -9,9 +9,9 @@ namespace rideau::tools {
 
 class StopSignals {
  public:
-  StopSignals();                             // blocks TERM, INT and HUP: before any thread is made
+  StopSignals();  // blocks TERM, INT and HUP: before any thread is made
   ~StopSignals();
-  Task<> wait(Runtime& runtime);             // until one came
+  Task<> wait(Runtime& runtime);  // until one came
 
  private:
   int descriptor_ = -1;

@@ -57,26 +57,29 @@ std::string capacity_text(const TargetHealth& health) {
   if (health.role == Role::mds) {
     return std::to_string(health.inodes_used) + " inodes, room for " + std::to_string(health.inodes_free);
   }
-  return size_text(health.bytes_free) + " free of " + size_text(health.bytes_total) + ", " + std::to_string(health.objects) +
-         " objects";
+  return size_text(health.bytes_free) + " free of " + size_text(health.bytes_total) + ", " +
+         std::to_string(health.objects) + " objects";
 }
 
-void print_text(const ClusterConfig& cluster, const std::vector<TargetHealth>& targets, const std::vector<ClientHealth>& clients) {
+void print_text(const ClusterConfig& cluster, const std::vector<TargetHealth>& targets,
+                const std::vector<ClientHealth>& clients) {
   std::printf("cluster %s (%s)\n", cluster.name.c_str(), to_text(cluster.uuid).c_str());
-  std::printf("%-12s %-7s %-7s %-5s %-22s %-8s %s\n", "NODE", "ROLE", "TARGET", "STATE", "ADDRESS", "VERSION", "CAPACITY");
+  std::printf("%-12s %-7s %-7s %-5s %-22s %-8s %s\n", "NODE", "ROLE", "TARGET", "STATE", "ADDRESS", "VERSION",
+              "CAPACITY");
   for (const TargetHealth& health : targets) {
     std::printf("%-12s %-7s %-7u %-5s %-22s %-8s %s\n", health.node.c_str(), role_name(health.role), health.target,
-                health.up ? "up" : "down", health.address.c_str(), health.version.empty() ? "-" : health.version.c_str(),
-                capacity_text(health).c_str());
+                health.up ? "up" : "down", health.address.c_str(),
+                health.version.empty() ? "-" : health.version.c_str(), capacity_text(health).c_str());
   }
   for (const ClientHealth& client : clients) {
-    std::printf("%-12s %-7s %-7s %-5s %-22s %-8s %s\n", client.node.c_str(), "client", "-", client.up ? "up" : "down", "-",
-                client.up ? kVersion : "-", client.mount_point.empty() ? "not mounted on this machine" : client.mount_point.c_str());
+    std::printf("%-12s %-7s %-7s %-5s %-22s %-8s %s\n", client.node.c_str(), "client", "-", client.up ? "up" : "down",
+                "-", client.up ? kVersion : "-",
+                client.mount_point.empty() ? "not mounted on this machine" : client.mount_point.c_str());
   }
 }
 
-void print_json(const ClusterConfig& cluster, const std::vector<TargetHealth>& targets, const std::vector<ClientHealth>& clients,
-                bool healthy) {
+void print_json(const ClusterConfig& cluster, const std::vector<TargetHealth>& targets,
+                const std::vector<ClientHealth>& clients, bool healthy) {
   nlohmann::ordered_json document;
   document["cluster"] = cluster.name;
   document["uuid"] = to_text(cluster.uuid);

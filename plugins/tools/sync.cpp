@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `rideau sync PATH`: waits until what the client of that mount wrote is durable. sync(2) does not reach a file system in
-// user space; this does.
+// `rideau sync PATH`: waits until what the client of that mount wrote is durable. sync(2) does not reach a file system
+// in user space; this does.
 #include "plugins/client/sync_request.hpp"
 #include "plugins/tools/commands.hpp"
 

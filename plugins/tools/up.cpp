@@ -144,7 +144,8 @@ bool await_servers(const ClusterConfig& cluster, const PluginCatalog& catalog, c
   const std::uint64_t until = clock_ms() + kStartMs;
   for (;;) {
     const std::vector<TargetHealth> healths = probe_cluster(cluster, catalog, 200);
-    const auto down = std::find_if(healths.begin(), healths.end(), [](const TargetHealth& health) { return !health.up; });
+    const auto down =
+        std::find_if(healths.begin(), healths.end(), [](const TargetHealth& health) { return !health.up; });
     if (down == healths.end()) return true;
     for (const Started& server : started) {
       if (!child_ended(server.process)) continue;
@@ -154,8 +155,8 @@ bool await_servers(const ClusterConfig& cluster, const PluginCatalog& catalog, c
       return false;
     }
     if (clock_ms() >= until) {
-      std::fprintf(stderr, "node %s at %s does not answer: %s; its log is %s\n", down->node.c_str(), down->address.c_str(),
-                   down->problem.c_str(), log_path(cluster.folder, down->node).c_str());
+      std::fprintf(stderr, "node %s at %s does not answer: %s; its log is %s\n", down->node.c_str(),
+                   down->address.c_str(), down->problem.c_str(), log_path(cluster.folder, down->node).c_str());
       return false;
     }
   }
@@ -187,8 +188,8 @@ int up(const CommonOptions& common, const UpOptions& options) {
   const std::string folder = absolute_path(options.folder);
   const std::string mount_point = absolute_path(options.mount_point.empty() ? folder + "/mnt" : options.mount_point);
   if (!options.no_mount && lies_in(folder, mount_point)) {
-    std::fprintf(stderr, "the folder of the cluster, %s, lies inside the mount point %s: choose another\n", folder.c_str(),
-                 mount_point.c_str());
+    std::fprintf(stderr, "the folder of the cluster, %s, lies inside the mount point %s: choose another\n",
+                 folder.c_str(), mount_point.c_str());
     return kUsage;
   }
   std::string why;
@@ -230,7 +231,8 @@ int down(const CommonOptions&, const std::string& folder_given) {
   }
   for (int number = 0; number < 1000; ++number) {
     const std::string name = "client" + std::to_string(number);
-    if (std::find(clients.begin(), clients.end(), name) == clients.end() && ::access(pid_path(folder, name).c_str(), F_OK) == 0) {
+    if (std::find(clients.begin(), clients.end(), name) == clients.end() &&
+        ::access(pid_path(folder, name).c_str(), F_OK) == 0) {
       clients.push_back(name);
     }
   }
@@ -238,18 +240,21 @@ int down(const CommonOptions&, const std::string& folder_given) {
     const auto process = living_process(pid_path(folder, name));
     if (!process) continue;
     std::string why;
-    if (!process->detail.empty() && mount_state(process->detail) == MountState::alive && !unmount(process->detail, false, &why)) {
+    if (!process->detail.empty() && mount_state(process->detail) == MountState::alive &&
+        !unmount(process->detail, false, &why)) {
       std::fprintf(stderr, "%s\n", why.c_str());
       return kFailed;  // somebody works there: the servers stay
     }
     // The client writes what is dirty and ends by itself.
     const std::uint64_t until = clock_ms() + kStopMs;
     while (living_process(pid_path(folder, name)) && clock_ms() < until) pause_ms(10);
-    if (end_process(pid_path(folder, name), kStopMs)) std::fprintf(stderr, "%s had to be stopped by a signal\n", name.c_str());
+    if (end_process(pid_path(folder, name), kStopMs))
+      std::fprintf(stderr, "%s had to be stopped by a signal\n", name.c_str());
   }
   const std::string own_mount = folder + "/mnt";
   std::string why;
-  if (mount_state(own_mount) == MountState::stale && !unmount(own_mount, true, &why)) std::fprintf(stderr, "%s\n", why.c_str());
+  if (mount_state(own_mount) == MountState::stale && !unmount(own_mount, true, &why))
+    std::fprintf(stderr, "%s\n", why.c_str());
   // Metadata first: it still destroys objects as long as the object servers are there.
   for (const Role role : {Role::mds, Role::oss}) {
     for (const NodeConfig& node : cluster.nodes) {

@@ -84,20 +84,20 @@ Task<> check_checks(Suite& suite, ModelIndex& model) {
   prepared.apply_to(model);
 
   Call call;
-  call.batch().absent("gone").put("t1", "1");                            // 0 holds
-  call.batch().absent("here").put("t2", "1");                            // 1
-  call.batch().present("here").put("t3", "1");                           // 2 holds
-  call.batch().present("gone").put("t4", "1");                           // 3
-  call.batch().equals("here", "value").put("t5", "1");                   // 4 holds
-  call.batch().equals("here", "valu").put("t6", "1");                    // 5
-  call.batch().equals("here", "value2").put("t7", "1");                  // 6
-  call.batch().equals("gone", "").put("t8", "1");                        // 7: absent is not empty
-  call.batch().equals("empty", "").put("t9", "1");                       // 8 holds
-  call.batch().equals("here", "").put("t10", "1");                       // 9
-  call.batch().present("here").present("t1").absent("t2").put("t11", "");   // 10 holds: sees what 0 did, not what 1 did
-  call.batch().present("here").absent("gone").equals("t1", "2").put("t12", "1").erase("here");   // 11: the last fails
-  call.batch().present("t3").erase("t3");                                // 12 holds
-  call.batch().present("t3").put("t13", "1");                            // 13
+  call.batch().absent("gone").put("t1", "1");                              // 0 holds
+  call.batch().absent("here").put("t2", "1");                              // 1
+  call.batch().present("here").put("t3", "1");                             // 2 holds
+  call.batch().present("gone").put("t4", "1");                             // 3
+  call.batch().equals("here", "value").put("t5", "1");                     // 4 holds
+  call.batch().equals("here", "valu").put("t6", "1");                      // 5
+  call.batch().equals("here", "value2").put("t7", "1");                    // 6
+  call.batch().equals("gone", "").put("t8", "1");                          // 7: absent is not empty
+  call.batch().equals("empty", "").put("t9", "1");                         // 8 holds
+  call.batch().equals("here", "").put("t10", "1");                         // 9
+  call.batch().present("here").present("t1").absent("t2").put("t11", "");  // 10 holds: sees what 0 did, not what 1 did
+  call.batch().present("here").absent("gone").equals("t1", "2").put("t12", "1").erase("here");  // 11: the last fails
+  call.batch().present("t3").erase("t3");                                                       // 12 holds
+  call.batch().present("t3").put("t13", "1");                                                   // 13
   co_await suite.commit(call);
   report.ok(call.status(), "a commit with checks that fail");
   const bool holds[] = {true, false, true, false, true, false, false, false, true, false, true, false, true, false};

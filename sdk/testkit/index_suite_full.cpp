@@ -8,11 +8,11 @@ namespace rideau::index_suite {
 namespace {
 
 constexpr std::uint64_t kSmallStore = 64u << 20;
-constexpr std::uint64_t kCallsMax = 200'000;    // more than fit into a small store
+constexpr std::uint64_t kCallsMax = 200'000;  // more than fit into a small store
 
 struct Filling {
   std::uint64_t calls_max = 0;
-  int puts = 0;                     // of each batch
+  int puts = 0;  // of each batch
   std::size_t value_bytes = 0;
 };
 

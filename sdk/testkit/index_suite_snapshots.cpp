@@ -9,11 +9,17 @@ namespace {
 
 std::string neighbour(std::string key, std::uint64_t which) {
   switch (which % 5) {
-    case 0: return key;
-    case 1: return key + std::string(1, '\0');
-    case 2: key.back() = static_cast<char>(static_cast<unsigned char>(key.back()) + 1); return key;
-    case 3: return key.size() > 1 ? key.substr(0, key.size() - 1) : key;
-    default: return key + '\xff';
+    case 0:
+      return key;
+    case 1:
+      return key + std::string(1, '\0');
+    case 2:
+      key.back() = static_cast<char>(static_cast<unsigned char>(key.back()) + 1);
+      return key;
+    case 3:
+      return key.size() > 1 ? key.substr(0, key.size() - 1) : key;
+    default:
+      return key + '\xff';
   }
 }
 
@@ -83,7 +89,7 @@ Task<> check_order(Suite& suite) {
 struct Held {
   Snapshot* snapshot = nullptr;
   ModelIndex model;
-  Bytes value;       // of `key`, got when the snapshot was made; must stay as it is
+  Bytes value;  // of `key`, got when the snapshot was made; must stay as it is
   std::string key;
 };
 

@@ -6,9 +6,12 @@ namespace rideau {
 bool ModelIndex::holds(const Check& check) const {
   const auto found = entries_.find(check.key.view());
   switch (check.kind) {
-    case Check::Kind::absent: return found == entries_.end();
-    case Check::Kind::present: return found != entries_.end();
-    case Check::Kind::equals: return found != entries_.end() && found->second == check.value.view();
+    case Check::Kind::absent:
+      return found == entries_.end();
+    case Check::Kind::present:
+      return found != entries_.end();
+    case Check::Kind::equals:
+      return found != entries_.end() && found->second == check.value.view();
   }
   return false;
 }

@@ -124,8 +124,15 @@ Task<> check_punch(Suite& suite) {
     std::uint64_t offset;
     std::uint64_t size;
   };
-  const Range ranges[] = {{100, 50}, {4096, 4096}, {8000, 9000}, {49'990, 10}, {49'000, 100'000},
-                          {60'000, 5}, {20'000, 0}, {40'000, UINT64_MAX - 40'000}, {UINT64_MAX, UINT64_MAX}};
+  const Range ranges[] = {{100, 50},
+                          {4096, 4096},
+                          {8000, 9000},
+                          {49'990, 10},
+                          {49'000, 100'000},
+                          {60'000, 5},
+                          {20'000, 0},
+                          {40'000, UINT64_MAX - 40'000},
+                          {UINT64_MAX, UINT64_MAX}};
   for (const Range range : ranges) {
     report.ok(co_await suite.punch(kFirst, range.offset, range.size), "punch");
     model.punch(kFirst, range.offset, range.size);

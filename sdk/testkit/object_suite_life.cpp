@@ -188,7 +188,7 @@ Task<> check_flush_some(Suite& suite) {
     }
     report.ok(co_await suite.remove(removed), "remove");
     ids.push_back(removed);
-    ids.push_back(ObjectId{6, 2000});   // which never was
+    ids.push_back(ObjectId{6, 2000});  // which never was
     report.ok(co_await suite.flush(ids), "flush of some");
     suite.kill();
     const bool again = co_await suite.open(false);
@@ -224,7 +224,7 @@ Task<> check_unflushed(Suite& suite) {
     const std::vector<ObjectId> only(1, id);
     report.ok(co_await suite.flush(only), "flush");
     std::string after = before;
-    for (int i = 0; i < 6; ++i) {   // aligned units, each written once
+    for (int i = 0; i < 6; ++i) {  // aligned units, each written once
       const std::size_t units = size / std::max<std::size_t>(unit, 512) / 6;
       const std::size_t step = std::max<std::size_t>(unit, 512);
       if (units == 0) break;

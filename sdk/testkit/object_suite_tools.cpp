@@ -236,7 +236,7 @@ Task<> Suite::expect(ObjectId id, std::string bytes, std::string_view what) {
   report.equal(found.size, bytes.size(), "size, " + name);
   std::string content;
   const std::size_t step = std::max<std::size_t>(1, std::min<std::size_t>(store_->limits().io_bytes_max, 1u << 20));
-  for (;;) {   // up to a read of nothing, which must come at the end
+  for (;;) {  // up to a read of nothing, which must come at the end
     std::string piece;
     const Status done = co_await read(id, content.size(), step, &piece);
     if (!report.ok(done, "read, " + name)) co_return;

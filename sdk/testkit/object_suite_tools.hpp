@@ -49,7 +49,7 @@ class Call : Completion {
   void remove(ObjectStore& store, ObjectId id);
   void stat(ObjectStore& store, ObjectId id);
   void list(ObjectStore& store, const ObjectId* after, std::uint32_t capacity);
-  void flush(ObjectStore& store, std::vector<ObjectId> ids);   // empty: all
+  void flush(ObjectStore& store, std::vector<ObjectId> ids);  // empty: all
   void lend(ObjectStore& store, ObjectId id, std::uint64_t offset, std::uint64_t size, Purpose purpose);
 
   void cancel(ObjectStore& store) { store.cancel(*this); }
@@ -130,7 +130,7 @@ class Suite {
   ObjectStore* store_ = nullptr;
   WaitQueue ended_;
   std::list<Call> calls_;
-  std::list<Call> abandoned_;   // were pending when power went: whoever is between may still look at them
+  std::list<Call> abandoned_;  // were pending when power went: whoever is between may still look at them
 };
 
 // Cuts a buffer into parts of `piece` bytes.

@@ -40,7 +40,7 @@ class EmptyStore final : public IndexStore {
   Submitted stop(Completion& done) noexcept override {
 #ifdef SLOW_IN_STOP
     static_cast<void>(done);
-    return Submitted::pending;   // and never completes
+    return Submitted::pending;  // and never completes
 #endif
     return done.finish(kOk);
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Goal: a plugin that fails in create or start, or does not stop, gives a clear error and leaves the process whole (S62).
+// Goal: a plugin that fails in create or start, or does not stop, gives a clear error and leaves the process whole
+// (S62).
 #include "framework/plugin_host/instance.hpp"
 #include "framework/plugin_host/load.hpp"
 #include "framework/runtime/real_runtime.hpp"

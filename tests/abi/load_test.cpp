@@ -88,7 +88,7 @@ TEST_CASE("the catalog finds by name and says what there is") {
     CHECK((entry.descriptor == nullptr) == !entry.problem.empty());
     ++(entry.descriptor != nullptr ? usable : unusable);
   }
-  CHECK(usable == 5);    // good, minimal, and those that fail later
+  CHECK(usable == 5);  // good, minimal, and those that fail later
   CHECK(unusable == 7);
 }
 

@@ -132,7 +132,7 @@ TEST_CASE("the example keeps what was durable through a power cut, and everythin
   {
     World world(folder.file());
     world.run(first_life(world));
-  }   // destroyed without stop
+  }  // destroyed without stop
   {
     World world(folder.file());
     world.run(look(world, "1", "2"));

@@ -125,14 +125,23 @@ class BuggyIndex final : public IndexStore {
   }
   void spoil(IndexBatch& batch) noexcept {
     switch (bug_) {
-      case Bug::ignores_checks: batch.check_count = 0; break;
-      case Bug::ignores_last_check: batch.check_count -= batch.check_count > 1 ? 1 : 0; break;
-      case Bug::drops_last_edit: batch.edit_count -= batch.edit_count > 3 ? 1 : 0; break;
+      case Bug::ignores_checks:
+        batch.check_count = 0;
+        break;
+      case Bug::ignores_last_check:
+        batch.check_count -= batch.check_count > 1 ? 1 : 0;
+        break;
+      case Bug::drops_last_edit:
+        batch.edit_count -= batch.edit_count > 3 ? 1 : 0;
+        break;
       case Bug::drops_empty_values:
         if (batch.edit_count > 0 && batch.edits[batch.edit_count - 1].value.size == 0) --batch.edit_count;
         break;
-      case Bug::reserve_for_everybody: batch.frees_space = true; break;
-      default: break;
+      case Bug::reserve_for_everybody:
+        batch.frees_space = true;
+        break;
+      default:
+        break;
     }
   }
   IndexStore& real_;

@@ -185,7 +185,7 @@ TEST_CASE("a second start names the process that holds the store") {
   REQUIRE(::pipe(ready) == 0);
   const pid_t child = ::fork();
   if (child == 0) {
-    Bench holder;   // its factory has a folder of its own, so the settings are those of the parent
+    Bench holder;  // its factory has a folder of its own, so the settings are those of the parent
     Result<ObjectStore*> made = make_raw_file(holder.host, bench.factory.settings());
     auto body = [](ObjectStore* store, int fd) -> Task<> {
       const Outcome started = co_await submit([store](Completion& done) { return store->start(done); });

@@ -19,7 +19,7 @@ void run_suite(RawFileSettings settings, std::uint64_t seed) {
   runtime.run(run_object_suite(runtime, factory, seed, report));
   report.print(stdout);
   CHECK(report.exit_status() == 0);
-  CHECK(report.count(Verdict::unsupported) == 1);   // the full store
+  CHECK(report.count(Verdict::unsupported) == 1);  // the full store
 }
 
 }  // namespace

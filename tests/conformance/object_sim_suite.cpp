@@ -145,7 +145,7 @@ TEST_CASE("the object suite passes over the simulated store in simulated time, e
     const Run second = run_simulated(seed, small());
     for (const std::string& failed : first.failed) FAIL_CHECK("seed " << seed << ": " << failed);
     CHECK(first.unsupported == 0);
-    CHECK(first.lost > 20);   // power cuts that lose nothing would prove nothing
+    CHECK(first.lost > 20);  // power cuts that lose nothing would prove nothing
     CHECK(first.hash == second.hash);
     CHECK(first.sizes == second.sizes);
     CHECK(first.hash != last_hash);
@@ -183,7 +183,7 @@ TEST_CASE("faults of the simulated store: power cut, full, slow, failing, a flip
       bench.destroy();
       std::string found;
       REQUIRE(bench.disk.read(id, 1024, 2048, &found));
-      CHECK(found == std::string(2048, 'n'));   // the end of a process loses nothing
+      CHECK(found == std::string(2048, 'n'));  // the end of a process loses nothing
       bench.disk.power_cut(seed);
       REQUIRE(bench.disk.read(id, 0, 20'000, &found));
       CHECK(found.size() == bytes.size());

@@ -42,15 +42,16 @@ std::string check_read(const DataOp& read, const std::vector<std::string>& state
   }
   for (std::uint64_t i = 0; i < read.bytes.size(); ++i) {
     const char byte = read.bytes[i];
-    const bool fits = (cut_meanwhile && byte == '\0') || std::any_of(states.begin(), states.end(), [&](const std::string& state) {
-      return read.offset + i < state.size() && state[read.offset + i] == byte;
-    });
+    const bool fits =
+        (cut_meanwhile && byte == '\0') || std::any_of(states.begin(), states.end(), [&](const std::string& state) {
+          return read.offset + i < state.size() && state[read.offset + i] == byte;
+        });
     if (fits) continue;
     std::string text = to_text(read) + ": byte " + std::to_string(read.offset + i) + " is " +
                        std::to_string(static_cast<unsigned char>(byte)) + ", the states have";
     for (const std::string& state : states) {
-      text += read.offset + i < state.size()
-                  ? " " + std::to_string(static_cast<unsigned char>(state[read.offset + i])) : std::string(" none");
+      text += read.offset + i < state.size() ? " " + std::to_string(static_cast<unsigned char>(state[read.offset + i]))
+                                             : std::string(" none");
     }
     return text;
   }
@@ -63,7 +64,7 @@ std::string check_bytes(std::vector<DataOp> ops) {
   std::sort(ops.begin(), ops.end(), [](const DataOp& a, const DataOp& b) { return a.invoked < b.invoked; });
   std::vector<DataOp> changes;
   std::copy_if(ops.begin(), ops.end(), std::back_inserter(changes), is_change);
-  std::string base;                      // the state after the first `applied` changes
+  std::string base;  // the state after the first `applied` changes
   std::size_t applied = 0;
   // Reads in the order of their calls: what had returned before one had returned before all later ones.
   for (const DataOp& read : ops) {
@@ -81,9 +82,8 @@ std::string check_bytes(std::vector<DataOp> ops) {
     if (read.call == DataCall::size) {
       const auto fits = [&read](const std::string& state) { return state.size() == read.size; };
       // A large write is several requests, and its size may be seen to grow.
-      const auto [low, high] = std::minmax_element(states.begin(), states.end(), [](const auto& a, const auto& b) {
-        return a.size() < b.size();
-      });
+      const auto [low, high] = std::minmax_element(states.begin(), states.end(),
+                                                   [](const auto& a, const auto& b) { return a.size() < b.size(); });
       const bool between = states.size() > 1 && read.size >= low->size() && read.size <= high->size();
       if (std::any_of(states.begin(), states.end(), fits) || between) continue;
       return to_text(read) + ": no state has that size (expected " + std::to_string(low->size()) + " to " +

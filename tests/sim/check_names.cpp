@@ -24,11 +24,11 @@ class Done {
 };
 
 struct Search {
-  std::vector<NameOp> ops;               // by invocation
+  std::vector<NameOp> ops;  // by invocation
   std::uint64_t states_left;
   Done done;
   std::set<std::uint64_t> seen{};
-  std::size_t begun = 0;                 // every call before this index is done
+  std::size_t begun = 0;  // every call before this index is done
   std::vector<std::size_t> order{};
   std::vector<std::size_t> longest{};
   std::string longest_state{};

@@ -63,11 +63,13 @@ TEST_CASE("names: one create of two that race wins, never both, and a later look
   REQUIRE(linearizable({winner, op(NameCall::lookup, 5, 6, "a", 0, 20)}));
   REQUIRE_FALSE(linearizable({winner, op(NameCall::lookup, 11, 12, "a", ENOENT)}));
   // Seen by one and afterwards not by another: each fits alone, not together.
-  REQUIRE_FALSE(linearizable({winner, op(NameCall::lookup, 3, 4, "a", 0, 20), op(NameCall::lookup, 5, 6, "a", ENOENT)}));
+  REQUIRE_FALSE(
+      linearizable({winner, op(NameCall::lookup, 3, 4, "a", 0, 20), op(NameCall::lookup, 5, 6, "a", ENOENT)}));
 }
 
 TEST_CASE("names: rename, unlink, rmdir, link counts and lists") {
-  const std::vector<NameOp> made = {op(NameCall::create, 1, 2, "a", 0, 20), op(NameCall::make_directory, 3, 4, "d", 0, 30)};
+  const std::vector<NameOp> made = {op(NameCall::create, 1, 2, "a", 0, 20),
+                                    op(NameCall::make_directory, 3, 4, "d", 0, 30)};
   auto with = [&made](std::vector<NameOp> more) {
     more.insert(more.begin(), made.begin(), made.end());
     return linearizable(std::move(more));
@@ -115,7 +117,8 @@ TEST_CASE("bytes: a read shows what had been written before it, or beside it, an
   REQUIRE_FALSE(check_bytes({first, second, data(DataCall::read, 9, 10, 50, 50, 1)}).empty());
   REQUIRE(check_bytes({first, second, data(DataCall::size, 9, 10, 0, 150, 0)}).empty());
   REQUIRE_FALSE(check_bytes({first, second, data(DataCall::size, 9, 10, 0, 100, 0)}).empty());
-  REQUIRE_FALSE(check_bytes({first, data(DataCall::truncate, 3, 4, 0, 10, 0), data(DataCall::read, 5, 6, 0, 100, 1)}).empty());
+  REQUIRE_FALSE(
+      check_bytes({first, data(DataCall::truncate, 3, 4, 0, 10, 0), data(DataCall::read, 5, 6, 0, 100, 1)}).empty());
 }
 
 }  // namespace rideau::sim

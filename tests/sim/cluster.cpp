@@ -31,8 +31,8 @@ PluginChoice simulated(PluginKind kind, const std::string& key, const RawValue& 
 SimRuntimeOptions clock_of(SimWorld& world) {
   SimRuntimeOptions options;
   options.clock_start_ns = world.random().below(1'000'000 * kSecond);
-  options.wall_offset_ns = static_cast<std::int64_t>(world.random().below(4 * kSecond)) -
-                           static_cast<std::int64_t>(2 * kSecond);
+  options.wall_offset_ns =
+      static_cast<std::int64_t>(world.random().below(4 * kSecond)) - static_cast<std::int64_t>(2 * kSecond);
   return options;
 }
 
@@ -70,8 +70,13 @@ void TraceLogger::put(Level level, std::string_view line) noexcept {
 
 struct Cluster::Server {
   Server(SimWorld& world, SimNetwork& network, const std::string& node_name, Role of, std::uint32_t id)
-      : name(node_name), role(of), target(id), runtime(world, node_name, clock_of(world)), log(world, runtime.id()),
-        place{&network, &runtime}, tasks(runtime) {}
+      : name(node_name),
+        role(of),
+        target(id),
+        runtime(world, node_name, clock_of(world)),
+        log(world, runtime.id()),
+        place{&network, &runtime},
+        tasks(runtime) {}
   const std::string name;
   const Role role;
   const std::uint32_t target;
@@ -87,7 +92,10 @@ struct Cluster::Server {
 
 struct Cluster::Client {
   Client(SimWorld& world, SimNetwork& network, const std::string& node_name)
-      : name(node_name), runtime(world, node_name, clock_of(world)), log(world, runtime.id()), place{&network, &runtime},
+      : name(node_name),
+        runtime(world, node_name, clock_of(world)),
+        log(world, runtime.id()),
+        place{&network, &runtime},
         tasks(runtime) {}
   Task<Status> start() {
     const Status transport_started = co_await transport->start();
@@ -127,7 +135,8 @@ Cluster::Cluster(SimWorld& world, ClusterOptions options)
   config_.stripe_size = 64 * 1024;
   servers_.push_back(std::make_unique<Server>(world, network_, "mds0", Role::mds, kMetaTarget));
   for (std::uint32_t i = 0; i < options.object_servers; ++i) {
-    servers_.push_back(std::make_unique<Server>(world, network_, "oss" + std::to_string(i), Role::oss, kMetaTarget + 1 + i));
+    servers_.push_back(
+        std::make_unique<Server>(world, network_, "oss" + std::to_string(i), Role::oss, kMetaTarget + 1 + i));
   }
   config_.nodes.reserve(servers_.size());
   for (auto& server : servers_) configure(*server);
@@ -151,13 +160,13 @@ void Cluster::configure(Server& server) {
   node.name = server.name;
   node.roles = {server.role};
   node.listen = node.address = server.name + ":1";
-  node.transport = simulated(PluginKind::transport, "node." + server.name + ".transport",
-                             address_value("place", &server.place));
+  node.transport =
+      simulated(PluginKind::transport, "node." + server.name + ".transport", address_value("place", &server.place));
   TargetConfig target;
   target.id = server.target;
   target.role = server.role;
-  target.index = simulated(PluginKind::index_store, "node." + server.name + ".index",
-                           address_value("disk", &server.disk->index));
+  target.index =
+      simulated(PluginKind::index_store, "node." + server.name + ".index", address_value("disk", &server.disk->index));
   if (server.role == Role::oss) {
     target.objects = simulated(PluginKind::object_store, "node." + server.name + ".objects",
                                address_value("disk", &server.disk->objects));
@@ -270,7 +279,8 @@ std::string Cluster::left_behind() const {
   std::string text;
   for (const auto& disk : disks_) {
     for (const auto& [id, size] : disk->objects.sizes()) {
-      text += " object " + std::to_string(id.high) + "." + std::to_string(id.low) + " of " + std::to_string(size) + " bytes;";
+      text += " object " + std::to_string(id.high) + "." + std::to_string(id.low) + " of " + std::to_string(size) +
+              " bytes;";
     }
   }
   if (network_.regions() != 0) text += " " + std::to_string(network_.regions()) + " lent regions;";

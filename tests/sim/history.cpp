@@ -7,18 +7,30 @@ namespace rideau::sim {
 
 const char* call_name(NameCall call) noexcept {
   switch (call) {
-    case NameCall::lookup: return "lookup";
-    case NameCall::create: return "create";
-    case NameCall::create_or_open: return "create_or_open";
-    case NameCall::make_directory: return "mkdir";
-    case NameCall::make_symlink: return "symlink";
-    case NameCall::link: return "link";
-    case NameCall::unlink: return "unlink";
-    case NameCall::remove_directory: return "rmdir";
-    case NameCall::rename: return "rename";
-    case NameCall::list: return "list";
-    case NameCall::attributes: return "attributes";
-    case NameCall::read_link: return "readlink";
+    case NameCall::lookup:
+      return "lookup";
+    case NameCall::create:
+      return "create";
+    case NameCall::create_or_open:
+      return "create_or_open";
+    case NameCall::make_directory:
+      return "mkdir";
+    case NameCall::make_symlink:
+      return "symlink";
+    case NameCall::link:
+      return "link";
+    case NameCall::unlink:
+      return "unlink";
+    case NameCall::remove_directory:
+      return "rmdir";
+    case NameCall::rename:
+      return "rename";
+    case NameCall::list:
+      return "list";
+    case NameCall::attributes:
+      return "attributes";
+    case NameCall::read_link:
+      return "readlink";
   }
   return "?";
 }
@@ -26,7 +38,8 @@ const char* call_name(NameCall call) noexcept {
 namespace {
 
 std::string begin(const std::string& who, Tick invoked, Tick returned) {
-  return "[" + std::to_string(invoked) + " to " + (returned != 0 ? std::to_string(returned) : "never") + "] " + who + " ";
+  return "[" + std::to_string(invoked) + " to " + (returned != 0 ? std::to_string(returned) : "never") + "] " + who +
+         " ";
 }
 
 }  // namespace
@@ -47,14 +60,15 @@ std::string to_text(const NameOp& op) {
     return text + " }";
   }
   text += op.result != fs::kNoInode ? "inode " + std::to_string(op.result) : std::string("ok");
-  if (op.link_count != 0 || op.call == NameCall::attributes) text += " with " + std::to_string(op.link_count) + " links";
+  if (op.link_count != 0 || op.call == NameCall::attributes)
+    text += " with " + std::to_string(op.link_count) + " links";
   return text;
 }
 
 std::string to_text(const DataOp& op) {
   static const char* const kNames[] = {"write", "truncate", "read", "size"};
-  std::string text = begin(op.who, op.invoked, op.returned) + kNames[static_cast<int>(op.call)] + " file " +
-                     std::to_string(op.file);
+  std::string text =
+      begin(op.who, op.invoked, op.returned) + kNames[static_cast<int>(op.call)] + " file " + std::to_string(op.file);
   if (op.call == DataCall::write || op.call == DataCall::read) text += " at " + std::to_string(op.offset);
   text += " size " + std::to_string(op.size);
   if (op.call == DataCall::write) text += " stamp " + std::to_string(op.stamp);

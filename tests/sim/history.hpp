@@ -15,31 +15,41 @@ namespace rideau::sim {
 using Tick = std::uint64_t;
 
 enum class NameCall : std::uint8_t {
-  lookup, create, create_or_open, make_directory, make_symlink, link, unlink, remove_directory, rename, list,
-  attributes, read_link,
+  lookup,
+  create,
+  create_or_open,
+  make_directory,
+  make_symlink,
+  link,
+  unlink,
+  remove_directory,
+  rename,
+  list,
+  attributes,
+  read_link,
 };
 const char* call_name(NameCall call) noexcept;
 
 // One call on names. Which fields mean something follows from the call.
 struct NameOp {
   NameCall call = NameCall::lookup;
-  std::uint32_t group = 0;               // of directories that are checked together
+  std::uint32_t group = 0;  // of directories that are checked together
   std::string who;
   Tick invoked = 0;
-  Tick returned = 0;                     // 0: has not returned
+  Tick returned = 0;  // 0: has not returned
   fs::InodeId directory = fs::kNoInode;
   std::string name;
   fs::InodeId other_directory = fs::kNoInode;
-  std::string other_name;                // of rename; what a symbolic link says
-  fs::InodeId inode = fs::kNoInode;      // argument of link, attributes, read_link
-  std::uint32_t flags = 0;               // of rename
+  std::string other_name;            // of rename; what a symbolic link says
+  fs::InodeId inode = fs::kNoInode;  // argument of link, attributes, read_link
+  std::uint32_t flags = 0;           // of rename
   // What came back.
   int error = 0;
   fs::InodeId result = fs::kNoInode;
-  std::uint32_t type = 0;                // S_IFMT bits of the result
-  std::uint32_t link_count = 0;          // of attributes and link
-  std::vector<std::pair<std::string, fs::InodeId>> entries;   // of list, sorted by name
-  bool in_steps = false;                 // of list: came in several steps, so it shows no single state
+  std::uint32_t type = 0;                                    // S_IFMT bits of the result
+  std::uint32_t link_count = 0;                              // of attributes and link
+  std::vector<std::pair<std::string, fs::InodeId>> entries;  // of list, sorted by name
+  bool in_steps = false;  // of list: came in several steps, so it shows no single state
 };
 
 enum class DataCall : std::uint8_t { write, truncate, read, size };
@@ -52,9 +62,9 @@ struct DataOp {
   Tick invoked = 0;
   Tick returned = 0;
   std::uint64_t offset = 0;
-  std::uint64_t size = 0;                // asked for; of truncate and size: the size
-  std::uint64_t stamp = 0;               // of write: which bytes (stamp_byte)
-  std::string bytes;                     // of read: what came
+  std::uint64_t size = 0;   // asked for; of truncate and size: the size
+  std::uint64_t stamp = 0;  // of write: which bytes (stamp_byte)
+  std::string bytes;        // of read: what came
 };
 
 // The byte at `offset` of what the write with that stamp wrote; never 0, which is what holes are.
@@ -67,7 +77,7 @@ struct History {
   Tick now = 0;
   std::vector<NameOp> names;
   std::vector<DataOp> data;
-  std::vector<std::string> failures;     // errors that no model allows
+  std::vector<std::string> failures;  // errors that no model allows
 };
 
 std::string to_text(const NameOp& op);

@@ -21,10 +21,10 @@ namespace {
 struct Options {
   std::uint64_t first = 1;
   std::uint64_t seeds = 1;
-  double minutes = 0;                    // 0: no limit
+  double minutes = 0;  // 0: no limit
   bool twice = false;
   bool verbose = false;
-  unsigned jobs = 0;                     // 0: one a core
+  unsigned jobs = 0;  // 0: one a core
   KernelBug bug = KernelBug::none;
 };
 
@@ -87,8 +87,8 @@ bool parse(int count, char** words, Options* to) {
 
 // What a worker tells its parent, also when it crashes: memory that both see.
 struct Progress {
-  std::uint64_t seed;                    // that runs now
-  std::uint64_t next;                    // after it
+  std::uint64_t seed;  // that runs now
+  std::uint64_t next;  // after it
   std::uint64_t passed;
   std::uint64_t failed;
   std::uint64_t events;
@@ -113,8 +113,8 @@ bool run_one(std::uint64_t seed, const Options& options, Progress& progress) {
     const SeedResult second = run_seed(seed, options.bug, nullptr);
     if (second.hash != first.hash || second.events != first.events) {
       problem += (problem.empty() ? "" : "\n") + std::string("two runs differ: ") + std::to_string(first.events) +
-                 " events with hash " + std::to_string(first.hash) + ", then " + std::to_string(second.events) + " with " +
-                 std::to_string(second.hash);
+                 " events with hash " + std::to_string(first.hash) + ", then " + std::to_string(second.events) +
+                 " with " + std::to_string(second.hash);
     }
   }
   if (!problem.empty()) report(seed, problem);
@@ -132,7 +132,8 @@ class Workers {
   explicit Workers(const Options& options) : options_(options), began_(Clock::now()) {
     unsigned jobs = options.jobs != 0 ? options.jobs : std::max(1u, std::thread::hardware_concurrency());
     count_ = static_cast<std::size_t>(std::min<std::uint64_t>(jobs, options.seeds));
-    void* memory = ::mmap(nullptr, count_ * sizeof(Progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void* memory =
+        ::mmap(nullptr, count_ * sizeof(Progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) std::abort();
     progress_ = static_cast<Progress*>(memory);
   }
@@ -154,9 +155,9 @@ class Workers {
         --alive;
         continue;
       }
-      report(progress_[index].seed, WIFSIGNALED(status) ? std::string("the process died: ") + ::strsignal(WTERMSIG(status))
-                                                        : "the process ended with status " +
-                                                              std::to_string(WEXITSTATUS(status)));
+      report(progress_[index].seed, WIFSIGNALED(status)
+                                        ? std::string("the process died: ") + ::strsignal(WTERMSIG(status))
+                                        : "the process ended with status " + std::to_string(WEXITSTATUS(status)));
       ++progress_[index].failed;
       pids[index] = start(index);
     }

@@ -57,16 +57,26 @@ bool ModelNames::apply(const NameOp& op) {
       if (op.error == ENOENT) return there == fs::kNoInode;
       return op.error == 0 && there != fs::kNoInode && there == op.result && nodes_.at(there).type == op.type;
     }
-    case NameCall::create: return make(op, S_IFREG);
-    case NameCall::create_or_open: return create_or_open(op);
-    case NameCall::make_directory: return make(op, S_IFDIR);
-    case NameCall::make_symlink: return make(op, S_IFLNK);
-    case NameCall::link: return link(op);
-    case NameCall::unlink: return remove(op, false);
-    case NameCall::remove_directory: return remove(op, true);
-    case NameCall::rename: return rename(op);
-    case NameCall::list: return list(op);
-    case NameCall::attributes: return attributes(op);
+    case NameCall::create:
+      return make(op, S_IFREG);
+    case NameCall::create_or_open:
+      return create_or_open(op);
+    case NameCall::make_directory:
+      return make(op, S_IFDIR);
+    case NameCall::make_symlink:
+      return make(op, S_IFLNK);
+    case NameCall::link:
+      return link(op);
+    case NameCall::unlink:
+      return remove(op, false);
+    case NameCall::remove_directory:
+      return remove(op, true);
+    case NameCall::rename:
+      return rename(op);
+    case NameCall::list:
+      return list(op);
+    case NameCall::attributes:
+      return attributes(op);
     case NameCall::read_link: {
       const auto found = nodes_.find(op.inode);
       if (found == nodes_.end()) return false;
@@ -140,8 +150,8 @@ bool ModelNames::rename(const NameOp& op) {
   const fs::InodeId target = child(op.other_directory, op.other_name);
   if (op.error == ESTALE) return gone;
   if (op.error == ENOENT) return gone || moved == fs::kNoInode;
-  // The kernel looks up the two names one after the other, and refuses by itself what it must not replace: the old name may
-  // have gone in between.
+  // The kernel looks up the two names one after the other, and refuses by itself what it must not replace: the old name
+  // may have gone in between.
   if (op.error == EEXIST && (op.flags & fs::kRenameNoReplace) != 0 && target != fs::kNoInode) return true;
   if (gone || moved == fs::kNoInode) return false;
   const bool moves_directory = nodes_.at(moved).type == S_IFDIR;
@@ -155,7 +165,7 @@ bool ModelNames::rename(const NameOp& op) {
   if (op.error == ENOTEMPTY) return not_empty;
   if (op.error == EEXIST) return no_replace || not_empty;
   if (op.error != 0 || into_itself || no_replace) return false;
-  if (target == moved) return true;              // two names of one file: nothing happens
+  if (target == moved) return true;  // two names of one file: nothing happens
   if (target != fs::kNoInode && (moves_directory != over_directory || not_empty)) return false;
   if (target != fs::kNoInode) drop_name(op.other_directory, op.other_name);
   nodes_[op.directory].children.erase(op.name);
@@ -189,7 +199,10 @@ std::uint64_t ModelNames::hash() const {
 std::string ModelNames::to_text() const {
   std::string text;
   for (const auto& [inode, node] : nodes_) {
-    text += std::to_string(inode) + (node.type == S_IFDIR ? "d" : node.type == S_IFLNK ? "l" : "f") +
+    text += std::to_string(inode) +
+            (node.type == S_IFDIR   ? "d"
+             : node.type == S_IFLNK ? "l"
+                                    : "f") +
             std::to_string(node.links);
     if (node.parent != fs::kNoInode) text += " in " + std::to_string(node.parent);
     for (const auto& [name, at] : node.children) text += " " + name + ":" + std::to_string(at);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // ModelNames: what POSIX says about names, in as few lines as possible. It takes a call together with what it answered
-// and says whether that answer is right in this state; a right one changes the state. Where several errors apply, each is
-// right.
+// and says whether that answer is right in this state; a right one changes the state. Where several errors apply, each
+// is right.
 #pragma once
 
 #include "tests/sim/history.hpp"
@@ -23,9 +23,9 @@ class ModelNames {
  private:
   struct Node {
     std::uint32_t type = 0;
-    std::uint32_t links = 0;             // names of it; of directories 1, and 0 once removed
-    fs::InodeId parent = fs::kNoInode;   // of directories
-    std::string target;                  // of symbolic links
+    std::uint32_t links = 0;            // names of it; of directories 1, and 0 once removed
+    fs::InodeId parent = fs::kNoInode;  // of directories
+    std::string target;                 // of symbolic links
     std::map<std::string, fs::InodeId> children;
   };
 

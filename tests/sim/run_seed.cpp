@@ -23,7 +23,9 @@ std::string run_workload(SimWorld& world, Cluster& cluster, Workload& workload) 
     };
     const SimWorld::End end = world.run_until(moved, world.now_ns() + kCallNsMax);
     if (end == SimWorld::End::done && world.events() <= kEventsMax) continue;
-    problem = world.events() > kEventsMax ? "too many events" : end == SimWorld::End::stuck ? "nobody goes on" : "stuck";
+    problem = world.events() > kEventsMax   ? "too many events"
+              : end == SimWorld::End::stuck ? "nobody goes on"
+                                            : "stuck";
     return problem + "; calls that have not returned:\n" + workload.waiting() + cluster.describe();
   }
   return {};

@@ -13,9 +13,9 @@ namespace rideau::sim {
 struct SeedResult {
   std::uint64_t hash = 0;
   std::uint64_t events = 0;
-  std::uint64_t calls = 0;               // of the workload
+  std::uint64_t calls = 0;  // of the workload
   std::uint64_t virtual_ns = 0;
-  std::string problem;                   // empty: passed
+  std::string problem;  // empty: passed
 };
 
 // `bug`: a planted mistake. `trace`: where the account of the run goes; null: nowhere.

@@ -70,8 +70,7 @@ class SimIndex final : public IndexStore {
   void destroy() noexcept override;
   IndexLimits limits() const noexcept override { return disk_.options_.limits; }
   Status snapshot(Snapshot** out) noexcept override;
-  Submitted commit(IndexBatch* batches, std::uint32_t count, Durability durability,
-                   Completion& done) noexcept override;
+  Submitted commit(IndexBatch* batches, std::uint32_t count, Durability durability, Completion& done) noexcept override;
   Status space(IndexSpace* out) noexcept override;
 
  private:
@@ -93,7 +92,7 @@ class SimIndex final : public IndexStore {
   State state_ = State::made;
   Step step_ = Step::idle;
   SimIndexDisk::Errand* errand_ = nullptr;
-  std::uint64_t first_version_ = 0;     // sequences count from here
+  std::uint64_t first_version_ = 0;  // sequences count from here
   Status broken_{};
   std::deque<Call> queue_;
   std::vector<Call> group_;
@@ -225,8 +224,7 @@ Status SimIndex::space(IndexSpace* out) noexcept {
   return kOk;
 }
 
-Submitted SimIndex::commit(IndexBatch* batches, std::uint32_t count, Durability durability,
-                           Completion& done) noexcept {
+Submitted SimIndex::commit(IndexBatch* batches, std::uint32_t count, Durability durability, Completion& done) noexcept {
   if (state_ != State::running) return done.finish({Code::closed, 0, "index is not running"});
   if (queue_.size() >= disk_.options_.calls_queued_max) {
     return done.finish({Code::busy, 0, "too many commits are queued"});
@@ -264,8 +262,11 @@ void SimIndex::next_group() noexcept {
 
 void SimIndex::woken() noexcept {
   switch (step_) {
-    case Step::idle: break;
-    case Step::applying: apply_group(); break;
+    case Step::idle:
+      break;
+    case Step::applying:
+      apply_group();
+      break;
     case Step::syncing:
       disk_.durable_ = disk_.applied_;
       disk_.bury();

@@ -33,9 +33,12 @@ const std::string* SimIndexDisk::find(std::string_view key, std::uint64_t number
 bool SimIndexDisk::holds(const Check& check) const {
   const std::string* value = find(check.key.view(), applied_);
   switch (check.kind) {
-    case Check::Kind::absent: return value == nullptr;
-    case Check::Kind::present: return value != nullptr;
-    case Check::Kind::equals: return value != nullptr && *value == check.value.view();
+    case Check::Kind::absent:
+      return value == nullptr;
+    case Check::Kind::present:
+      return value != nullptr;
+    case Check::Kind::equals:
+      return value != nullptr && *value == check.value.view();
   }
   return false;
 }

@@ -21,9 +21,9 @@ namespace rideau::sim {
 
 struct SimIndexOptions {
   std::uint64_t bytes_total = 1ull << 30;
-  std::uint64_t apply_ns_min = 5'000;       // of a group of calls
+  std::uint64_t apply_ns_min = 5'000;  // of a group of calls
   std::uint64_t apply_ns_max = 100'000;
-  std::uint64_t edit_ns = 1'000;            // and for each edit in it
+  std::uint64_t edit_ns = 1'000;  // and for each edit in it
   std::uint64_t sync_ns_min = 50'000;
   std::uint64_t sync_ns_max = 2'000'000;
   std::uint32_t calls_queued_max = 8192;
@@ -48,7 +48,7 @@ class SimIndexDisk {
   bool flip_bit(std::uint64_t seed);
   void clear();
   // Faults at any time.
-  void set_full(bool full) noexcept { full_ = full; }                     // ordinary calls get no_space
+  void set_full(bool full) noexcept { full_ = full; }                       // ordinary calls get no_space
   void set_slowness(std::uint32_t factor) noexcept { slowness_ = factor; }  // 1: as the options say
   // The next group fails with io_error, and so does every later one of that instance.
   void fail_next_commit() noexcept { fail_next_ = true; }
@@ -69,7 +69,7 @@ class SimIndexDisk {
 
   // A sleep of an instance.
   struct Errand : Completion {
-    SimIndex* index = nullptr;          // null: the instance is gone
+    SimIndex* index = nullptr;  // null: the instance is gone
   };
   // One version of an entry; without a value it says that the key was erased. Values do not move while they exist.
   struct Version {
@@ -93,17 +93,17 @@ class SimIndexDisk {
 
   const SimIndexOptions options_;
   Entries entries_;
-  std::multiset<std::uint64_t> snapshots_;                            // the versions they see
-  std::deque<std::pair<std::uint64_t, std::string>> graves_;          // keys erased, removed when nobody sees them
-  std::uint64_t applied_ = 0;                                         // the newest version
-  std::uint64_t durable_ = 0;                                         // the newest that survives
+  std::multiset<std::uint64_t> snapshots_;                    // the versions they see
+  std::deque<std::pair<std::uint64_t, std::string>> graves_;  // keys erased, removed when nobody sees them
+  std::uint64_t applied_ = 0;                                 // the newest version
+  std::uint64_t durable_ = 0;                                 // the newest that survives
   std::uint64_t bytes_used_ = 0;
   std::uint64_t entry_count_ = 0;
   bool in_use_ = false;
   bool full_ = false;
   bool fail_next_ = false;
   std::uint32_t slowness_ = 1;
-  std::vector<std::unique_ptr<Errand>> errands_;                      // a host may hold one after its instance is gone
+  std::vector<std::unique_ptr<Errand>> errands_;  // a host may hold one after its instance is gone
 };
 
 }  // namespace rideau::sim

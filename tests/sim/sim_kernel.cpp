@@ -32,7 +32,11 @@ void KernelLock::unlock(bool exclusive) {
 }
 
 SimKernel::SimKernel(SimRuntime& runtime, client::FileSystem& below, SimKernelOptions options)
-    : runtime_(runtime), below_(below), options_(options), expired_(runtime), rename_lock_(runtime),
+    : runtime_(runtime),
+      below_(below),
+      options_(options),
+      expired_(runtime),
+      rename_lock_(runtime),
       background_(runtime) {}
 SimKernel::~SimKernel() = default;
 
@@ -84,7 +88,8 @@ Task<> SimKernel::deliver_expiry() {
     for (const fs::InodeId inode : std::exchange(attributes_expire_, {})) {
       if (options_.bug == KernelBug::keeps_attributes) continue;
       forget_attributes(inode);
-      runtime_.world().trace(runtime_.id(), "kernel: attributes of %llu expired", static_cast<unsigned long long>(inode));
+      runtime_.world().trace(runtime_.id(), "kernel: attributes of %llu expired",
+                             static_cast<unsigned long long>(inode));
     }
   }
   expiring_ = false;
@@ -402,7 +407,8 @@ std::string SimKernel::describe() const {
   }
   if (!text.empty()) text = "unanswered:" + text;
   for (const auto& [id, known] : nodes_) {
-    const auto locked = std::count_if(known->pages.begin(), known->pages.end(), [](const auto& p) { return p.second.locked; });
+    const auto locked =
+        std::count_if(known->pages.begin(), known->pages.end(), [](const auto& p) { return p.second.locked; });
     if (!known->lock.busy() && locked == 0) continue;
     text += "; inode " + std::to_string(id) + (known->lock.busy() ? " locked" : "");
     if (locked != 0) text += " with " + std::to_string(locked) + " locked pages";

@@ -45,17 +45,17 @@ enum class KernelBug : std::uint8_t { none, keeps_names, keeps_attributes, keeps
 struct SimKernelOptions {
   KernelBug bug = KernelBug::none;
   std::uint32_t page_bytes = 4096;
-  std::uint32_t write_bytes_max = 32 * 1024;     // of one WRITE
-  std::uint32_t read_bytes_max = 32 * 1024;      // of one READ
-  std::uint32_t list_entries_max = 128;          // of one READDIR
+  std::uint32_t write_bytes_max = 32 * 1024;  // of one WRITE
+  std::uint32_t read_bytes_max = 32 * 1024;   // of one READ
+  std::uint32_t list_entries_max = 128;       // of one READDIR
   // Asks for attributes that have expired before every read, as with FUSE_AUTO_INVAL_DATA. Without it the kernel trusts
-  // its old size unless a read would pass it; a short answer to READ then corrects the size, except where another answer
-  // or an expiry came in between: so a reader beside another can see zeros behind the end of a file that was cut elsewhere
-  // (found by seeds 5294, 6045 and 6281). Nothing that a FUSE server may send can prevent that.
+  // its old size unless a read would pass it; a short answer to READ then corrects the size, except where another
+  // answer or an expiry came in between: so a reader beside another can see zeros behind the end of a file that was cut
+  // elsewhere (found by seeds 5294, 6045 and 6281). Nothing that a FUSE server may send can prevent that.
   bool asks_before_reads = true;
 };
 
-using FileId = std::uint32_t;                    // of an open file; 0: none
+using FileId = std::uint32_t;  // of an open file; 0: none
 
 class SimKernel final : public client::KernelCache {
  public:
@@ -83,8 +83,8 @@ class SimKernel final : public client::KernelCache {
                       std::uint32_t flags);
   Task<Result<std::string>> read_link(fs::InodeId inode);
   struct Listing {
-    std::vector<fs::DirectoryEntry> entries;     // without "." and ".."
-    bool one_step = true;                        // everything came with the first call
+    std::vector<fs::DirectoryEntry> entries;  // without "." and ".."
+    bool one_step = true;                     // everything came with the first call
   };
   Task<Result<Listing>> list(fs::InodeId directory);
   Task<Result<FileId>> open(fs::InodeId inode, std::uint32_t flags);
@@ -104,23 +104,23 @@ class SimKernel final : public client::KernelCache {
  private:
   struct Page {
     std::vector<std::uint8_t> bytes;
-    bool current = false;                        // holds what the file has
+    bool current = false;  // holds what the file has
     bool locked = false;
   };
   struct Name {
-    fs::InodeId inode = fs::kNoInode;            // none: known to be absent
+    fs::InodeId inode = fs::kNoInode;  // none: known to be absent
     std::uint64_t epoch = 0;
   };
   struct Node {
     Node(Runtime& runtime) : lock(runtime), page_unlocked(runtime) {}
     KernelLock lock;
     WaitQueue page_unlocked;
-    std::map<std::string, Name> names;           // of a directory
-    fs::InodeId parent = fs::kNoInode;           // of a directory, as far as known
+    std::map<std::string, Name> names;  // of a directory
+    fs::InodeId parent = fs::kNoInode;  // of a directory, as far as known
     std::optional<fs::Inode> attributes;
     std::uint32_t type = 0;
-    std::uint64_t size = 0;                      // what the kernel believes, also while attributes have expired
-    std::uint64_t version = 0;                   // of the last change: answers to older questions are not cached
+    std::uint64_t size = 0;     // what the kernel believes, also while attributes have expired
+    std::uint64_t version = 0;  // of the last change: answers to older questions are not cached
     std::map<std::uint64_t, Page> pages;
   };
   struct File {
@@ -160,12 +160,12 @@ class SimKernel final : public client::KernelCache {
   std::map<fs::InodeId, std::unique_ptr<Node>> nodes_;
   std::map<FileId, File> files_;
   FileId next_file_ = 1;
-  bool names_expire_ = false;                    // asked for, not yet so
+  bool names_expire_ = false;  // asked for, not yet so
   std::set<fs::InodeId> attributes_expire_;
   bool expiring_ = false;
   WaitQueue expired_;
   AsyncMutex rename_lock_;
-  std::map<std::string, std::int64_t> requests_; // unanswered, by kind
+  std::map<std::string, std::int64_t> requests_;  // unanswered, by kind
   TaskGroup background_;
 };
 

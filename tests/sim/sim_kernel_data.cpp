@@ -100,7 +100,8 @@ Task<Status> SimKernel::fill(File file, std::uint64_t first, std::uint64_t end) 
   busy("READ", file.inode);
   const Result<std::uint64_t> got =
       co_await below_.read(file.handle, first * page_bytes, parts.data(), static_cast<std::uint32_t>(parts.size()));
-  idle("READ", file.inode, std::to_string(first) + ": " + (got.ok() ? std::to_string(*got) + " bytes" : std::string("error")));
+  idle("READ", file.inode,
+       std::to_string(first) + ": " + (got.ok() ? std::to_string(*got) + " bytes" : std::string("error")));
   if (got.ok()) {
     std::uint64_t left = *got;
     for (const IoVec& part : parts) {
@@ -148,7 +149,7 @@ Task<Result<std::string>> SimKernel::read(FileId id, std::uint64_t offset, std::
         unlock_page(known, index);
       }
       found = known.pages.find(index);
-      if (found == known.pages.end()) continue;    // dropped at once: read it again
+      if (found == known.pages.end()) continue;  // dropped at once: read it again
       if (at >= known.size) break;
     }
     const std::uint64_t in_page = at % page_bytes;
@@ -175,7 +176,8 @@ Task<Result<std::uint64_t>> SimKernel::write_chunk(File file, std::uint64_t offs
   busy("WRITE", file.inode);
   const Result<std::uint64_t> done =
       co_await below_.write(file.handle, offset, parts.data(), static_cast<std::uint32_t>(parts.size()));
-  idle("WRITE", file.inode, std::to_string(offset) + ": " + (done.ok() ? std::to_string(*done) + " bytes" : std::string("error")));
+  idle("WRITE", file.inode,
+       std::to_string(offset) + ": " + (done.ok() ? std::to_string(*done) + " bytes" : std::string("error")));
   const std::uint64_t written = done.ok() ? *done : 0;
   for (std::uint64_t index = first; index <= last; ++index) {
     Page& page = known.pages[index];
@@ -256,7 +258,7 @@ Task<Status> SimKernel::close(FileId id) {
 Task<> SimKernel::release(fs::HandleId handle) {
   busy("RELEASE", fs::kNoInode);
   const Status status = co_await below_.release(handle);
-  static_cast<void>(status);             // as in the kernel: nobody hears of it
+  static_cast<void>(status);  // as in the kernel: nobody hears of it
   idle("RELEASE", fs::kNoInode);
 }
 

@@ -35,9 +35,8 @@ void pieces(const IoVec* parts, std::uint32_t count, std::uint64_t offset, std::
 std::vector<std::uint8_t> gather(const IoVec* parts, std::uint32_t count, std::uint64_t offset, std::uint64_t size) {
   std::vector<std::uint8_t> bytes;
   bytes.reserve(size);
-  pieces(parts, count, offset, size, [&bytes](const std::uint8_t* from, std::size_t n) {
-    bytes.insert(bytes.end(), from, from + n);
-  });
+  pieces(parts, count, offset, size,
+         [&bytes](const std::uint8_t* from, std::size_t n) { bytes.insert(bytes.end(), from, from + n); });
   return bytes;
 }
 
@@ -176,7 +175,7 @@ void SimLink::deliver_inbox() {
 }
 
 void SimLink::end_eager() {
-  if (eager_of_ == nullptr || ended_) return;    // tell_closed() answers for it
+  if (eager_of_ == nullptr || ended_) return;  // tell_closed() answers for it
   const std::shared_ptr<SimMessage> message = std::move(eager_of_);
   eager_of_ = nullptr;
   if (sink_.part_count > 0) scatter(sink_.parts, sink_.part_count, 0, message->eager);
@@ -294,9 +293,8 @@ void SimLink::finish_push(std::uint64_t push) {
   const Bulk bulk = found->second;
   pushes_.erase(found);
   auto bytes = std::make_shared<std::vector<std::uint8_t>>(gather(bulk.local, bulk.parts, 0, bulk.size));
-  const std::uint64_t landing = network_.carry(*this, false, 0, [bulk, bytes](SimLink& peer) {
-    peer.land_push(bulk.key, bulk.offset, *bytes);
-  });
+  const std::uint64_t landing =
+      network_.carry(*this, false, 0, [bulk, bytes](SimLink& peer) { peer.land_push(bulk.key, bulk.offset, *bytes); });
   not_before_ns_ = std::max(not_before_ns_, landing);
   transport_.host().complete(*bulk.done, kOk, bulk.size);
 }
@@ -304,9 +302,10 @@ void SimLink::finish_push(std::uint64_t push) {
 void SimLink::land_push(std::uint64_t key, std::uint64_t offset, const std::vector<std::uint8_t>& bytes) {
   if (ended_) return;
   SimRegion* to = region(key);
-  const bool lands = to != nullptr && (to->access & kAccessPush) != 0 && offset <= to->size &&
-                     bytes.size() <= to->size - offset;
-  mix(lands ? "bulk pushed by" : "bulk dropped from", bytes.data(), bytes.size(), std::to_string(bytes.size()) + " bytes");
+  const bool lands =
+      to != nullptr && (to->access & kAccessPush) != 0 && offset <= to->size && bytes.size() <= to->size - offset;
+  mix(lands ? "bulk pushed by" : "bulk dropped from", bytes.data(), bytes.size(),
+      std::to_string(bytes.size()) + " bytes");
   if (!lands) return;
   network_.bulk_bytes_ += bytes.size();
   scatter(to->parts.data(), static_cast<std::uint32_t>(to->parts.size()), offset, bytes);
@@ -362,7 +361,7 @@ void SimLink::tell_closed() {
     network_.world().trace(transport.runtime().id(), "link with %s closed: %s",
                            network_.world().node_name(peer_node_).c_str(), why_.where);
   }
-  events_->on_closed(*this, why_);   // the host may release the link in it
+  events_->on_closed(*this, why_);  // the host may release the link in it
   transport.check_stopped();
 }
 

@@ -9,7 +9,7 @@
 namespace rideau::sim {
 
 struct SimMessage {
-  std::vector<std::uint64_t> head;                 // whole words: aligned as the interface promises
+  std::vector<std::uint64_t> head;  // whole words: aligned as the interface promises
   std::size_t head_bytes = 0;
   std::vector<std::uint8_t> eager;
 };
@@ -99,7 +99,7 @@ class SimLink final : public Link {
   const LinkId peer_;
   const NodeId peer_node_;
   LinkEvents* events_ = nullptr;
-  bool ended_ = false;                   // by close() or by the network
+  bool ended_ = false;  // by close() or by the network
   bool told_closed_ = false;
   Status why_{};
   Own opened_;
@@ -109,14 +109,14 @@ class SimLink final : public Link {
 
   std::deque<Send> sends_;
   bool pump_queued_ = false;
-  std::uint64_t not_before_ns_ = 0;      // messages sent from now on arrive after that: completed pushes landed then
+  std::uint64_t not_before_ns_ = 0;  // messages sent from now on arrive after that: completed pushes landed then
   std::map<std::uint64_t, Bulk> pushes_;
   std::map<std::uint64_t, Bulk> pulls_;
   std::uint64_t next_bulk_ = 1;
 
   bool open_ = false;
   std::deque<std::shared_ptr<SimMessage>> inbox_;
-  std::shared_ptr<SimMessage> eager_of_; // whose payload is on its way to sink_
+  std::shared_ptr<SimMessage> eager_of_;  // whose payload is on its way to sink_
   Sink sink_{};
   std::map<std::uint64_t, std::shared_ptr<SimMessage>> loans_;
   std::uint64_t next_loan_ = 1;
@@ -125,8 +125,8 @@ class SimLink final : public Link {
 
   friend class SimNetwork;
   friend class SimTransport;
-  std::uint64_t peer_arrival_ns_ = 0;    // when the last ordered thing sent from here arrives at the peer
-  bool cut_ = false;                     // nothing passes any more
+  std::uint64_t peer_arrival_ns_ = 0;  // when the last ordered thing sent from here arrives at the peer
+  bool cut_ = false;                   // nothing passes any more
 };
 
 class SimTransport final : public Transport {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// SimNetwork: the network of a simulated cluster, and the transport plugin "sim" that nodes reach it through. Messages of
-// a link arrive in order after a random delay; bulk travels beside them and may land late. Links can be cut and nodes
-// parted, one way or both.
+// SimNetwork: the network of a simulated cluster, and the transport plugin "sim" that nodes reach it through. Messages
+// of a link arrive in order after a random delay; bulk travels beside them and may land late. Links can be cut and
+// nodes parted, one way or both.
 #pragma once
 
 #include "rideau/sdk.hpp"
@@ -26,7 +26,7 @@ using LinkId = std::uint64_t;
 struct NetworkOptions {
   std::uint64_t delay_ns_min = 5 * kMicrosecond;
   std::uint64_t delay_ns_max = 200 * kMicrosecond;
-  std::uint32_t late_percent = 5;                  // of transfers that take up to late_ns_max instead
+  std::uint32_t late_percent = 5;  // of transfers that take up to late_ns_max instead
   std::uint64_t late_ns_max = 5 * kMillisecond;
   std::uint64_t connect_timeout_ns = 3 * kSecond;
   TransportLimits limits{1u << 20, 64u << 10, 1024, 64u << 20};
@@ -68,7 +68,7 @@ class SimNetwork {
 
   using Delivery = std::function<void(SimLink&)>;
   struct Listener {
-    std::uint64_t transport;                       // id
+    std::uint64_t transport;  // id
     LinkEvents* events;
   };
   struct Held {

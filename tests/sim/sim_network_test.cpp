@@ -72,7 +72,8 @@ struct Node {
 };
 
 struct Pair {
-  explicit Pair(std::uint64_t seed) : world(seed), network(world), server(network, "server"), client(network, "client") {}
+  explicit Pair(std::uint64_t seed)
+      : world(seed), network(world), server(network, "server"), client(network, "client") {}
 
   // Runs one coroutine of a node to its end.
   void run(Node& node, Task<> task) {
@@ -99,18 +100,16 @@ Task<> stop_node(Node& node) {
 }
 Task<> connect_to(Node& node, std::string address, Status& status) {
   Link* link = nullptr;
-  const Outcome done = co_await submit([&](Completion& c) {
-    return node.plugin->transport().connect(Text(address), node.inbox, &link, c);
-  });
+  const Outcome done = co_await submit(
+      [&](Completion& c) { return node.plugin->transport().connect(Text(address), node.inbox, &link, c); });
   status = done.status;
   node.inbox.link = link;
 }
 Task<> send(Node& node, std::string head, std::string eager, Status* status = nullptr) {
   IoVec head_part{head.data(), head.size()};
   IoVec eager_part{eager.data(), eager.size()};
-  const Outcome done = co_await submit([&](Completion& c) {
-    return node.inbox.link->send(&head_part, 1, &eager_part, eager.empty() ? 0 : 1, c);
-  });
+  const Outcome done = co_await submit(
+      [&](Completion& c) { return node.inbox.link->send(&head_part, 1, &eager_part, eager.empty() ? 0 : 1, c); });
   if (status != nullptr) *status = done.status;
 }
 Task<> transfer(Node& node, bool push, RegionKey key, std::uint64_t offset, std::string& local, Status& status) {
@@ -249,7 +248,9 @@ TEST_CASE("a one-way partition holds back one way only, and a connect into it ti
   parted.run(parted.client, start(parted.client));
   char bound[64];
   std::size_t size = 0;
-  REQUIRE(parted.server.plugin->transport().listen("here:7", parted.server.inbox, MutableBytes(bound, sizeof bound), &size).ok());
+  REQUIRE(parted.server.plugin->transport()
+              .listen("here:7", parted.server.inbox, MutableBytes(bound, sizeof bound), &size)
+              .ok());
   parted.network.block(server, client);
   Status status;
   parted.run(parted.client, connect_to(parted.client, "here:7", status));

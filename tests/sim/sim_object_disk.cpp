@@ -10,7 +10,7 @@
 namespace rideau::sim {
 namespace {
 
-constexpr std::uint64_t kRotBytes = 512;   // what one checksum covers
+constexpr std::uint64_t kRotBytes = 512;  // what one checksum covers
 
 const Status kNoObject{Code::not_found, 0, "no such object"};
 const Status kFull{Code::no_space, 0, "simulated disk is full"};
@@ -213,7 +213,7 @@ SimObjectDisk::Captured SimObjectDisk::capture(ObjectId id) const {
 
 void SimObjectDisk::make_durable(const Captured& captured) {
   const auto found = stale_.find(captured.id);
-  if (found == stale_.end() || found->second.durable_change >= captured.change) return;   // a later flush was faster
+  if (found == stale_.end() || found->second.durable_change >= captured.change) return;  // a later flush was faster
   found->second.durable = captured.content;
   found->second.durable_change = captured.change;
   if (found->second.last_change == captured.change) stale_.erase(found);

@@ -20,12 +20,12 @@ struct SimObjectOptions {
   std::uint64_t bytes_total = 1ull << 30;
   std::uint64_t call_ns_min = 5'000;
   std::uint64_t call_ns_max = 150'000;
-  std::uint64_t kib_ns = 500;               // and for each KiB read or written
+  std::uint64_t kib_ns = 500;  // and for each KiB read or written
   std::uint64_t flush_ns_min = 50'000;
   std::uint64_t flush_ns_max = 2'000'000;
-  std::uint32_t calls_max = 8192;           // pending; more get busy
-  bool checksums = true;                    // a flipped bit is answered with corrupt; without: wrong bytes are read
-  bool forgets_flushes = false;             // a planted bug: flush answers ok and does nothing
+  std::uint32_t calls_max = 8192;  // pending; more get busy
+  bool checksums = true;           // a flipped bit is answered with corrupt; without: wrong bytes are read
+  bool forgets_flushes = false;    // a planted bug: flush answers ok and does nothing
   ObjectLimits limits{1ull << 44, 4u << 20, 256, 512, 512};
 };
 
@@ -59,7 +59,7 @@ class SimObjectDisk {
   std::uint64_t bytes_used() const noexcept { return page_count_ * kPageBytes; }
   std::uint64_t dirty_count() const noexcept { return stale_.size(); }
   bool in_use() const noexcept { return in_use_; }
-  bool was_stopped() const noexcept { return was_stopped_; }                // the last instance ended with stop()
+  bool was_stopped() const noexcept { return was_stopped_; }  // the last instance ended with stop()
   const SimObjectOptions& options() const noexcept { return options_; }
 
  private:
@@ -70,14 +70,14 @@ class SimObjectDisk {
   // Pages are shared between the versions of an object and copied before they change. A page that is absent is zero.
   struct Content {
     std::uint64_t size = 0;
-    std::uint64_t incarnation = 0;         // changes when an object is removed and made again; 0: there is none
+    std::uint64_t incarnation = 0;  // changes when an object is removed and made again; 0: there is none
     std::map<std::uint64_t, std::shared_ptr<Page>> pages;
     bool exists() const noexcept { return incarnation != 0; }
   };
   // The durable state of an object that has changed since.
   struct Stale {
     Content durable;
-    std::uint64_t durable_change = 0;      // the change up to which it is durable
+    std::uint64_t durable_change = 0;  // the change up to which it is durable
     std::uint64_t last_change = 0;
   };
   // An object as it was when a flush was submitted.
@@ -116,7 +116,7 @@ class SimObjectDisk {
   const SimObjectOptions options_;
   std::map<ObjectId, Content> objects_;
   std::map<ObjectId, Stale> stale_;
-  std::map<ObjectId, std::set<std::uint64_t>> rotten_;   // units of kRotBytes
+  std::map<ObjectId, std::set<std::uint64_t>> rotten_;  // units of kRotBytes
   std::uint64_t change_ = 0;
   std::uint64_t next_incarnation_ = 1;
   std::uint64_t page_count_ = 0;
@@ -126,7 +126,7 @@ class SimObjectDisk {
   bool fail_next_flush_ = false;
   std::uint32_t failing_ = 0;
   std::uint32_t slowness_ = 1;
-  std::vector<std::unique_ptr<Errand>> errands_;         // a host may hold one after its instance is gone
+  std::vector<std::unique_ptr<Errand>> errands_;  // a host may hold one after its instance is gone
   std::vector<Errand*> free_errands_;
 };
 

@@ -9,7 +9,7 @@ namespace rideau::sim {
 struct SimObjectDisk::Errand : Completion {
   enum class Kind : std::uint8_t { read, write, truncate, punch, remove, stat, list, flush, stop };
 
-  SimObjects* store = nullptr;      // null: the instance is gone, or the call was ended early
+  SimObjects* store = nullptr;  // null: the instance is gone, or the call was ended early
   SimObjectDisk* disk = nullptr;
   Kind kind = Kind::read;
   Completion* done = nullptr;

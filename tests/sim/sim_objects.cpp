@@ -55,7 +55,7 @@ class SimObjects final : public ObjectStore {
   State state_ = State::made;
   bool owns_disk_ = false;
   Status flush_failure_{};
-  std::vector<Errand*> pending_;   // in the order of their submission
+  std::vector<Errand*> pending_;  // in the order of their submission
 };
 
 Submitted SimObjects::start(Completion& done) noexcept {
@@ -299,8 +299,15 @@ Status create(Host& host, const ConfigValue* values, Instance** out) noexcept {
 
 ObjectStore* make_sim_objects(Host& host, SimObjectDisk& disk) { return new SimObjects(host, disk); }
 
-const PluginDescriptor kSimObjectsDescriptor{
-    sizeof(PluginDescriptor), PluginKind::object_store, "sim", "1", "the simulated object store",
-    kObjectPunches, kKeys, 1, 0, &create};
+const PluginDescriptor kSimObjectsDescriptor{sizeof(PluginDescriptor),
+                                             PluginKind::object_store,
+                                             "sim",
+                                             "1",
+                                             "the simulated object store",
+                                             kObjectPunches,
+                                             kKeys,
+                                             1,
+                                             0,
+                                             &create};
 
 }  // namespace rideau::sim

@@ -17,11 +17,16 @@ constexpr std::int64_t kWallStart = 1'800'000'000ll * static_cast<std::int64_t>(
 
 const char* event_name(EventKind kind) noexcept {
   switch (kind) {
-    case EventKind::sleep: return "sleep";
-    case EventKind::completion: return "completion";
-    case EventKind::job: return "job";
-    case EventKind::network: return "network";
-    case EventKind::action: return "action";
+    case EventKind::sleep:
+      return "sleep";
+    case EventKind::completion:
+      return "completion";
+    case EventKind::job:
+      return "job";
+    case EventKind::network:
+      return "network";
+    case EventKind::action:
+      return "action";
   }
   return "?";
 }

@@ -37,13 +37,14 @@ class SimWorld {
   std::uint64_t hash() const noexcept { return hash_; }
   std::uint64_t events() const noexcept { return events_run_; }
 
-  // Runs `action` at that time as a part of `node`; dropped when the node is killed before. kNoNode: of the world itself.
+  // Runs `action` at that time as a part of `node`; dropped when the node is killed before. kNoNode: of the world
+  // itself.
   void at(std::uint64_t time_ns, NodeId node, EventKind kind, std::function<void()> action);
 
   enum class End : std::uint8_t {
-    done,       // the condition holds
-    stuck,      // no event is left and the condition does not hold: everybody waits for somebody
-    late,       // virtual time ran out
+    done,   // the condition holds
+    stuck,  // no event is left and the condition does not hold: everybody waits for somebody
+    late,   // virtual time ran out
   };
   // Runs events until `done` says so; it is asked after each event.
   End run_until(const std::function<bool()>& done, std::uint64_t time_ns_max);
@@ -93,15 +94,15 @@ class SimWorld {
   Random random_;
   NodeId current_ = kNoNode;
   std::map<Key, Event> queue_;
-  std::vector<SimRuntime*> nodes_;       // by id; null: gone
+  std::vector<SimRuntime*> nodes_;  // by id; null: gone
   std::vector<std::string> names_;
   std::FILE* trace_ = nullptr;
 };
 
 struct SimRuntimeOptions {
-  std::uint64_t clock_start_ns = 0;      // what now_ns says at the begin of the world
-  std::int64_t wall_offset_ns = 0;       // how wrong this node's calendar is
-  std::uint64_t blocking_ns_max = 500 * kMicrosecond;   // how long a blocking job takes at most
+  std::uint64_t clock_start_ns = 0;                    // what now_ns says at the begin of the world
+  std::int64_t wall_offset_ns = 0;                     // how wrong this node's calendar is
+  std::uint64_t blocking_ns_max = 500 * kMicrosecond;  // how long a blocking job takes at most
 };
 
 class SimRuntime final : public Runtime {
@@ -121,7 +122,7 @@ class SimRuntime final : public Runtime {
   std::int64_t wall_ns() noexcept override;
   void random(MutableBytes out) noexcept override;
   Submitted sleep(std::uint64_t ns, Completion& done) noexcept override;
-  Submitted wait_fd(int fd, std::uint32_t events, Completion& done) noexcept override;   // unsupported
+  Submitted wait_fd(int fd, std::uint32_t events, Completion& done) noexcept override;  // unsupported
   void forget_fd(int fd) noexcept override;
   void run_blocking(Job& job, Completion& done) noexcept override;
   void complete(Completion& done, Status status, std::uint64_t value) noexcept override;
@@ -135,7 +136,7 @@ class SimRuntime final : public Runtime {
   NodeId id_;
   SimRuntimeOptions options_;
   Random random_;
-  std::uint64_t last_ready_ns_ = 0;      // completions of a node resume in the order in which they came
+  std::uint64_t last_ready_ns_ = 0;  // completions of a node resume in the order in which they came
   bool dead_ = false;
 };
 

@@ -123,10 +123,11 @@ void SimTransport::accept(SimNetwork& network, const std::string& address, NodeI
                           std::uint64_t attempt) {
   SimWorld& world = network.world();
   const auto found = network.listeners_.find(address);
-  SimTransport* listener = found == network.listeners_.end() ? nullptr : network.find_transport(found->second.transport);
+  SimTransport* listener =
+      found == network.listeners_.end() ? nullptr : network.find_transport(found->second.transport);
   if (listener != nullptr && (listener->runtime_.dead() || network.blocked(from, listener->runtime_.id()) ||
                               network.blocked(listener->runtime_.id(), from))) {
-    return;                              // silence; the caller's timeout ends it
+    return;  // silence; the caller's timeout ends it
   }
   const std::uint64_t answer_ns = world.now_ns() + network.delay();
   if (listener == nullptr) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Goal: the simulated transport keeps the contract that real ones are held to, for many seeds, and one seed gives one run.
+// Goal: the simulated transport keeps the contract that real ones are held to, for many seeds, and one seed gives one
+// run.
 #include "framework/observe/log.hpp"
 #include "framework/plugin_host/host.hpp"
 #include "framework/runtime/task_group.hpp"

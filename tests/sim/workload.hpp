@@ -25,9 +25,9 @@ struct Mount {
 };
 
 struct WorkloadOptions {
-  std::uint32_t processes = 2;           // of each mount
-  std::uint32_t calls = 20;              // of each process, roughly
-  std::uint32_t names = 4;               // that all fight about
+  std::uint32_t processes = 2;  // of each mount
+  std::uint32_t calls = 20;     // of each process, roughly
+  std::uint32_t names = 4;      // that all fight about
   std::uint64_t think_ns_max = 3 * kMillisecond;
   std::uint64_t offset_max = 200 * 1024;
 };
@@ -66,8 +66,8 @@ class Workload {
     Mount* mount = nullptr;
     std::string name;
     Random random{0};
-    std::vector<std::vector<fs::InodeId>> subdirectories;   // by group
-    std::vector<std::vector<fs::InodeId>> inodes;           // by group: files and links
+    std::vector<std::vector<fs::InodeId>> subdirectories;  // by group
+    std::vector<std::vector<fs::InodeId>> inodes;          // by group: files and links
     std::uint32_t file = 0;
     bool writes = false;
     FileId writing = 0;

@@ -22,8 +22,10 @@ bool is_answer(int error) {
     case EINVAL:
     case EPERM:
     case ELOOP:
-    case ESTALE: return true;
-    default: return false;
+    case ESTALE:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -38,10 +40,10 @@ void remember(std::vector<fs::InodeId>& known, fs::InodeId inode) {
 
 NameCall choose_call(Random& random) {
   static const std::vector<NameCall> kCalls = {
-      NameCall::lookup, NameCall::lookup, NameCall::lookup, NameCall::create, NameCall::create,
-      NameCall::create_or_open, NameCall::make_directory, NameCall::make_symlink, NameCall::link, NameCall::unlink,
-      NameCall::unlink, NameCall::remove_directory, NameCall::rename, NameCall::rename, NameCall::rename,
-      NameCall::list, NameCall::attributes, NameCall::read_link};
+      NameCall::lookup,         NameCall::lookup,           NameCall::lookup,       NameCall::create, NameCall::create,
+      NameCall::create_or_open, NameCall::make_directory,   NameCall::make_symlink, NameCall::link,   NameCall::unlink,
+      NameCall::unlink,         NameCall::remove_directory, NameCall::rename,       NameCall::rename, NameCall::rename,
+      NameCall::list,           NameCall::attributes,       NameCall::read_link};
   return pick(random, kCalls);
 }
 
@@ -91,15 +93,20 @@ Task<> Workload::work_on_names(Process& process) {
       choose_place(process, op, op.other_directory, op.other_name);
       if (random.chance(15)) op.flags = fs::kRenameNoReplace;
       break;
-    case NameCall::make_symlink: op.other_name = "target" + std::to_string(random.below(1000)); break;
-    case NameCall::link: op.inode = pick(random, inodes); break;
+    case NameCall::make_symlink:
+      op.other_name = "target" + std::to_string(random.below(1000));
+      break;
+    case NameCall::link:
+      op.inode = pick(random, inodes);
+      break;
     case NameCall::attributes:
     case NameCall::read_link:
       op.inode = pick(random, inodes);
       op.directory = fs::kNoInode;
       op.name.clear();
       break;
-    default: break;
+    default:
+      break;
   }
   NameOp seen;
   co_await call(*process.mount, op, seen);
@@ -132,13 +139,21 @@ Task<> Workload::make_call(Mount& mount, NameOp& op) {
   Result<fs::Inode> inode{posix_error(EINVAL)};
   Status status = kOk;
   switch (op.call) {
-    case NameCall::lookup: inode = co_await kernel.lookup(op.directory, op.name); break;
-    case NameCall::make_directory: inode = co_await kernel.make(op.directory, op.name, S_IFDIR | 0755, ""); break;
+    case NameCall::lookup:
+      inode = co_await kernel.lookup(op.directory, op.name);
+      break;
+    case NameCall::make_directory:
+      inode = co_await kernel.make(op.directory, op.name, S_IFDIR | 0755, "");
+      break;
     case NameCall::make_symlink:
       inode = co_await kernel.make(op.directory, op.name, S_IFLNK | 0777, op.other_name);
       break;
-    case NameCall::link: inode = co_await kernel.link(op.inode, op.directory, op.name); break;
-    case NameCall::attributes: inode = co_await kernel.get_attributes(op.inode); break;
+    case NameCall::link:
+      inode = co_await kernel.link(op.inode, op.directory, op.name);
+      break;
+    case NameCall::attributes:
+      inode = co_await kernel.get_attributes(op.inode);
+      break;
     case NameCall::create:
     case NameCall::create_or_open: {
       const Result<SimKernel::Created> created =
@@ -151,8 +166,12 @@ Task<> Workload::make_call(Mount& mount, NameOp& op) {
       if (!closed.ok()) fail(op.who, "close after create", closed);
       co_return;
     }
-    case NameCall::unlink: status = co_await kernel.remove(op.directory, op.name, false); break;
-    case NameCall::remove_directory: status = co_await kernel.remove(op.directory, op.name, true); break;
+    case NameCall::unlink:
+      status = co_await kernel.remove(op.directory, op.name, false);
+      break;
+    case NameCall::remove_directory:
+      status = co_await kernel.remove(op.directory, op.name, true);
+      break;
     case NameCall::rename:
       status = co_await kernel.rename(op.directory, op.name, op.other_directory, op.other_name, op.flags);
       break;
@@ -160,7 +179,7 @@ Task<> Workload::make_call(Mount& mount, NameOp& op) {
       Result<SimKernel::Listing> listing = co_await kernel.list(op.directory);
       op.error = errno_of(listing.status());
       if (!listing.ok()) co_return;
-      op.in_steps = !listing->one_step;   // names that came meanwhile may show behind the rest
+      op.in_steps = !listing->one_step;  // names that came meanwhile may show behind the rest
       for (const fs::DirectoryEntry& entry : listing->entries) op.entries.emplace_back(entry.name, entry.inode);
       std::sort(op.entries.begin(), op.entries.end());
       co_return;

@@ -31,9 +31,9 @@ enum Capability : std::uint64_t {
 struct PluginDescriptor {
   std::uint32_t descriptor_size = sizeof(PluginDescriptor);
   PluginKind kind = PluginKind::transport;
-  const char* name = nullptr;          // kebab-case, what configurations say: "tcp", "lmdb", "raw-file"
-  const char* version = nullptr;       // of the plugin, for people
-  const char* summary = nullptr;       // one line
+  const char* name = nullptr;     // kebab-case, what configurations say: "tcp", "lmdb", "raw-file"
+  const char* version = nullptr;  // of the plugin, for people
+  const char* summary = nullptr;  // one line
   std::uint64_t capabilities = 0;
   const ConfigKey* keys = nullptr;
   std::uint32_t key_count = 0;
@@ -60,22 +60,22 @@ struct PluginNote {
 #ifdef RIDEAU_STATIC_PLUGIN
 #define RIDEAU_PLUGIN(plugin_kind, descriptor) static_assert(true)
 #else
-#define RIDEAU_PLUGIN(plugin_kind, descriptor)                                                              \
-  extern "C" {                                                                                              \
-  struct RideauNoteRecord {                                                                                 \
-    std::uint32_t name_size, content_size, type;                                                            \
-    char name[8];                                                                                           \
-    ::rideau::PluginNote content;                                                                           \
-  };                                                                                                        \
-  extern const RideauNoteRecord rideau_plugin_note __attribute__((visibility("default")));                  \
-  __attribute__((used, section(".note.rideau"), aligned(4)))                                                \
-  const RideauNoteRecord rideau_plugin_note = {                                                             \
-      7, sizeof(::rideau::PluginNote), 1, "Rideau",                                                         \
-      {static_cast<std::uint32_t>(plugin_kind), RIDEAU_ABI_MAJOR, RIDEAU_ABI_MINOR, RIDEAU_BUILD_TAG}};     \
-  extern const ::rideau::PluginDescriptor* const rideau_plugin_descriptor                                   \
-      __attribute__((visibility("default")));                                                               \
-  __attribute__((used))                                                                                     \
-  const ::rideau::PluginDescriptor* const rideau_plugin_descriptor = &(descriptor);                         \
-  }                                                                                                         \
+#define RIDEAU_PLUGIN(plugin_kind, descriptor)                                                                    \
+  extern "C" {                                                                                                    \
+  struct RideauNoteRecord {                                                                                       \
+    std::uint32_t name_size, content_size, type;                                                                  \
+    char name[8];                                                                                                 \
+    ::rideau::PluginNote content;                                                                                 \
+  };                                                                                                              \
+  extern const RideauNoteRecord rideau_plugin_note __attribute__((visibility("default")));                        \
+  __attribute__((used, section(".note.rideau"), aligned(4))) const RideauNoteRecord rideau_plugin_note = {        \
+      7,                                                                                                          \
+      sizeof(::rideau::PluginNote),                                                                               \
+      1,                                                                                                          \
+      "Rideau",                                                                                                   \
+      {static_cast<std::uint32_t>(plugin_kind), RIDEAU_ABI_MAJOR, RIDEAU_ABI_MINOR, RIDEAU_BUILD_TAG}};           \
+  extern const ::rideau::PluginDescriptor* const rideau_plugin_descriptor __attribute__((visibility("default"))); \
+  __attribute__((used)) const ::rideau::PluginDescriptor* const rideau_plugin_descriptor = &(descriptor);         \
+  }                                                                                                               \
   static_assert(true)
 #endif

@@ -45,7 +45,8 @@ struct MutableBytes {
   operator Bytes() const noexcept { return {data, size}; }
 };
 
-// One part of a gathered or scattered buffer; the layout of POSIX struct iovec, so arrays can be passed to readv/writev.
+// One part of a gathered or scattered buffer; the layout of POSIX struct iovec, so arrays can be passed to
+// readv/writev.
 struct IoVec {
   void* base = nullptr;
   std::size_t size = 0;

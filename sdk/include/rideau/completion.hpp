@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // How an asynchronous call ends. A call that takes a Completion answers
 //   Submitted::finished  the result is stored in the completion, and nothing more comes; or
-//   Submitted::pending   Host::complete is called for it exactly once; it arrives later, never inside the submitting call.
+//   Submitted::pending   Host::complete is called for it exactly once; it arrives later, never inside the submitting
+//   call.
 // Every buffer passed with the call stays lent to the callee until then, also after cancel().
 #pragma once
 
@@ -18,11 +19,12 @@ struct Completion {
   // Called by the host alone, on the thread of the node, after Host::complete.
   void (*resume)(Completion*) noexcept = nullptr;
   Status status{};
-  std::uint64_t value = 0;           // meaning is stated at each call, usually a count of bytes
-  std::uint64_t deadline_ns = 0;     // on the clock of Host::now_ns; 0: none. A hint: the callee may give up with timed_out
-  void* plugin_slot[2] = {};         // the plugin's own, while the call is pending
-  Completion* next = nullptr;        // the host's own, from Host::complete until resume
-  void* host_slot[2] = {};           // the host's own
+  std::uint64_t value = 0;  // meaning is stated at each call, usually a count of bytes
+  std::uint64_t deadline_ns =
+      0;                       // on the clock of Host::now_ns; 0: none. A hint: the callee may give up with timed_out
+  void* plugin_slot[2] = {};   // the plugin's own, while the call is pending
+  Completion* next = nullptr;  // the host's own, from Host::complete until resume
+  void* host_slot[2] = {};     // the host's own
 
   // For the callee that has the result at hand: `return done.finish(status, value);`
   Submitted finish(Status result, std::uint64_t result_value = 0) noexcept {

@@ -11,22 +11,22 @@ namespace rideau {
 
 enum class KeyType : std::uint32_t {
   text = 0,
-  path = 1,       // relative paths were made absolute against the folder of the configuration file
+  path = 1,  // relative paths were made absolute against the folder of the configuration file
   integer = 2,
-  size = 3,       // bytes; the file may say "64 KiB", "1 GiB"
-  duration = 4,   // milliseconds; the file may say "250 ms", "5 s"
+  size = 3,      // bytes; the file may say "64 KiB", "1 GiB"
+  duration = 4,  // milliseconds; the file may say "250 ms", "5 s"
   boolean = 5,
 };
 
 struct ConfigKey {
-  const char* name = nullptr;            // snake_case
+  const char* name = nullptr;  // snake_case
   KeyType type = KeyType::text;
-  const char* unit = "";                 // for people: "bytes", "ms", ""
-  const char* default_value = "";        // as it would stand in the file, without quotes; ignored when required
-  std::int64_t minimum = 0;              // of integer, size and duration; both 0: no range
+  const char* unit = "";           // for people: "bytes", "ms", ""
+  const char* default_value = "";  // as it would stand in the file, without quotes; ignored when required
+  std::int64_t minimum = 0;        // of integer, size and duration; both 0: no range
   std::int64_t maximum = 0;
   bool required = false;
-  const char* help = "";                 // one line
+  const char* help = "";  // one line
 };
 
 // The member that the type of the key calls for is set: text and path use `text`, boolean uses `integer` (0 or 1).

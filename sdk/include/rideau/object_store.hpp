@@ -4,8 +4,8 @@
 // An object that does not exist reads as not_found; inside an object, what was never written reads as zero.
 // Calls on one object that overlap in time and range are the caller's to order. A completed write is seen by every
 // later read; it survives a power cut once a flush that was submitted after its completion has completed.
-// After a crash a range that was not flushed holds old or new bytes (or zeros) for each unit of atomic_bytes, never bytes
-// of another object. A checksum that fails: corrupt.
+// After a crash a range that was not flushed holds old or new bytes (or zeros) for each unit of atomic_bytes, never
+// bytes of another object. A checksum that fails: corrupt.
 #pragma once
 
 #include "rideau/buffer.hpp"
@@ -27,15 +27,15 @@ struct ObjectId {
 
 struct ObjectLimits {
   std::uint64_t object_bytes_max = 0;
-  std::uint32_t io_bytes_max = 0;        // of one read or write
-  std::uint32_t parts_max = 0;           // of one gathered or scattered buffer
-  std::uint32_t alignment = 1;           // offsets and sizes that are multiples of it avoid read-modify-write
-  std::uint32_t atomic_bytes = 1;        // aligned writes of this size are never torn by a crash
+  std::uint32_t io_bytes_max = 0;  // of one read or write
+  std::uint32_t parts_max = 0;     // of one gathered or scattered buffer
+  std::uint32_t alignment = 1;     // offsets and sizes that are multiples of it avoid read-modify-write
+  std::uint32_t atomic_bytes = 1;  // aligned writes of this size are never torn by a crash
 };
 
 struct ObjectStat {
   std::uint64_t size = 0;
-  std::uint64_t bytes_used = 0;          // on the device
+  std::uint64_t bytes_used = 0;  // on the device
 };
 
 struct ObjectSpace {

@@ -26,10 +26,10 @@ namespace rideau {
 class Link;
 
 struct TransportLimits {
-  std::uint32_t head_bytes_max = 0;      // of one message head
-  std::uint32_t eager_bytes_max = 0;     // of one eager payload
-  std::uint32_t parts_max = 0;           // of one gathered or scattered buffer
-  std::uint64_t bulk_bytes_max = 0;      // of one pull or push, and of one region
+  std::uint32_t head_bytes_max = 0;   // of one message head
+  std::uint32_t eager_bytes_max = 0;  // of one eager payload
+  std::uint32_t parts_max = 0;        // of one gathered or scattered buffer
+  std::uint64_t bulk_bytes_max = 0;   // of one pull or push, and of one region
 };
 
 // Identifies a lent region to the peer: opaque bytes, meaningful on the link that the owner names only.

@@ -41,11 +41,13 @@ TEST_CASE("a UUID as text and back; other text is refused") {
   REQUIRE(parsed);
   CHECK(to_text(*parsed) == text);
   CHECK(parse_uuid("0F0E0D0C-0B0A-4908-8706-050403020100") == parsed);
-  for (const char* bad : {"", "0f0e0d0c", "0f0e0d0c-0b0a-4908-8706-05040302010", "0f0e0d0c-0b0a-4908-8706-0504030201000",
-                          "0f0e0d0c+0b0a-4908-8706-050403020100", "0f0e0d0c-0b0a-4908-8706-05040302010g"}) {
+  for (const char* bad :
+       {"", "0f0e0d0c", "0f0e0d0c-0b0a-4908-8706-05040302010", "0f0e0d0c-0b0a-4908-8706-0504030201000",
+        "0f0e0d0c+0b0a-4908-8706-050403020100", "0f0e0d0c-0b0a-4908-8706-05040302010g"}) {
     CHECK_FALSE(parse_uuid(bad));
   }
-  const Uuid made = make_uuid({0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff});
+  const Uuid made =
+      make_uuid({0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff});
   CHECK(to_text(made) == "ffffffff-ffff-4fff-bfff-ffffffffffff");
 }
 

@@ -75,7 +75,7 @@ TEST_CASE("a size that is known survives a record that is not exact") {
   Cache cache;
   NodeRef node = cache.inodes.update(file(7, 20, 200, true));
   REQUIRE(node->size_known);
-  cache.inodes.update(file(7, 21, 0, false));      // somebody here opened it for writing
+  cache.inodes.update(file(7, 21, 0, false));  // somebody here opened it for writing
   CHECK(node->size_known);
   CHECK(node->inode.size == 200);
   cache.inodes.drop_all();
@@ -93,13 +93,13 @@ TEST_CASE("a full cache lets the oldest go, but none that is pinned") {
   CHECK(cache.inodes.find(1) != nullptr);
   CHECK(cache.inodes.find(2) == nullptr);
   CHECK(cache.inodes.find(4) != nullptr);
-  cache.inodes.update(file(7, 7, 0));              // 5 is the oldest now
+  cache.inodes.update(file(7, 7, 0));  // 5 is the oldest now
   CHECK(cache.inodes.find(5) == nullptr);
   CHECK(cache.inodes.find(4) != nullptr);
 
   std::vector<NodeRef> all;
   for (const fs::InodeId id : {4, 6, 7}) all.push_back(cache.inodes.get(id));
-  cache.inodes.update(file(8, 8, 0));              // all are pinned: it grows rather than break a promise
+  cache.inodes.update(file(8, 8, 0));  // all are pinned: it grows rather than break a promise
   CHECK(cache.inodes.size() == 5);
 }
 
@@ -120,8 +120,8 @@ TEST_CASE("names: a later change stays, absent names are known as such") {
   CHECK_FALSE(names.find(1, "a").has_value());
   names.put(1, "a", 7);
   CHECK(names.find(1, "a") == fs::InodeId{7});
-  names.put(1, "a", fs::kNoInode, 12);             // removed by transaction 12
-  names.put(1, "a", 7, 11);                        // the answer of its creation comes late
+  names.put(1, "a", fs::kNoInode, 12);  // removed by transaction 12
+  names.put(1, "a", 7, 11);             // the answer of its creation comes late
   CHECK(names.find(1, "a") == fs::kNoInode);
   names.put(1, "a", 9, 13);
   CHECK(names.find(1, "a") == fs::InodeId{9});

@@ -14,11 +14,44 @@ namespace {
 
 // Pieces that reach deep into the parser and the schema.
 const char* const kPieces[] = {
-    "[", "]", "[[", "]]", "=", "\"", "'''", "\"\"\"", "\n", "#", "{", "}", ",", ".", "\\u0000", "\\uD800", "\xff", "\xc3\x28",
-    "[node.mds0]\n", "[[node.mds0.target]]\n", "[node]\n", "node = 1\n", "cluster = []\n", "roles = [\"mds\", [1], {a=1}]\n",
-    "id = 99999999999999999999\n", "id = -1\n", "id = 0x7fffffff\n", "listen = \"a:b:c\"\n", "1979-05-27T07:32:00Z",
-    "nan", "-inf", "1e400", "true", "[client]\ncache = \"8191 PiB\"\n", "[defaults]\nindex = {plugin = {}}\n",
-    "transport = {plugin = \"\", \"\\u001b[2J\" = 1}\n", "[node.\"\\n\"]\n", "[node.\"../..\"]\n",
+    "[",
+    "]",
+    "[[",
+    "]]",
+    "=",
+    "\"",
+    "'''",
+    "\"\"\"",
+    "\n",
+    "#",
+    "{",
+    "}",
+    ",",
+    ".",
+    "\\u0000",
+    "\\uD800",
+    "\xff",
+    "\xc3\x28",
+    "[node.mds0]\n",
+    "[[node.mds0.target]]\n",
+    "[node]\n",
+    "node = 1\n",
+    "cluster = []\n",
+    "roles = [\"mds\", [1], {a=1}]\n",
+    "id = 99999999999999999999\n",
+    "id = -1\n",
+    "id = 0x7fffffff\n",
+    "listen = \"a:b:c\"\n",
+    "1979-05-27T07:32:00Z",
+    "nan",
+    "-inf",
+    "1e400",
+    "true",
+    "[client]\ncache = \"8191 PiB\"\n",
+    "[defaults]\nindex = {plugin = {}}\n",
+    "transport = {plugin = \"\", \"\\u001b[2J\" = 1}\n",
+    "[node.\"\\n\"]\n",
+    "[node.\"../..\"]\n",
 };
 
 void try_bytes(const std::string& bytes) {
@@ -26,8 +59,8 @@ void try_bytes(const std::string& bytes) {
   for (const Problem& problem : result.problems) {
     const std::string text = to_text(problem);
     CHECK_FALSE(problem.message.empty());
-    const bool printable =
-        std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f; });
+    const bool printable = std::all_of(text.begin(), text.end(),
+                                       [](char c) { return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f; });
     CHECK(printable);
   }
 }
@@ -46,11 +79,21 @@ TEST_CASE("mutations of a good file") {
     for (int i = 0; i < changes; ++i) {
       const std::size_t at = random() % (text.size() + 1);
       switch (random() % 5) {
-        case 0: text.insert(at, kPieces[random() % std::size(kPieces)]); break;
-        case 1: text.erase(at, random() % 40); break;
-        case 2: if (at < text.size()) text[at] = static_cast<char>(random()); break;
-        case 3: text.insert(at, text.substr(random() % text.size(), random() % 60)); break;
-        default: text.resize(at); break;
+        case 0:
+          text.insert(at, kPieces[random() % std::size(kPieces)]);
+          break;
+        case 1:
+          text.erase(at, random() % 40);
+          break;
+        case 2:
+          if (at < text.size()) text[at] = static_cast<char>(random());
+          break;
+        case 3:
+          text.insert(at, text.substr(random() % text.size(), random() % 60));
+          break;
+        default:
+          text.resize(at);
+          break;
       }
       if (text.empty()) text = "\n";
     }

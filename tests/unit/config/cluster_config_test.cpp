@@ -114,7 +114,7 @@ TEST_CASE("a good file gives what it says") {
   CHECK(oss.address == "10.0.0.1:7410");
   CHECK(oss.log_level == Level::debug);
   CHECK(oss.transport.plugin == "zmq");
-  CHECK(oss.transport.values.empty());   // those were tcp's
+  CHECK(oss.transport.values.empty());  // those were tcp's
   REQUIRE(oss.targets.size() == 2);
   CHECK(oss.targets[0].objects.plugin == "raw-file");
   CHECK(oss.targets[0].objects.default_path == "/srv/a/objects");
@@ -179,7 +179,8 @@ TEST_CASE("what must be unique is") {
   CHECK(contains(problems_of(changed("id = 3", "id = 1")), "target id 1 is taken by node.mds0.id in line 19"));
   CHECK(contains(problems_of(changed("\"/srv/b\"", "\"/srv/a\"")), "the folder /srv/a is taken by"));
   CHECK(contains(problems_of(changed("10.0.0.1:7410", "127.0.0.1:7400")), "the address 127.0.0.1:7400 is taken by"));
-  CHECK(contains(problems_of(changed("roles = [\"client\"]", "roles = [\"client\", \"client\"]")), "names client twice"));
+  CHECK(
+      contains(problems_of(changed("roles = [\"client\"]", "roles = [\"client\", \"client\"]")), "names client twice"));
 }
 
 TEST_CASE("what is no TOML is one problem with its line") {
@@ -189,7 +190,8 @@ TEST_CASE("what is no TOML is one problem with its line") {
 }
 
 TEST_CASE("a file that is missing, or a folder, is a problem") {
-  CHECK(contains(to_text(load_cluster_config("/nowhere/cluster.toml").problems), "/nowhere/cluster.toml: cannot be read: No such"));
+  CHECK(contains(to_text(load_cluster_config("/nowhere/cluster.toml").problems),
+                 "/nowhere/cluster.toml: cannot be read: No such"));
   CHECK(contains(to_text(load_cluster_config("/").problems), "directory"));
 }
 
@@ -208,7 +210,8 @@ TEST_CASE("what is written for a new cluster is accepted") {
   CHECK(result.config.uuid == cluster.uuid);
   CHECK(result.config.nodes.size() == (single ? 1u : 4u));
   std::vector<TargetConfig> targets;
-  for (const NodeConfig& node : result.config.nodes) targets.insert(targets.end(), node.targets.begin(), node.targets.end());
+  for (const NodeConfig& node : result.config.nodes)
+    targets.insert(targets.end(), node.targets.begin(), node.targets.end());
   REQUIRE(targets.size() == 3);
   CHECK(targets[0].role == Role::mds);
   CHECK(targets[2].id == 3);

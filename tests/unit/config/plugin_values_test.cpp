@@ -66,7 +66,7 @@ TEST_CASE("values are typed and in the order of the keys") {
                                       raw("log", 15, Kind::text, "/abs")});
   REQUIRE(check_plugin_values(descriptor(), chosen, "f", "/cfg", &values, &problems));
   REQUIRE(values.size() == std::size(kKeys));
-  PluginValues moved = std::move(values);   // the texts stay where they are
+  PluginValues moved = std::move(values);  // the texts stay where they are
   CHECK(moved[0].text.view() == "/cfg/here");
   CHECK(moved[1].integer == 1 << 30);
   CHECK(moved[2].integer == 5000);
@@ -100,14 +100,15 @@ TEST_CASE("all problems at once") {
   CHECK_FALSE(check_plugin_values(descriptor(), chosen, "f", "/cfg", &values, &problems));
   const std::string text = to_text(problems);
   INFO(text);
-  for (const char* part : {"f:10: node.mds0.index.path: is missing: folder",
-                           "f:12: node.mds0.index.map_size: is 1 KiB; wants 1 MiB to 64 TiB",
-                           "f:13: node.mds0.index.wait: wants whole milliseconds",
-                           "f:14: node.mds0.index.readers: wants a number, not \"7\"",
-                           "f:15: node.mds0.index.sync: wants true or false, not 1",
-                           "f:16: node.mds0.index.label: wants text in quotes, not a list",
-                           "f:17: node.mds0.index.maxreaders: is unknown to the plugin lmdb",
-                           "f:18: node.mds0.index.redaers: is unknown to the plugin lmdb (did you mean \"readers\"?)"}) {
+  for (const char* part :
+       {"f:10: node.mds0.index.path: is missing: folder",
+        "f:12: node.mds0.index.map_size: is 1 KiB; wants 1 MiB to 64 TiB",
+        "f:13: node.mds0.index.wait: wants whole milliseconds",
+        "f:14: node.mds0.index.readers: wants a number, not \"7\"",
+        "f:15: node.mds0.index.sync: wants true or false, not 1",
+        "f:16: node.mds0.index.label: wants text in quotes, not a list",
+        "f:17: node.mds0.index.maxreaders: is unknown to the plugin lmdb",
+        "f:18: node.mds0.index.redaers: is unknown to the plugin lmdb (did you mean \"readers\"?)"}) {
     INFO(part);
     CHECK(text.find(part) != std::string::npos);
   }
@@ -127,7 +128,7 @@ TEST_CASE("a cluster's plugins are checked, a missing one is one problem") {
   check_cluster_plugins(result.config, catalog, &problems);
   const std::string text = to_text(problems);
   INFO(text);
-  CHECK(problems.size() == 2);   // tcp and raw-file; lmdb is there
+  CHECK(problems.size() == 2);  // tcp and raw-file; lmdb is there
   CHECK(text.find("defaults.transport: no transport plugin \"tcp\"") != std::string::npos);
   CHECK(text.find("defaults.objects: no object store plugin \"raw-file\"") != std::string::npos);
 }

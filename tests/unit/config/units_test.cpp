@@ -13,7 +13,8 @@ TEST_CASE("sizes") {
   CHECK(parse_size(" 1 GiB ") == 1 << 30);
   CHECK(parse_size("2 MB") == 2'000'000);
   CHECK(parse_size("8191 PiB") == 8191ll << 50);
-  for (const char* bad : {"", " ", "KiB", "-1", "+1", "1.5 GiB", "1 kib", "1 K", "1 KiB x", "8192 PiB", "99999999999999999999"}) {
+  for (const char* bad :
+       {"", " ", "KiB", "-1", "+1", "1.5 GiB", "1 kib", "1 K", "1 KiB x", "8192 PiB", "99999999999999999999"}) {
     INFO(bad);
     CHECK_FALSE(parse_size(bad).has_value());
   }

@@ -69,7 +69,7 @@ TEST_CASE("taken once, used often, given back when asked") {
     co_await bench.settle();
     CHECK(bench.told() == "drop back ");
     CHECK(bench.cache.mode() == Mode::none);
-    bench.cache.revoke();                 // of a lock that is not held: nothing
+    bench.cache.revoke();  // of a lock that is not held: nothing
     co_await bench.settle();
     CHECK(bench.told().empty());
   });
@@ -146,7 +146,7 @@ TEST_CASE("a lost session voids what was under way") {
     bench.slow_drop = false;
     bench.hold.wake_all();
     co_await bench.settle();
-    CHECK(bench.told() == "drop ");       // nothing is given back: it is not ours any more
+    CHECK(bench.told() == "drop ");  // nothing is given back: it is not ours any more
     bench.want(Mode::shared, "b");
     co_await bench.settle();
     CHECK(bench.told() == "take-s b ");

@@ -17,7 +17,7 @@ struct Bench final : LockManager::Events {
   RealRuntime runtime;
   LockManager locks{runtime, *this};
   TaskGroup tasks{runtime};
-  std::string story;               // what happened, in order
+  std::string story;  // what happened, in order
 
   void revoke(HolderId holder, ResourceId, Mode wanted) override {
     story += "revoke " + std::to_string(holder) + (wanted == Mode::exclusive ? "x " : "s ");
@@ -61,7 +61,7 @@ TEST_CASE("nobody overtakes a waiter that conflicts with him") {
   run([](Bench& bench) -> Task<> {
     bench.want(1, Mode::shared);
     bench.want(2, Mode::exclusive);
-    bench.want(3, Mode::shared);        // would fit beside 1, but 2 came first
+    bench.want(3, Mode::shared);  // would fit beside 1, but 2 came first
     co_await bench.settle();
     CHECK(bench.told() == "revoke 1x granted 1 ");
     bench.locks.release(1, 0);
@@ -96,7 +96,7 @@ TEST_CASE("a conversion goes to the head of the queue; of two, one gives way") {
     bench.want(1, Mode::exclusive);
     bench.want(2, Mode::exclusive);
     co_await bench.settle();
-    bench.locks.release(2, 0);          // 2 was asked, and waits like everybody from now on
+    bench.locks.release(2, 0);  // 2 was asked, and waits like everybody from now on
     co_await bench.settle();
     CHECK(bench.told() == "revoke 1x granted 1 ");
     bench.locks.release(1, 0);

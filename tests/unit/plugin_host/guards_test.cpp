@@ -81,13 +81,16 @@ class Store final : public IndexStore {
       case Fault::arrives_at_once:
         done.resume(&done);
         return Submitted::pending;
-      case Fault::bad_log_level: host_.log(static_cast<Level>(9), "x"); break;
-      default: break;
+      case Fault::bad_log_level:
+        host_.log(static_cast<Level>(9), "x");
+        break;
+      default:
+        break;
     }
     const bool at_once = batches[0].edit_count == 0 || fault == Fault::accepts_too_large;
     if (at_once) return done.finish(kOk, fault == Fault::same_sequence ? 1 : sequence_);
     pending_ = &done;
-    return Submitted::pending;   // until stop
+    return Submitted::pending;  // until stop
   }
   Status space(IndexSpace* out) noexcept override {
     *out = {};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Goal: the rules of links: events in their order and never inside a call, loans and regions given back, limits. Each is
-// planted broken once by a transport (or by its host), and the guard names it.
+// Goal: the rules of links: events in their order and never inside a call, loans and regions given back, limits. Each
+// is planted broken once by a transport (or by its host), and the guard names it.
 #include "framework/plugin_host/instance.hpp"
 #include "framework/runtime/real_runtime.hpp"
 #include "tests/unit/plugin_host/dies.hpp"
@@ -101,7 +101,7 @@ struct World {
   NullLogger logger;
   PluginInstance instance{runtime, logger, kDescriptor, {.name = "oss0.transport", .guarded = true}};
   HostSide host;
-  Link* link = nullptr;             // the host's
+  Link* link = nullptr;  // the host's
   OneLink* plugin = nullptr;
   alignas(8) std::uint8_t memory[64] = {};
 

@@ -66,7 +66,7 @@ std::string good_file() {
   note.kind = 2;
   note.abi_major = RIDEAU_ABI_MAJOR;
   note.abi_minor = RIDEAU_ABI_MINOR;
-  std::memset(note.build_tag, 't', sizeof note.build_tag);   // without a zero
+  std::memset(note.build_tag, 't', sizeof note.build_tag);  // without a zero
   put(segment, segment.size(), note);
   Elf64_Phdr part{};
   part.p_type = PT_NOTE;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Goal: a session over real sockets carries bodies and payloads of all sizes both ways, refuses strangers, calls back, and
-// ends in order. Loss of links and resends are tested in the simulator.
+// Goal: a session over real sockets carries bodies and payloads of all sizes both ways, refuses strangers, calls back,
+// and ends in order. Loss of links and resends are tested in the simulator.
 #include "framework/base/limits.hpp"
 #include "framework/plugin_host/instance.hpp"
 #include "framework/rpc/client_session.hpp"
@@ -18,10 +18,10 @@
 namespace rideau {
 namespace {
 
-constexpr std::uint16_t kEcho = 1;       // body and payload come back
-constexpr std::uint16_t kCount = 2;      // counts its executions
-constexpr std::uint16_t kCallMe = 3;     // calls the client back before it answers
-constexpr std::uint16_t kSilent = 4;     // ends without an answer
+constexpr std::uint16_t kEcho = 1;    // body and payload come back
+constexpr std::uint16_t kCount = 2;   // counts its executions
+constexpr std::uint16_t kCallMe = 3;  // calls the client back before it answers
+constexpr std::uint16_t kSilent = 4;  // ends without an answer
 
 // Values of a plugin's keys as their defaults; the tests need no others.
 std::vector<ConfigValue> defaults_of(const PluginDescriptor& descriptor) {
@@ -134,8 +134,8 @@ Task<> echo_sizes(Pair& pair) {
   const Status connected = co_await pair.session->connect();
   REQUIRE(connected.ok());
   const std::vector<std::uint64_t> body(3, 0x0123456789abcdef);
-  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{4096}, std::size_t{65536}, std::size_t{65537},
-                                 std::size_t{1} << 20, std::size_t{limits::kPayloadBytesMax}}) {
+  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{4096}, std::size_t{65536},
+                                 std::size_t{65537}, std::size_t{1} << 20, std::size_t{limits::kPayloadBytesMax}}) {
     std::vector<std::uint8_t> sent(size);
     std::iota(sent.begin(), sent.end(), static_cast<std::uint8_t>(size));
     std::vector<std::uint8_t> got(size);

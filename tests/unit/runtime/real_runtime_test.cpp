@@ -158,7 +158,7 @@ Task<> cancel_a_sleep(RealRuntime& runtime, CancelledSleep& cancelled, Cancelled
   CHECK(runtime.sleep(kMillisecond, forgotten) == Submitted::pending);
   runtime.cancel(cancelled);
   runtime.forget(forgotten);
-  CHECK_FALSE(cancelled.resumed);       // never inside the call
+  CHECK_FALSE(cancelled.resumed);  // never inside the call
   co_await sleep_for(runtime, 5 * kMillisecond);
 }
 

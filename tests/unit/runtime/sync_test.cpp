@@ -21,7 +21,7 @@ Task<> fair_credits(RealRuntime& runtime, std::string& story) {
   Credits credits(runtime, 2);
   TaskGroup tasks(runtime);
   tasks.spawn(take_and_tell(credits, 2, 'a', story));
-  tasks.spawn(take_and_tell(credits, 2, 'b', story));   // waits, and the small ones behind it wait too
+  tasks.spawn(take_and_tell(credits, 2, 'b', story));  // waits, and the small ones behind it wait too
   tasks.spawn(take_and_tell(credits, 1, 'c', story));
   CHECK_FALSE(credits.try_take(1));
   credits.give_back(1);

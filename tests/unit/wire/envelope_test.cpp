@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Goal: envelopes and hellos come back as they were, the body behind them is found in place, and bytes from a hostile peer
-// give an error and nothing else.
+// Goal: envelopes and hellos come back as they were, the body behind them is found in place, and bytes from a hostile
+// peer give an error and nothing else.
 #include "framework/base/limits.hpp"
 #include "framework/wire/envelope.hpp"
 
