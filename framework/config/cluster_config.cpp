@@ -128,8 +128,6 @@ class Parser {
     table.size("dirty_max", 1u << 20, 1ull << 44, &client->dirty_bytes_max);
     table.size("read_ahead", 0, 1ull << 30, &client->read_ahead_bytes);
     read_milliseconds(table, "dirty_age", &client->dirty_age_ms);
-    read_milliseconds(table, "entry_timeout", &client->entry_timeout_ms);
-    read_milliseconds(table, "attribute_timeout", &client->attribute_timeout_ms);
     if (client->dirty_bytes_max > client->cache_bytes) {
       table.problem(table.line(), "dirty_max", "is more than cache, which holds dirty data too");
     }

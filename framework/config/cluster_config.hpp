@@ -50,8 +50,6 @@ struct ClientSettings {
   std::uint64_t dirty_bytes_max = 64ull << 20;
   std::uint64_t dirty_age_ms = 5'000;
   std::uint64_t read_ahead_bytes = 4ull << 20;
-  std::uint64_t entry_timeout_ms = 60'000;  // how long the kernel keeps a name that nobody recalls
-  std::uint64_t attribute_timeout_ms = 60'000;
 };
 
 struct NodeConfig {
