@@ -41,7 +41,7 @@ def package(prefix, folder):
     with open(folder + "/user.cpp", "w") as file:
         headers = sorted(name for name in os.listdir(prefix + "/include/rideau") if name.endswith(".hpp"))
         file.write("".join(f"#include <rideau/{name}>\n" for name in headers) + "int main() { return rideau::Status{}.ok() ? 0 : 1; }\n")
-    run("cmake", "-S", folder, "-B", folder + "/build", f"-DCMAKE_PREFIX_PATH={prefix}")
+    run("cmake", "-G", "Ninja", "-S", folder, "-B", folder + "/build", f"-DCMAKE_PREFIX_PATH={prefix}")
     run("cmake", "--build", folder + "/build")
     run(folder + "/build/user")
 

@@ -17,6 +17,9 @@ if os.geteuid() != 0:
 if "--inside" not in sys.argv:
     # On a desktop everybody may open /dev/fuse, on many servers nobody may: a device of our own in a mount namespace of
     # our own makes both the same.
+    if subprocess.run(["unshare", "--mount", "true"], stderr=subprocess.DEVNULL, check=False).returncode != 0:
+        print("skipped: no mount namespace of its own can be had here (in a chroot, for example)")
+        sys.exit(77)
     os.execvp("unshare", ["unshare", "--mount", sys.executable, *sys.argv, "--inside"])
 nobody = pwd.getpwnam("nobody")
 folder = tempfile.mkdtemp(prefix="rideau-user-")
