@@ -23,6 +23,8 @@ constexpr char kVersionKey[] = "version";
 constexpr MDB_dbi kFreeTable = 0;  // LMDB's own list of freed pages
 constexpr std::uint64_t kReserveShare = 32;
 constexpr std::uint64_t kReservePagesMin = 64;
+// More than any batch that frees space needs; a share of a large map alone would keep small disks from being used.
+constexpr std::uint64_t kReserveBytesMax = 128u << 20;
 constexpr unsigned kOwnReaders = 4;  // beside snapshots: space() and the committer look at freed pages
 
 MDB_val version_key() noexcept { return {sizeof kVersionKey - 1, const_cast<char*>(kVersionKey)}; }
@@ -268,7 +270,7 @@ void Environment::measure() noexcept {
   ::mdb_env_info(env_, &info);
   page_bytes_ = stat.ms_psize;
   map_pages_ = info.me_mapsize / page_bytes_;
-  reserve_pages_ = std::max(map_pages_ / kReserveShare, kReservePagesMin);
+  reserve_pages_ = std::clamp(map_pages_ / kReserveShare, kReservePagesMin, kReserveBytesMax / page_bytes_);
 }
 
 std::uint64_t Environment::tail_pages() const noexcept {
