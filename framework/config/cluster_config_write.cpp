@@ -66,7 +66,6 @@ std::string head_text(const NewCluster& cluster) {
          "#dirty_max = \"64 MiB\"\n"
          "#dirty_age = \"5 s\"          # data is written when it is this old\n"
          "#read_ahead = \"4 MiB\"\n";
-
 }
 
 // A store is named by the defaults; only a device has to be said here.
