@@ -86,6 +86,7 @@ Task<rpc::CallbackReply> FileSystem::Impl::on_callback(std::uint16_t method, Byt
   if (method != static_cast<std::uint16_t>(fs::MetaCallback::revoke)) {
     reply.status = Status{Code::unsupported, 0, "a callback this client does not know"};
   } else if (reply.status = fs::decode(body, &request); reply.status.ok() && request.resource == kLockResource) {
+    contended_until_ns = runtime.now_ns() + kContendedNs;
     locks.revoke();
   }
   co_return reply;

@@ -38,7 +38,10 @@ Task<Status> FileSystem::Impl::know(NodeRef node, bool size) {
 
 fs::Inode FileSystem::Impl::tell(Node& node, std::uint64_t asked) {
   fs::Inode inode = node.inode;
-  if (asked != expiries) {
+  // A process takes an answer in when it runs, and an expiry in between makes the kernel throw the answer away. While
+  // other clients take the lock again and again, nothing is kept in the kernel, so that nothing has to expire there.
+  const bool contended = inode.is_regular() && runtime.now_ns() < contended_until_ns;
+  if (asked != expiries || contended) {
     inode.flags |= kAttributesOnce;
   } else if (kernel != nullptr) {
     node.kernel_attributes = true;

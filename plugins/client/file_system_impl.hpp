@@ -31,7 +31,8 @@ constexpr std::size_t kPagedMax = 64 * 1024;  // inodes whose pages the kernel m
 constexpr std::size_t kCloseItemsMax = 64;    // of one call
 constexpr std::uint64_t kCloseDelayNs = 5 * kMillisecond;
 constexpr std::uint64_t kHoldUpNs = 20 * kMillisecond;
-constexpr std::uint64_t kLockResource = 0;  // the one lock of this version
+constexpr std::uint64_t kContendedNs = 2 * kSecond;  // after a revocation
+constexpr std::uint64_t kLockResource = 0;           // the one lock of this version
 constexpr std::uint64_t kUnknownSize = limits::kFileBytesMax;
 
 // An open file of this client.
@@ -171,9 +172,10 @@ struct FileSystem::Impl final : rpc::SessionEvents, lock::LockCache::Owner {
     bool entered = false;       // since the last drop began
   };
   Mode held = Mode::none;
-  bool releasing = false;      // pages are going, inode by inode
-  bool sealed = false;         // no data call may start under this lock any more
-  std::uint64_t expiries = 0;  // how often everything expired in the kernel
+  bool releasing = false;                // pages are going, inode by inode
+  bool sealed = false;                   // no data call may start under this lock any more
+  std::uint64_t expiries = 0;            // how often everything expired in the kernel
+  std::uint64_t contended_until_ns = 0;  // another client wanted the lock not long ago
   std::uint32_t data_uses = 0;
   std::map<fs::InodeId, Paged> paged;  // inodes whose pages the kernel may have
   bool trimming = false;

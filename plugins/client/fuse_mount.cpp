@@ -101,9 +101,9 @@ void on_init(void* user, fuse_conn_info* connection) {
   want(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE, false);
   // The kernel's size and times would shadow what other clients do.
   want(FUSE_CAP_WRITEBACK_CACHE, false);
-  // Pages are taken back by message, not guessed stale from times that our own writes change.
-  want(FUSE_CAP_AUTO_INVAL_DATA, false);
-  want(FUSE_CAP_EXPLICIT_INVAL_DATA, true);
+  // Pages are taken back by message, but a size that another client made smaller is learned by asking before each read.
+  want(FUSE_CAP_AUTO_INVAL_DATA, true);
+  want(FUSE_CAP_EXPLICIT_INVAL_DATA, false);
   want(FUSE_CAP_EXPORT_SUPPORT | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO |
            FUSE_CAP_IOCTL_DIR,
        true);
