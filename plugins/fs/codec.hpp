@@ -59,6 +59,8 @@ RIDEAU_FS_BODY(ObjectStatReply);
 RIDEAU_FS_BODY(ObjectSyncRequest);
 RIDEAU_FS_BODY(ObjectDestroyRequest);
 RIDEAU_FS_BODY(ObjectStatFileSystemReply);
+RIDEAU_FS_BODY(ObjectListRequest);
+RIDEAU_FS_BODY(ObjectListReply);
 
 #undef RIDEAU_FS_BODY
 

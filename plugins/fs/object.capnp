@@ -65,6 +65,15 @@ struct ObjectDestroyRequest {
   objects @0 :List(ObjectId);
 }
 
+struct ObjectListRequest {
+  after @0 :ObjectId;
+  end @1 :UInt64;
+  count @2 :UInt32;
+}
+struct ObjectListReply {
+  objects @0 :List(ObjectId);
+}
+
 struct ObjectStatFileSystemReply {
   bytesTotal @0 :UInt64;
   bytesFree @1 :UInt64;

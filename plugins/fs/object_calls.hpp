@@ -23,6 +23,7 @@ enum class ObjectMethod : std::uint16_t {
   sync = 6,     // everything this target acknowledged of the objects named is durable
   destroy = 7,  // by the metadata server
   stat_file_system = 8,
+  list = 9,  // for the metadata server and the file system check
 };
 
 struct ObjectReadRequest {  // payload of the reply: the bytes; short at the object's end
@@ -82,6 +83,16 @@ struct ObjectSyncRequest {
 
 struct ObjectDestroyRequest {
   std::vector<ObjectId> objects;  // idempotent; durable when answered
+};
+
+// Objects in ascending order. A reply shorter than `count` says nothing: the end is an empty one.
+struct ObjectListRequest {
+  ObjectId after{};            // the first one asked for is greater; {0, 0}: from the first on
+  InodeId end = ~0ull;         // of inodes below it
+  std::uint32_t count = 1024;  // at most, and at most kObjectsPerCallMax
+};
+struct ObjectListReply {
+  std::vector<ObjectId> objects;
 };
 
 struct ObjectStatFileSystemReply {

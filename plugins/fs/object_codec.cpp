@@ -180,6 +180,25 @@ Status decode(Bytes body, ObjectDestroyRequest* to) {
   return take_list<schema::ObjectDestroyRequest>(body, &to->objects);
 }
 
+void encode(const ObjectListRequest& from, wire::Encoded& to) {
+  encode_root<schema::ObjectListRequest>(to, [&](auto root) {
+    put(root.initAfter(), from.after);
+    root.setEnd(from.end);
+    root.setCount(from.count);
+  });
+}
+Status decode(Bytes body, ObjectListRequest* to) {
+  return decode_root<schema::ObjectListRequest>(body, [&](auto root) {
+    take(root.getAfter(), &to->after);
+    to->end = root.getEnd();
+    to->count = root.getCount();
+    return to->count <= kObjectsPerCallMax;
+  });
+}
+
+void encode(const ObjectListReply& from, wire::Encoded& to) { put_list<schema::ObjectListReply>(from.objects, to); }
+Status decode(Bytes body, ObjectListReply* to) { return take_list<schema::ObjectListReply>(body, &to->objects); }
+
 void encode(const ObjectStatFileSystemReply& from, wire::Encoded& to) {
   encode_root<schema::ObjectStatFileSystemReply>(to, [&](auto root) {
     root.setBytesTotal(from.bytes_total);

@@ -32,6 +32,8 @@ struct Superblock {
   std::uint64_t counter_reserved = 0;  // inode counters below it may be in use
   std::uint64_t boot_epoch = 0;        // grows with each start
   std::int64_t made_ns = 0;
+  // Numbers from here on were given to creates that a crash may have lost: their objects are looked for. 0: none.
+  std::uint64_t sweep_from = 0;
 };
 
 // Rewritten with every commit.
@@ -39,6 +41,7 @@ struct Counters {
   std::uint64_t transaction = 0;  // the last one in this commit
   std::uint64_t inodes = 0;
   std::uint64_t entries = 0;
+  std::uint64_t next_counter = 0;  // of inode numbers; 0: not known
 };
 
 struct InodeRecord {

@@ -7,19 +7,20 @@ namespace rideau::fs {
 
 namespace {
 constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kTargetVersion = 2;  // of superblock and counters: 2 tells creates that a crash lost
 constexpr char kMagic[8] = {'R', 'I', 'D', 'E', 'A', 'U', 'M', 'D'};
 }  // namespace
 
 void encode(const Superblock& from, Bytes key, RecordBuffer& to) {
-  RecordWriter out(to, kVersion);
+  RecordWriter out(to, kTargetVersion);
   out.raw(kMagic, sizeof kMagic).put(from.format_version);
   out.raw(from.cluster.bytes.data(), from.cluster.bytes.size()).put(from.target).put(from.hash_seed);
-  out.put(from.inode_sequence).put(from.counter_reserved).put(from.boot_epoch).put(from.made_ns);
+  out.put(from.inode_sequence).put(from.counter_reserved).put(from.boot_epoch).put(from.made_ns).put(from.sweep_from);
   out.finish(key);
 }
 
 Status decode(Bytes key, Bytes record, Superblock* to) {
-  RecordReader in(key, record, kVersion);
+  RecordReader in(key, record, kTargetVersion);
   char magic[sizeof kMagic] = {};
   in.raw(magic, sizeof magic);
   in.get(&to->format_version);
@@ -36,18 +37,22 @@ Status decode(Bytes key, Bytes record, Superblock* to) {
   in.get(&to->counter_reserved);
   in.get(&to->boot_epoch);
   in.get(&to->made_ns);
+  if (in.version() >= 2) in.get(&to->sweep_from);
   return in.end();
 }
 
 void encode(const Counters& from, Bytes key, RecordBuffer& to) {
-  RecordWriter(to, kVersion).put(from.transaction).put(from.inodes).put(from.entries).finish(key);
+  RecordWriter out(to, kTargetVersion);
+  out.put(from.transaction).put(from.inodes).put(from.entries).put(from.next_counter);
+  out.finish(key);
 }
 
 Status decode(Bytes key, Bytes record, Counters* to) {
-  RecordReader in(key, record, kVersion);
+  RecordReader in(key, record, kTargetVersion);
   in.get(&to->transaction);
   in.get(&to->inodes);
   in.get(&to->entries);
+  if (in.version() >= 2) in.get(&to->next_counter);
   return in.end();
 }
 

@@ -17,7 +17,7 @@ constexpr std::uint64_t kRetryFirstNs = 100 * kMillisecond;
 constexpr std::uint64_t kRetryLastNs = 5 * kSecond;
 }  // namespace
 
-Destroyer::Destroyer(Target& target, ObjectDestroyer& calls)
+Destroyer::Destroyer(Target& target, ObjectTargets& calls)
     : target_(target), calls_(calls), rested_(target.runtime), alarm_(target.runtime, [this] { rested_.wake_all(); }) {}
 
 void Destroyer::stop() {
@@ -88,7 +88,7 @@ Status Destroyer::read_batch(const Key& after, Batch* batch) {
   Status status = snapshot->seek(after, &key, &value);
   if (status.ok() && compare(key, after) == 0) status = snapshot->next(&key, &value);
   for (; status.ok() && is_kind(key, KeyKind::destroy); status = snapshot->next(&key, &value)) {
-    if (batch->records.size() >= kRecordsPerBatch || object_count >= ObjectDestroyer::kObjectsMax) return kOk;
+    if (batch->records.size() >= kRecordsPerBatch || object_count >= ObjectTargets::kObjectsMax) return kOk;
     InodeId inode = kNoInode;
     std::uint32_t generation = 0;
     DestroyRecord record;
@@ -114,8 +114,8 @@ Status Destroyer::read_batch(const Key& after, Batch* batch) {
 Task<Status> Destroyer::destroy_batch(Batch& batch) {
   Status first_failure = kOk;
   for (auto& [owner, objects] : batch.objects) {
-    for (std::size_t at = 0; at < objects.size() && !stopping_; at += ObjectDestroyer::kObjectsMax) {
-      const std::size_t count = std::min(objects.size() - at, ObjectDestroyer::kObjectsMax);
+    for (std::size_t at = 0; at < objects.size() && !stopping_; at += ObjectTargets::kObjectsMax) {
+      const std::size_t count = std::min(objects.size() - at, ObjectTargets::kObjectsMax);
       std::vector<ObjectId> part(objects.begin() + static_cast<std::ptrdiff_t>(at),
                                  objects.begin() + static_cast<std::ptrdiff_t>(at + count));
       const Status status = co_await calls_.destroy(owner, std::move(part));

@@ -16,7 +16,7 @@ namespace rideau::mds {
 
 class Destroyer {
  public:
-  Destroyer(Target& target, ObjectDestroyer& calls);
+  Destroyer(Target& target, ObjectTargets& calls);
 
   // Runs until stop().
   Task<> run();
@@ -35,7 +35,7 @@ class Destroyer {
   Task<> rest(std::uint64_t ns);
 
   Target& target_;
-  ObjectDestroyer& calls_;
+  ObjectTargets& calls_;
   WaitQueue rested_;
   Alarm alarm_;
   bool stopping_ = false;

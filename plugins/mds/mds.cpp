@@ -37,11 +37,12 @@ auto apply_change(Target& target, Transaction& transaction, const Request& reque
 
 }  // namespace
 
-Mds::Mds(Runtime& runtime, Logger& log, IndexStore& index, Options options, ObjectDestroyer& destroyer)
+Mds::Mds(Runtime& runtime, Logger& log, IndexStore& index, Options options, ObjectTargets& object_targets)
     : target_(runtime, log, index, std::move(options)),
       index_(index),
       locks_(runtime, *this),
-      destroyer_(target_, destroyer),
+      destroyer_(target_, object_targets),
+      orphan_sweep_(target_, object_targets),
       stop_wanted_(runtime),
       tasks_(runtime) {}
 
@@ -51,6 +52,7 @@ Task<> Mds::stop() {
   stopping_ = true;
   stop_wanted_.wake_all();
   destroyer_.stop();
+  orphan_sweep_.stop();
   co_await tasks_.join();
   co_await target_.committer.stop();
   started_ = false;

@@ -7,6 +7,7 @@
 #include "framework/rpc/server.hpp"
 #include "framework/runtime/task_group.hpp"
 #include "plugins/mds/destroyer.hpp"
+#include "plugins/mds/orphan_sweep.hpp"
 #include "plugins/mds/options.hpp"
 #include "plugins/mds/target.hpp"
 
@@ -19,7 +20,7 @@ namespace rideau::mds {
 class Mds final : public rpc::Service, lock::LockManager::Events {
  public:
   // Everything is lent; the index has been started.
-  Mds(Runtime& runtime, Logger& log, IndexStore& index, Options options, ObjectDestroyer& destroyer);
+  Mds(Runtime& runtime, Logger& log, IndexStore& index, Options options, ObjectTargets& object_targets);
   ~Mds();
   Mds(const Mds&) = delete;
   Mds& operator=(const Mds&) = delete;
@@ -74,6 +75,7 @@ class Mds final : public rpc::Service, lock::LockManager::Events {
   IndexStore& index_;
   lock::LockManager locks_;
   Destroyer destroyer_;
+  OrphanSweep orphan_sweep_;
   std::uint64_t sessions_made_ = 0;
   bool started_ = false;
   bool stopping_ = false;

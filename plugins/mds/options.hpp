@@ -22,15 +22,17 @@ struct Options {
   std::uint32_t root_gid = 0;
 };
 
-// Who destroys objects: calls to object targets in a node, a recorder in tests.
-class ObjectDestroyer {
+// What a metadata target asks of object targets: calls in a node, a recorder in tests.
+class ObjectTargets {
  public:
   // Ends ok when every object is gone durably. May be asked for the same objects again. At most kObjectsMax.
   virtual Task<Status> destroy(fs::TargetId target, std::vector<ObjectId> objects) = 0;
+  // The next objects behind `after` of inodes below `end`, in ascending order, at most kObjectsMax; none: no more.
+  virtual Task<Result<std::vector<ObjectId>>> list(fs::TargetId target, ObjectId after, fs::InodeId end) = 0;
   static constexpr std::size_t kObjectsMax = 1024;
 
  protected:
-  ~ObjectDestroyer() = default;
+  ~ObjectTargets() = default;
 };
 
 }  // namespace rideau::mds

@@ -109,6 +109,7 @@ Task<Status> Mds::format_empty() {
   block.counter_reserved = 1;
   block.made_ns = target_.runtime.wall_ns();
   counters.inodes = 1;
+  counters.next_counter = block.counter_reserved;
   const Key keys[] = {superblock_key(), counters_key(), inode_key(kRootInode)};
   RecordBuffer records[3];
   encode(block, keys[0], records[0]);
@@ -139,7 +140,14 @@ Task<Status> Mds::start_formatted() {
   }
   if (!status.ok()) co_return status;
   target_.names.set_hash_seed(block.hash_seed);
+  // Every create that is durable has a number below the counter that its group tells; the others were lost.
+  if (counters.next_counter != 0) {
+    const std::uint64_t lost_from = std::min(counters.next_counter, block.counter_reserved);
+    block.sweep_from = block.sweep_from != 0 ? std::min(block.sweep_from, lost_from) : lost_from;
+  }
   target_.next_counter = block.counter_reserved;
+  block.counter_reserved = std::min(block.counter_reserved + kCountersReserved, kCounterMax);
+  counters.next_counter = target_.next_counter;
   status = target_.committer.start(counters);
   if (!status.ok()) co_return status;
 
@@ -156,6 +164,7 @@ Task<Status> Mds::start_formatted() {
   if (!status.ok()) co_return status;
   started_ = true;
   tasks_.spawn(destroyer_.run());
+  tasks_.spawn(orphan_sweep_.run(target_.next_counter));
   target_.log.info("metadata target %" PRIu32 ": started, boot epoch %" PRIu64 ", %" PRIu64 " inodes", block.target,
                    block.boot_epoch, counters.inodes);
   co_return kOk;

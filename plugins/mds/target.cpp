@@ -10,9 +10,7 @@ namespace rideau::mds {
 
 using namespace fs;
 
-namespace {
-constexpr std::uint64_t kCountersReserved = 64 * 1024;  // inode numbers a superblock write makes safe to use
-}
+namespace {}
 
 void Transaction::add_name(InodeRecord& record, InodeId directory, Cookie cookie, std::string_view name) {
   NamespaceStore& names = target_.names;
@@ -77,11 +75,14 @@ bool inode_ids_left(const Target& target) noexcept { return target.next_counter 
 
 InodeId new_inode_id(Target& target) {
   Superblock& block = target.superblock;
-  if (target.next_counter >= block.counter_reserved) {
-    block.counter_reserved = std::min(target.next_counter + kCountersReserved, kCounterMax);
+  // Raised long before it is reached: what is pending cannot hold as many creates, so it is durable by then.
+  if (block.counter_reserved - target.next_counter < kCountersReserved / 2 && block.counter_reserved < kCounterMax) {
+    block.counter_reserved = std::min(block.counter_reserved + kCountersReserved, kCounterMax);
     target.names.put_record(superblock_key(), block);
   }
-  return make_inode_id(block.inode_sequence, target.next_counter++);
+  const InodeId id = make_inode_id(block.inode_sequence, target.next_counter++);
+  target.committer.counters().next_counter = target.next_counter;
+  return id;
 }
 
 Layout choose_layout(const Options& options, const LayoutDefault& wish, std::uint64_t turn) {

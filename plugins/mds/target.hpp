@@ -65,6 +65,9 @@ class Transaction {
   std::int64_t now_ns_ = 0;
 };
 
+// Inode numbers that a write of the superblock makes safe to use. Half of them is more than all creates that can be
+// pending: two groups of 65,536 edits, two edits a create at the least.
+constexpr std::uint64_t kCountersReserved = 256 * 1024;
 // A number that was never used before; kNoInode when the lease is used up. Part of a transaction that has begun.
 fs::InodeId new_inode_id(Target& target);
 bool inode_ids_left(const Target& target) noexcept;

@@ -53,6 +53,8 @@ Task<> Oss::handle(rpc::ServerCall& call) {
       return handle_destroy(target_, call);
     case fs::ObjectMethod::stat_file_system:
       return handle_stat_file_system(target_, call);
+    case fs::ObjectMethod::list:
+      return handle_list(target_, call);
   }
   constexpr Status kUnknown{Code::unsupported, 0, "method of an object target"};
   return call.reply(kUnknown, Bytes{});

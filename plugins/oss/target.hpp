@@ -44,6 +44,7 @@ Task<Result<fs::ObjectStatReply>> stat(Target& target, const fs::ObjectStatReque
 Task<Status> sync(Target& target, const fs::ObjectSyncRequest& request);
 Task<Status> destroy(Target& target, const fs::ObjectDestroyRequest& request, const CallIdentity& call);
 Result<fs::ObjectStatFileSystemReply> stat_file_system(Target& target);
+Task<Result<fs::ObjectListReply>> list(Target& target, const fs::ObjectListRequest& request);
 
 // Where a read finds room for its bytes, once it is known how many there are.
 class ReadRoom {
@@ -70,5 +71,6 @@ Task<> handle_stat(Target& target, rpc::ServerCall& call);
 Task<> handle_sync(Target& target, rpc::ServerCall& call);
 Task<> handle_destroy(Target& target, rpc::ServerCall& call);
 Task<> handle_stat_file_system(Target& target, rpc::ServerCall& call);
+Task<> handle_list(Target& target, rpc::ServerCall& call);
 
 }  // namespace rideau::oss

@@ -3,7 +3,7 @@
 
 #include "framework/node/node.hpp"
 #include "framework/rpc/client_session.hpp"
-#include "plugins/mds/destroy_calls.hpp"
+#include "plugins/mds/object_target_calls.hpp"
 #include "plugins/mds/mds.hpp"
 #include "plugins/oss/oss.hpp"
 
@@ -144,7 +144,7 @@ class MdsRole final : public RoleInstance {
   }
 
   TaskGroup tasks_;
-  mds::DestroyCalls destroy_;
+  mds::ObjectTargetCalls destroy_;
   std::vector<std::unique_ptr<ObjectSession>> sessions_;
   mds::Mds mds_;
   bool listening_ = false;

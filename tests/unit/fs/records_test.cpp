@@ -38,7 +38,7 @@ void check_damage(const Record& from, const Key& key, const Key& other) {
     flipped[bit / 8] ^= static_cast<std::uint8_t>(1 << bit % 8);
     REQUIRE(decode(key, view(flipped), &back).code == Code::corrupt);
   }
-  set_version(record, key, 2);
+  set_version(record, key, 200);
   REQUIRE(decode(key, view(record), &back).code == Code::refused);
   set_version(record, key, 0);
   REQUIRE(decode(key, view(record), &back).code == Code::refused);
@@ -132,19 +132,20 @@ TEST_CASE("other records", "[fs][records]") {
   block.counter_reserved = 6;
   block.boot_epoch = 7;
   block.made_ns = 8;
+  block.sweep_from = 9;
   check_damage(block, superblock_key(), counters_key());
   encode(block, superblock_key(), bytes);
   Superblock block_back;
   REQUIRE(decode(superblock_key(), view(bytes), &block_back).ok());
   REQUIRE(std::tie(block.cluster, block.target, block.hash_seed, block.inode_sequence, block.counter_reserved,
-                   block.boot_epoch, block.made_ns) ==
+                   block.boot_epoch, block.made_ns, block.sweep_from) ==
           std::tie(block_back.cluster, block_back.target, block_back.hash_seed, block_back.inode_sequence,
-                   block_back.counter_reserved, block_back.boot_epoch, block_back.made_ns));
+                   block_back.counter_reserved, block_back.boot_epoch, block_back.made_ns, block_back.sweep_from));
   block.format_version = kFormatVersion + 1;
   encode(block, superblock_key(), bytes);
   REQUIRE(decode(superblock_key(), view(bytes), &block_back).code == Code::refused);
 
-  check_damage(Counters{1, 2, 3}, counters_key(), superblock_key());
+  check_damage(Counters{1, 2, 3, 4}, counters_key(), superblock_key());
   check_damage(SessionRecord{make_uuid({4}), "host:/mnt", 9}, session_key(1), session_key(2));
   const std::uint8_t reply[] = {1, 2, 3};
   const SlotRecord slot{8, 9, 4, posix_error(EEXIST), true, Bytes(reply, 3)};

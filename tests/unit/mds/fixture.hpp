@@ -20,13 +20,23 @@
 namespace rideau::mds {
 
 // Remembers what it was asked to destroy; fails while told to.
-class RecordingDestroyer final : public ObjectDestroyer {
+class RecordingDestroyer final : public ObjectTargets {
  public:
   Task<Status> destroy(fs::TargetId target, std::vector<ObjectId> objects) override {
     ++calls;
     if (failing) co_return Status{Code::closed, 0, "target is away"};
     for (const ObjectId& object : objects) gone.insert({target, object.high, object.low});
     co_return kOk;
+  }
+  Task<Result<std::vector<ObjectId>>> list(fs::TargetId target, ObjectId after, fs::InodeId end) override {
+    if (failing) co_return Status{Code::closed, 0, "target is away"};
+    std::vector<ObjectId> found;
+    for (const auto& [on, high, low] : present) {
+      const ObjectId object{high, low};
+      const bool wanted = on == target && after < object && high < end && !gone.contains({on, high, low});
+      if (wanted && found.size() < kObjectsMax) found.push_back(object);
+    }
+    co_return found;
   }
   bool is_gone(const fs::Inode& inode) const {
     for (std::uint32_t i = 0; i < inode.layout.stripe_count(); ++i) {
@@ -36,6 +46,7 @@ class RecordingDestroyer final : public ObjectDestroyer {
     return !inode.layout.targets.empty();
   }
   std::set<std::tuple<fs::TargetId, std::uint64_t, std::uint64_t>> gone;
+  std::set<std::tuple<fs::TargetId, std::uint64_t, std::uint64_t>> present;  // as clients wrote them
   bool failing = false;
   int calls = 0;
 };

@@ -102,6 +102,63 @@ TEST_CASE("no object goes before the removal of its file is durable", "[mds]") {
   }
 }
 
+TEST_CASE("inode numbers never come again, not even those of the first creates of a target", "[mds]") {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    Fixture f(seed);
+    f.begin();
+    const InodeId lost = f.file(kRootInode, "f");
+    f.power_cut(seed);
+    f.begin();
+    REQUIRE(f.file(kRootInode, "g") > lost);
+  }
+}
+
+TEST_CASE("objects of creates that a crash lost are destroyed, and no others", "[mds]") {
+  int lost_count = 0;
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    Fixture f(seed);
+    f.begin();
+    std::vector<Inode> files;
+    const auto make = [&](const std::string& name) {
+      files.push_back(f.stat(f.file(kRootInode, name)));
+      const Inode& file = files.back();
+      f.destroyer.present.insert({file.layout.targets[0], file.id, object_id(file.id, file.layout.generation, 0).low});
+    };
+    for (int i = 0; i < 20; ++i) make("a" + std::to_string(i));
+    REQUIRE(f.settle().ok());
+    for (int i = 0; i < 20; ++i) make("b" + std::to_string(i));
+    f.world.run_for(seed % 4 * 300 * kMicrosecond);
+    f.power_cut(seed);
+    f.destroyer.failing = seed % 3 == 0;
+    f.begin();
+    if (f.destroyer.failing) {
+      // A second crash before the object targets answered must not forget the first.
+      f.world.run_for(seed * kMillisecond);
+      f.power_cut(seed + 1);
+      f.destroyer.failing = false;
+      f.begin();
+    }
+    f.file(kRootInode, "new");
+    f.world.run_for(5 * kSecond);
+    for (const Inode& file : files) {
+      const bool lost = f.stat_errno(file.id) != 0;
+      INFO("seed " << seed << " inode " << file.id << " sweep from " << f.target().superblock.sweep_from);
+      REQUIRE(f.destroyer.is_gone(file) == lost);
+      if (lost) ++lost_count;
+    }
+    // A client of the last epoch was late with its bytes.
+    const Inode* late = nullptr;
+    for (const Inode& file : files) {
+      if (f.stat_errno(file.id) != 0) late = &file;
+    }
+    if (late != nullptr) f.destroyer.gone.clear();
+    f.world.run_for(300 * kSecond);
+    if (late != nullptr) REQUIRE(f.destroyer.is_gone(*late));
+    REQUIRE(f.target().superblock.sweep_from == 0);
+  }
+  REQUIRE(lost_count > 0);
+}
+
 TEST_CASE("a crash purges what was open and unlinked, and forgets sessions", "[mds]") {
   Fixture f;
   f.begin();

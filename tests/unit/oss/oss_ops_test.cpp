@@ -216,6 +216,28 @@ Task<> check_after_power_cut(Ops& ops) {
   RIDEAU_HOLDS(version.ok() && *version == 500);
 }
 
+Task<> listed(Ops& ops) {
+  for (std::uint64_t inode = 1; inode <= 9; ++inode) {
+    for (std::uint64_t stripe = 0; stripe < 2; ++stripe) {
+      static_cast<void>(co_await put(ops.target, {inode, stripe}, 0, "bytes"));
+    }
+  }
+  std::vector<ObjectId> all;
+  fs::ObjectListRequest request;
+  request.count = 4;
+  request.end = 8;
+  for (;;) {
+    const Result<fs::ObjectListReply> portion = co_await list(ops.target, request);
+    RIDEAU_HOLDS(portion.ok());
+    if (portion->objects.empty()) break;
+    RIDEAU_HOLDS(portion->objects.size() <= 4);
+    all.insert(all.end(), portion->objects.begin(), portion->objects.end());
+    request.after = all.back();
+  }
+  RIDEAU_HOLDS(all.size() == 14);
+  for (std::size_t i = 0; i < all.size(); ++i) RIDEAU_HOLDS((all[i] == ObjectId{1 + i / 2, i % 2}));
+}
+
 Task<> flipped_bit(Ops& ops, sim::SimObjectDisk& disk) {
   static_cast<void>(co_await put(ops.target, kObject, 0, std::string(50'000, 'a')));
   RIDEAU_HOLDS(disk.flip_bit(1));
@@ -244,6 +266,12 @@ TEST_CASE("truncate and punch happen once") {
     CHECK(key[0] != 'l');
   }
   CHECK(bench.index_disk->entries().count(version_key(kObject)) == 1);
+}
+
+TEST_CASE("objects are listed in ascending order, a portion a call, below an inode") {
+  OssBench bench(3);
+  Ops ops(bench);
+  ops.life->run(listed(ops));
 }
 
 TEST_CASE("a destroyed object stays destroyed, after a power cut too") {

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plugins/mds/object_target_calls.hpp"
+
+#include "plugins/fs/codec.hpp"
+
+namespace rideau::mds {
+
+Task<Status> ObjectTargetCalls::destroy(fs::TargetId target, std::vector<ObjectId> objects) {
+  const auto at = sessions_.find(target);
+  if (at == sessions_.end()) co_return Status{Code::not_found, 0, "no such object target in this cluster"};
+  fs::ObjectDestroyRequest request;
+  request.objects = std::move(objects);
+  wire::Encoded body;
+  fs::encode(request, body);
+  rpc::Request call;
+  call.method = static_cast<std::uint16_t>(fs::ObjectMethod::destroy);
+  call.modifies = true;
+  call.body = body.bytes();
+  const rpc::Reply reply = co_await at->second->call(call);
+  co_return reply.status;
+}
+
+Task<Result<std::vector<ObjectId>>> ObjectTargetCalls::list(fs::TargetId target, ObjectId after, fs::InodeId end) {
+  const auto at = sessions_.find(target);
+  if (at == sessions_.end()) co_return Status{Code::not_found, 0, "no such object target in this cluster"};
+  fs::ObjectListRequest request;
+  request.after = after;
+  request.end = end;
+  request.count = kObjectsMax;
+  wire::Encoded body;
+  fs::encode(request, body);
+  rpc::Request call;
+  call.method = static_cast<std::uint16_t>(fs::ObjectMethod::list);
+  call.body = body.bytes();
+  const rpc::Reply reply = co_await at->second->call(call);
+  if (!reply.ok()) co_return reply.status;
+  fs::ObjectListReply found;
+  const Status decoded = fs::decode(reply.body, &found);
+  if (!decoded.ok()) co_return decoded;
+  co_return std::move(found.objects);
+}
+
+}  // namespace rideau::mds

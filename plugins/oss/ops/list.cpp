@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// list: which objects there are, in ascending order, a portion a call.
+#include "plugins/fs/codec.hpp"
+#include "plugins/oss/target.hpp"
+
+namespace rideau::oss {
+
+Task<Result<fs::ObjectListReply>> list(Target& target, const fs::ObjectListRequest& request) {
+  fs::ObjectListReply reply;
+  reply.objects.resize(request.count);
+  const bool from_start = request.after == ObjectId{};
+  const Outcome found = co_await submit([&](Completion& completion) {
+    return target.store.list(from_start ? nullptr : &request.after, reply.objects.data(), request.count, completion);
+  });
+  if (!found.ok()) co_return note_failure(target, "list", request.after, found.status);
+  reply.objects.resize(found.value);
+  while (!reply.objects.empty() && fs::owner_of(reply.objects.back()) >= request.end) reply.objects.pop_back();
+  co_return reply;
+}
+
+Task<> handle_list(Target& target, rpc::ServerCall& call) {
+  fs::ObjectListRequest request;
+  wire::Encoded body;
+  Status status = fs::decode(call.body(), &request);
+  if (status.ok()) {
+    Result<fs::ObjectListReply> done = co_await list(target, request);
+    status = done.status();
+    if (done.ok()) fs::encode(*done, body);
+  }
+  co_await call.reply(status, body.bytes());
+}
+
+}  // namespace rideau::oss
