@@ -125,6 +125,7 @@ std::shared_ptr<FileData> DataPlane::file(fs::InodeId inode, const fs::Layout& l
   impl_->sweep();
   Impl::Entry& entry = impl_->files[inode];
   if (entry.data == nullptr) entry.data = std::make_unique<FileData>(*impl_, inode, layout);
+  entry.data->adopt(layout);
   std::shared_ptr<FileData> user = entry.users.lock();
   if (user == nullptr) {
     const std::weak_ptr<Impl> plane = impl_;

@@ -145,6 +145,13 @@ Task<Result<FileData::ObjectsStat>> FileData::stat_objects() {
   co_return done;
 }
 
+void FileData::adopt(const fs::Layout& layout) {
+  if (layout.generation <= impl_->striping.layout().generation) return;
+  impl_->discard();
+  impl_->striping = Striping(layout);
+  impl_->stripes.assign(impl_->striping.stripe_count(), {});
+}
+
 void FileData::drop() { impl_->drop(); }
 void FileData::discard() { impl_->discard(); }
 bool FileData::dirty() const noexcept { return impl_->dirty(); }

@@ -39,7 +39,8 @@ class DataPlane {
   void add_target(fs::TargetId target, rpc::ClientSession& session);
   void add_target(fs::TargetId target, ObjectChannel& channel);  // the same calls by other means; lent as well
 
-  // The data of one inode; made when asked for first, kept while it is referenced or holds dirty bytes.
+  // The data of one inode under that layout; made when asked for first, kept while it is referenced or holds dirty
+  // bytes.
   std::shared_ptr<FileData> file(fs::InodeId inode, const fs::Layout& layout);
   std::shared_ptr<FileData> find(fs::InodeId inode);  // null when nothing is cached
 
@@ -67,6 +68,9 @@ class FileData {
   FileData(DataPlane::Impl& plane, fs::InodeId inode, fs::Layout layout);
   ~FileData();
 
+  // The file has this layout now; an older generation than the one in use changes nothing. Only a file without bytes
+  // gets another one, so nothing of the old one is cached or on its way.
+  void adopt(const fs::Layout& layout);
   // Reads below `file_size`; holes are zeros. value = bytes, short at file_size only.
   Task<Result<std::uint64_t>> read(std::uint64_t offset, const IoVec* room, std::uint32_t parts,
                                    std::uint64_t file_size);

@@ -2,6 +2,7 @@
 // Attributes: from the cache where they are known, sizes from the objects where the record is not exact, changes at the
 // metadata server; extended attributes.
 #include "plugins/client/file_system_impl.hpp"
+#include "plugins/fs/layout_text.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -54,6 +55,14 @@ Task<Result<fs::Inode>> FileSystem::Impl::attributes(fs::InodeId inode, std::uin
   const Status status = co_await know(node, true);
   if (!status.ok()) co_return status;
   co_return tell(*node, asked);
+}
+
+// The server refuses another layout for a file that has bytes or may be written: it must have heard what is known here.
+Task<Status> FileSystem::Impl::tell_before_layout(fs::InodeId inode) {
+  const NodeRef node = inodes.get(inode);
+  Status status = co_await know(node, true);
+  if (status.ok() && node->inode.is_regular()) status = co_await send_everything();
+  co_return status;
 }
 
 // A change that does not answer with attributes: they must be asked for again, but what is written here stays known.
@@ -157,6 +166,7 @@ namespace {
 
 // This version keeps the user's own attributes; the kernel asks for some of its own with every other call.
 Status check_attribute_name(const std::string& name) {
+  if (name == fs::kLayoutAttribute) return kOk;
   if (name.rfind("user.", 0) != 0) return posix_error(EOPNOTSUPP);
   if (name.size() == 5) return posix_error(EINVAL);
   if (name.size() > limits::kXattrNameBytesMax) return posix_error(ERANGE);
@@ -193,6 +203,11 @@ Task<Status> FileSystem::set_attribute(fs::Caller caller, fs::InodeId inode, std
   request.name = name;
   request.value = value;
   request.flags = flags;
+  if (name == fs::kLayoutAttribute) status = co_await impl_->tell_before_layout(inode);
+  if (!status.ok()) {
+    impl_->locks.end_use();
+    co_return status;
+  }
   const auto reply = co_await impl_->meta.set_attribute(request);
   if (reply.ok()) impl_->attributes_changed(inode, reply.transaction);
   impl_->locks.end_use();

@@ -124,6 +124,7 @@ Task<Result<std::uint64_t>> FileSystem::Impl::read(HandleRef handle, std::uint64
                                                    std::uint32_t parts) {
   const Status known = co_await know(handle->node, true);
   if (!known.ok()) co_return known;
+  handle->data->adopt(handle->node->inode.layout);
   const std::uint64_t size = handle->node->inode.size;
   if (offset >= size) co_return std::uint64_t{0};
   auto result = co_await handle->data->read(offset, room, parts, size);
@@ -135,6 +136,7 @@ Task<Result<std::uint64_t>> FileSystem::Impl::write(HandleRef handle, std::uint6
   Node& node = *handle->node;
   const Status known = co_await know(handle->node, true);
   if (!known.ok()) co_return known;
+  handle->data->adopt(node.inode.layout);
   if ((handle->flags & fs::kOpenAppend) != 0) offset = node.inode.size;
   if (offset > limits::kFileBytesMax || size > limits::kFileBytesMax - offset) co_return posix_error(EFBIG);
   if (details != nullptr) {

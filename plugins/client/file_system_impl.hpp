@@ -120,6 +120,7 @@ struct FileSystem::Impl final : rpc::SessionEvents, lock::LockCache::Owner {
   fs::Inode tell(Node& node, std::uint64_t asked);
   Task<MetaReply<fs::InodeReply>> resize(fs::SetAttributesRequest& request, NodeRef node);
   void attributes_changed(fs::InodeId inode, std::uint64_t transaction);
+  Task<Status> tell_before_layout(fs::InodeId inode);
 
   // Files (file_system_files.cpp).
   HandleRef find_handle(fs::HandleId id);

@@ -54,6 +54,13 @@ void Transaction::remove_name(InodeRecord& record, InodeId directory, Cookie coo
   }
 }
 
+void Transaction::destroy_objects(const Inode& inode) {
+  if (!inode.is_regular() || inode.layout.targets.empty()) return;
+  target_.names.put_record(destroy_key(inode.id, inode.layout.generation), DestroyRecord{inode.layout.targets});
+  ++target_.destroys_recorded;
+  target_.destroys_wanted.wake_all();
+}
+
 void Transaction::purge(const InodeRecord& record) {
   NamespaceStore& names = target_.names;
   const Inode& inode = record.inode;
@@ -61,11 +68,7 @@ void Transaction::purge(const InodeRecord& record) {
   if (record.xattr_count != 0) {
     while (names.next_xattr(inode.id, name, &name).ok()) names.erase_xattr(inode.id, name);
   }
-  if (inode.is_regular() && !inode.layout.targets.empty()) {
-    names.put_record(destroy_key(inode.id, inode.layout.generation), DestroyRecord{inode.layout.targets});
-    ++target_.destroys_recorded;
-    target_.destroys_wanted.wake_all();
-  }
+  destroy_objects(inode);
   names.erase_inode(inode.id);
   std::uint64_t& inodes = target_.committer.counters().inodes;
   if (inodes != 0) --inodes;

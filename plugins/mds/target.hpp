@@ -56,6 +56,8 @@ class Transaction {
   void add_name(fs::InodeRecord& record, fs::InodeId directory, fs::Cookie cookie, std::string_view name);
   // The entry and its back link go; the link count stays as it is. `record` is the caller's to put.
   void forget_name(fs::InodeRecord& record, fs::InodeId directory, fs::Cookie cookie);
+  // The objects of a file, if there are any, are recorded to be destroyed.
+  void destroy_objects(const fs::Inode& inode);
   // An inode that has no name and is not open goes with all it has; its objects are recorded to be destroyed.
   void purge(const fs::InodeRecord& record);
 

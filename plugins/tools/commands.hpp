@@ -50,6 +50,17 @@ struct MountOptions {
 int mount(const CommonOptions& common, const MountOptions& options);
 int umount(const std::string& mount_point);
 
+// As the words of the command line; empty: not said.
+struct LayoutOptions {
+  std::vector<std::string> paths;
+  std::string count;   // a number, "all", "default"
+  std::string size;    // bytes with or without a unit, "default"
+  std::string offset;  // a number, "any"
+  bool json = false;
+};
+int layout_get(const LayoutOptions& options);
+int layout_set(const LayoutOptions& options);
+
 int status(const CommonOptions& common, const std::string& config, bool json);
 int check_config(const CommonOptions& common, const std::string& config);
 int list_plugins(const CommonOptions& common);

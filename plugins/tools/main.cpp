@@ -14,6 +14,7 @@ struct Parsed {
   std::string down_folder;
   ServeOptions serve;
   MountOptions mount;
+  LayoutOptions layout;
   std::string path;
   std::string config;
   std::string plugin_name;
@@ -77,6 +78,34 @@ void add_client_commands(CLI::App& app, Parsed& parsed, int& result) {
   sync_command->callback([&] { result = sync(parsed.path); });
 }
 
+void add_layout_commands(CLI::App& app, Parsed& parsed, int& result) {
+  LayoutOptions& options = parsed.layout;
+  CLI::App* command = app.add_subcommand("layout", "How files are striped over object targets");
+  command->require_subcommand(1);
+  CLI::App* get_command = command->add_subcommand("get", "Stripes of files, defaults of directories");
+  get_command->add_option("path", options.paths, "Files and directories on a mount")->required();
+  get_command->add_flag("--json", options.json, "For programs");
+  get_command->footer("Example:\n  rideau layout get /mnt/shared /mnt/shared/file");
+  get_command->callback([&] { result = layout_get(options); });
+
+  CLI::App* set_command = command->add_subcommand(
+      "set", "Stripes a file that is empty or not there yet, or says how files made in a directory are striped");
+  set_command->add_option("path", options.paths, "Files and directories on a mount; what is not there is made, a file")
+      ->required();
+  set_command->add_option("--count", options.count, "Object targets of a file: a number, all, default");
+  set_command->add_option("--size", options.size, "Bytes of a stripe, a multiple of 64K; default");
+  set_command->add_option("--offset", options.offset, "Which object target is the first, counted from 0; any");
+  set_command->footer(
+      "What is not said stays as it is. Directories made later inherit; files and directories that are there stay.\n"
+      "Examples:\n"
+      "  rideau layout set --count 2 --size 1M /mnt/shared/new-file\n"
+      "  rideau layout set --count all /mnt/shared/results\n"
+      "The same through attributes:\n"
+      "  getfattr -n rideau.layout /mnt/shared/file\n"
+      "  setfattr -n rideau.layout -v 'stripe_count=2' /mnt/shared/results");
+  set_command->callback([&] { result = layout_set(options); });
+}
+
 void add_information_commands(CLI::App& app, Parsed& parsed, int& result) {
   CLI::App* status_command = app.add_subcommand("status", "Every node: role, up or not, capacity, version");
   status_command->add_option("--config", parsed.config, "cluster.toml")->required();
@@ -104,7 +133,7 @@ void add_information_commands(CLI::App& app, Parsed& parsed, int& result) {
 
 // Commands of the design that later versions bring: clear words instead of "unknown command".
 void add_later_commands(CLI::App& app, int& result) {
-  for (const char* name : {"layout", "fsck"}) {
+  for (const char* name : {"fsck"}) {
     CLI::App* command = app.add_subcommand(name, "Not in this version");
     command->group("");
     command->fallthrough(false)->allow_extras();
@@ -131,6 +160,7 @@ int main(int count, char** arguments) {
   add_up(app, parsed, result);
   add_server_commands(app, parsed, result);
   add_client_commands(app, parsed, result);
+  add_layout_commands(app, parsed, result);
   add_information_commands(app, parsed, result);
   add_later_commands(app, result);
   try {

@@ -39,7 +39,8 @@ def wrong_options(folder):
                   ["--objects", "block-device"], ["--single-process"], ["--mds", "2"], ["--device", "oss0=/dev/null"]):
         fails(2, "up", "--dir", folder + "/never", *words, telling="not in this version")
     fails(2, "fsck", "--config", "x", telling="not in this version")
-    fails(2, "layout", "get", "x", telling="not in this version")
+    fails(1, "layout", "get", "x", telling="No such file")
+    fails(2, "layout", "set", "x", telling="at least one of")
     expect(not os.path.exists(folder + "/never/cluster.toml"), "a refused `up` left a configuration")
     for command in ([], ["up"], ["down"], ["serve"], ["mount"], ["umount"], ["status"], ["check-config"], ["plugins"], ["sync"]):
         expect(rideau(*command, "--help").returncode == 0, "--help")

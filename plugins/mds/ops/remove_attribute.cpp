@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // remove_attribute: an extended attribute goes.
+#include "plugins/fs/layout_text.hpp"
+#include "plugins/mds/ops/layout_attribute.hpp"
 #include "plugins/mds/ops/ops.hpp"
 #include "plugins/mds/ops/xattr_rules.hpp"
 
@@ -12,6 +14,7 @@ using namespace fs;
 Status apply(Target& target, Transaction& transaction, const RemoveAttributeRequest& request) {
   InodeRecord record;
   if (const Status status = target.names.get(request.inode, &record); !status.ok()) return status;
+  if (request.name == kLayoutAttribute) return reset_layout(transaction, request.caller, record);
   const Status allowed = check_xattr(request.caller, record.inode, request.name, XattrUse::change);
   if (!allowed.ok()) return allowed;
   Bytes old;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // set_attribute: makes or replaces an extended attribute.
+#include "plugins/fs/layout_text.hpp"
+#include "plugins/mds/ops/layout_attribute.hpp"
 #include "plugins/mds/ops/ops.hpp"
 #include "plugins/mds/ops/xattr_rules.hpp"
 
@@ -35,6 +37,7 @@ Status apply(Target& target, Transaction& transaction, const SetAttributeRequest
   if (const Status status = target.names.get(request.inode, &record); !status.ok()) return status;
   if ((request.flags & ~static_cast<std::uint32_t>(XATTR_CREATE | XATTR_REPLACE)) != 0) return posix_error(EINVAL);
   if (request.value.size() > limits::kXattrValueBytesMax) return posix_error(E2BIG);
+  if (request.name == kLayoutAttribute) return set_layout(target, transaction, request, record);
   const Status allowed = check_xattr(request.caller, record.inode, request.name, XattrUse::change);
   if (!allowed.ok()) return allowed;
   Bytes old;

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// Goal: what a layout is told as can be wished again, and nothing else is taken for a wish.
+#include "plugins/fs/layout_text.hpp"
+
+#include <cerrno>
+
+#include <catch2/catch.hpp>
+
+using namespace rideau;
+using namespace rideau::fs;
+
+TEST_CASE("layouts are told", "[fs]") {
+  REQUIRE(layout_text(Layout{1, 65536, {4, 2}}, 2) == "stripe_count=2 stripe_size=65536 stripe_offset=2 targets=4,2");
+  REQUIRE(layout_text(LayoutDefault{}) == "stripe_count=default stripe_size=default stripe_offset=any");
+  REQUIRE(layout_text(LayoutDefault{kStripeAll, 1 << 20, 0}) == "stripe_count=all stripe_size=1048576 stripe_offset=0");
+}
+
+TEST_CASE("what was told can be wished", "[fs]") {
+  const auto file = parse_layout_wish(layout_text(Layout{7, 131072, {4, 2}}, 1));
+  REQUIRE(file.ok());
+  REQUIRE(file->stripe_count == 2u);
+  REQUIRE(file->stripe_size == 131072u);
+  REQUIRE(file->stripe_offset == 1);
+  const auto none = parse_layout_wish(layout_text(LayoutDefault{}));
+  REQUIRE(none.ok());
+  REQUIRE(none->stripe_count == 0u);
+  REQUIRE(none->stripe_size == 0u);
+  REQUIRE(none->stripe_offset == -1);
+  REQUIRE(parse_layout_wish("stripe_count=all")->stripe_count == kStripeAll);
+  const auto line = parse_layout_wish(" stripe_size=65536\n");
+  REQUIRE(line.ok());
+  REQUIRE_FALSE(line->stripe_count.has_value());
+}
+
+TEST_CASE("nothing else is a wish", "[fs]") {
+  for (const char* text :
+       {"", "  ", "targets=1", "stripe_count", "stripe_count=", "stripe_count=0", "stripe_count=1025",
+        "stripe_count=-1", "stripe_count=1x", "stripe_count=1 stripe_count=1", "stripe_size=65535", "stripe_size=65537",
+        "stripe_size=0", "stripe_size=1073807360", "stripe_size=1M", "stripe_offset=-1", "stripe_offset=2147483648",
+        "stripes=1", "stripe_count=1,stripe_size=65536"}) {
+    CAPTURE(text);
+    REQUIRE(errno_of(parse_layout_wish(text).status()) == EINVAL);
+  }
+  REQUIRE(parse_layout_wish("stripe_count=1024").ok());
+  REQUIRE(parse_layout_wish("stripe_size=1073741824").ok());
+}
