@@ -23,7 +23,13 @@ constexpr std::uint64_t kTransactionsSkipped = 1'000'000;
 }  // namespace
 
 Committer::Committer(Runtime& runtime, Logger& log, IndexStore& store)
-    : runtime_(runtime), log_(log), store_(store), work_(runtime), committed_(runtime), tasks_(runtime) {}
+    : runtime_(runtime),
+      log_(log),
+      store_(store),
+      work_(runtime),
+      interval_(runtime, [this] { work_.wake_all(); }),
+      committed_(runtime),
+      tasks_(runtime) {}
 
 Committer::~Committer() { release_snapshot(); }
 
@@ -66,7 +72,7 @@ Task<Status> Committer::admit(Need need) {
     co_await committed_.wait();
   }
   // The caller edits right after this; the committing task gets its turn through the queue, when that is done.
-  if (!commit_running_) work_.wake_all();
+  if (idle_ || is_large()) work_.wake_all();
   co_return kOk;
 }
 
@@ -189,10 +195,30 @@ Task<Status> Committer::wait_durable(std::uint64_t transaction) {
   co_return kOk;
 }
 
+// Larger groups would not be cheaper, and whoever finds one full has to wait.
+bool Committer::is_large() noexcept {
+  const EditGroup& group = filling();
+  return group.edit_count() >= kGroupEditsMax / 4 || group.bytes() >= group_bytes_max_ / 4;
+}
+
+// Whether the group that fills should not wait for the interval to end.
+bool Committer::is_urgent() noexcept {
+  return stopping_ || commit_wanted_ || in_reserve_ || !committed_.empty() || is_large();
+}
+
 Task<> Committer::run() {
   for (;;) {
+    idle_ = true;
     while (filling().empty() && !stopping_) co_await work_.wait();
+    idle_ = false;
     if (filling().empty()) break;
+    const std::uint64_t now = runtime_.now_ns();
+    if (now < next_commit_ns_ && !is_urgent()) {
+      interval_.set(next_commit_ns_ - now);
+      while (interval_.pending() && !is_urgent()) co_await work_.wait();
+      interval_.clear();
+    }
+    next_commit_ns_ = runtime_.now_ns() + kCommitIntervalNs;
     const Status status = co_await commit_group();
     if (!status.ok()) {
       failure_ = status;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Committer: the pending overlay and the commits of one target. Operations apply one at a time against what was
 // committed (a snapshot) and what was not yet (two groups of edits: one that fills, one that is being committed). A
-// group is committed whole and durably; the next starts as soon as the previous has ended. Reading never waits for a
-// commit.
+// group is committed whole and durably, at once when somebody waits for it, and otherwise kCommitIntervalNs after the
+// previous one began: what nobody waits for is cheaper in large groups. Reading never waits for a commit.
 //
 // An operation first awaits admit(), and then, without any co_await, reads, begins a transaction and edits.
 #pragma once
@@ -22,6 +22,9 @@ class Logger;
 }
 
 namespace rideau::mds {
+
+// For how long a change may be volatile when nobody waits for it, besides the time of the commit itself.
+constexpr std::uint64_t kCommitIntervalNs = 10 * kMillisecond;
 
 // What an operation does to the index. One that does not make it larger is admitted to the last share of a full one.
 enum class Need : std::uint8_t { grows, steady };
@@ -73,6 +76,8 @@ class Committer {
   bool has_space(Need need);
   std::uint64_t space_needed(const EditGroup& group, std::uint64_t more_edits, std::uint64_t more_bytes) const noexcept;
   Task<> run();
+  bool is_large() noexcept;
+  bool is_urgent() noexcept;
   Task<Status> commit_group();
   void release_snapshot() noexcept;
   void refresh_space();
@@ -86,6 +91,8 @@ class Committer {
   bool in_reserve_ = false;  // the group that fills takes only operations that do not grow the index
   bool commit_running_ = false;
   bool commit_wanted_ = false;  // admit() waits for the group that fills to be taken
+  bool idle_ = false;           // the committing task waits for a first edit
+  std::uint64_t next_commit_ns_ = 0;
   Snapshot* snapshot_ = nullptr;
   fs::Counters counters_{};
   std::uint64_t last_ = 0;
@@ -98,6 +105,7 @@ class Committer {
   fs::RecordBuffer scratch_;
   std::vector<Edit> edits_;
   WaitQueue work_;       // the committing task waits here
+  Alarm interval_;       // wakes it when the group that fills is due
   WaitQueue committed_;  // everyone who waits for a commit to end
   TaskGroup tasks_;
 };

@@ -23,19 +23,22 @@ namespace {
 constexpr std::size_t kSmallBytes = 4096;
 constexpr std::size_t kRequestBytes = 1 << 20;
 constexpr int kProcessesMax = 64;
+constexpr long kRandomReads = 8000;
 
 const char kUsage[] =
     "usage: rideau-bench-load FOLDER [--processes N] [--files N] [--mib N] [--phases A,B,...]\n"
     "  files are those of each process; the file of the sequential phases has MIB MiB\n"
-    "  phases: create stat_cold stat_cached unlink small_write small_unlink seq_write (with seq_write_synced) "
-    "seq_read\n";
+    "  phases: create stat_cold stat_cached unlink small_write small_read small_unlink\n"
+    "          seq_write (with seq_write_synced) seq_read random_read seq_unlink\n";
 
 struct Options {
   std::string folder;
   int processes = 1;
   long files = 1000;
   long mib = 64;
-  std::string phases = "create,stat_cold,stat_cached,unlink,small_write,small_unlink,seq_write,seq_read";
+  std::string phases =
+      "create,stat_cold,stat_cached,unlink,small_write,small_read,small_unlink,seq_write,seq_read,random_read,"
+      "seq_unlink";
 };
 
 [[noreturn]] void fail(const std::string& what) {
@@ -88,6 +91,14 @@ void create_one(const std::string& path, std::size_t size) {
   const int file = ::open(path.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
   if (file < 0) fail("create " + path);
   if (size > 0 && ::write(file, bytes_to_write().data(), size) != static_cast<ssize_t>(size)) fail("write " + path);
+  if (::close(file) != 0) fail("close " + path);
+}
+
+void read_one(const std::string& path) {
+  char room[kSmallBytes];
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) fail("open " + path);
+  if (::read(file, room, sizeof room) != static_cast<ssize_t>(sizeof room)) fail("read " + path);
   if (::close(file) != 0) fail("close " + path);
 }
 
@@ -201,7 +212,26 @@ void sequential_read(const Options& options) {
   }
   report(options, "seq_read", options.mib, now() - begin, dropped);
   ::close(file);
-  unlink_one(path);
+}
+
+// Pages of the file in an order of chance, without the kernel's read-ahead, as a database reads.
+void random_read(const Options& options) {
+  const std::string path = options.folder + "/sequential";
+  const bool dropped = drop_kernel_caches();
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) fail("open " + path);
+  ::posix_fadvise(file, 0, 0, POSIX_FADV_RANDOM);
+  const auto pages = static_cast<unsigned long>(options.mib) * (kRequestBytes / kSmallBytes);
+  char room[kSmallBytes];
+  unsigned long state = 1;
+  const double begin = now();
+  for (long number = 0; number < kRandomReads; ++number) {
+    state = state * 6364136223846793005ul + 1442695040888963407ul;
+    const auto offset = static_cast<off_t>((state >> 33) % pages * kSmallBytes);
+    if (::pread(file, room, sizeof room, offset) != static_cast<ssize_t>(sizeof room)) fail("read " + path);
+  }
+  report(options, "random_read", kRandomReads, now() - begin, dropped);
+  ::close(file);
 }
 
 bool run_phase(const Options& options, const std::string& phase) {
@@ -215,12 +245,18 @@ bool run_phase(const Options& options, const std::string& phase) {
     each_file(options, "unlink", "f", false, unlink_one);
   } else if (phase == "small_write") {
     each_file(options, "small_write", "s", false, [](const std::string& path) { create_one(path, kSmallBytes); });
+  } else if (phase == "small_read") {
+    each_file(options, "small_read", "s", true, read_one);
   } else if (phase == "small_unlink") {
     each_file(options, "small_unlink", "s", false, unlink_one);
   } else if (phase == "seq_write") {
     sequential_write(options);
   } else if (phase == "seq_read") {
     sequential_read(options);
+  } else if (phase == "random_read") {
+    random_read(options);
+  } else if (phase == "seq_unlink") {
+    unlink_one(options.folder + "/sequential");
   } else {
     return false;
   }
