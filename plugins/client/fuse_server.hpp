@@ -7,13 +7,13 @@
 
 #include "framework/base/limits.hpp"
 #include "framework/observe/log.hpp"
-#include "framework/rpc/call.hpp"
 #include "framework/runtime/sync.hpp"
 #include "framework/runtime/task_group.hpp"
 #include "plugins/client/file_system.hpp"
 #include "plugins/client/fuse_convert.hpp"
 #include "plugins/client/fuse_kernel_cache.hpp"
 #include "plugins/client/fuse_mount.hpp"
+#include "plugins/client/repeat.hpp"
 
 #include <memory>
 #include <vector>
@@ -77,28 +77,6 @@ struct FuseMount::Impl {
   bool offers_kill_privileges = false;  // INIT: the kernel can leave set-id bits to us
   std::uint64_t init_unique = 0;
 };
-
-// A call that its session's end has cut off begins anew, with a lock of the new session: always when it was not sent,
-// and when it changes nothing also when nobody knows. What changed something, or not, is EIO.
-enum class Repeat { unless_sent, always };
-
-inline Status status_of(const Status& status) { return status; }
-template <class T>
-Status status_of(const Result<T>& result) {
-  return result.ok() ? kOk : result.status();
-}
-
-// `begin` makes the call, and must be able to do so several times.
-template <class Begin>
-auto repeated(Repeat repeat, Begin begin) -> decltype(begin()) {
-  constexpr int kTriesMax = 8;
-  for (int tries = 1;; ++tries) {
-    auto result = co_await begin();
-    const Status status = status_of(result);
-    const bool cut_off = rpc::is_never_sent(status) || (repeat == Repeat::always && rpc::is_outcome_unknown(status));
-    if (!cut_off || tries == kTriesMax) co_return result;
-  }
-}
 
 const fuse_lowlevel_ops& fuse_operations();
 void add_name_operations(fuse_lowlevel_ops& ops);

@@ -3,6 +3,7 @@
 #include "framework/node/open_plugin.hpp"
 #include "framework/runtime/real_runtime.hpp"
 #include "framework/runtime/task_group.hpp"
+#include "plugins/client/connect.hpp"
 #include "plugins/client/file_system.hpp"
 #include "plugins/client/fuse_mount.hpp"
 #include "plugins/tools/commands.hpp"
@@ -57,30 +58,6 @@ struct Session {
   int result = kFailed;
 };
 
-client::FileSystemOptions file_system_options(const Session& session, Transport& transport) {
-  client::FileSystemOptions options;
-  options.cluster = session.cluster.uuid;
-  std::array<std::uint8_t, 16> bytes{};
-  session.runtime.random(MutableBytes(bytes.data(), bytes.size()));
-  options.client = make_uuid(bytes);
-  char host[256] = "localhost";
-  ::gethostname(host, sizeof host - 1);
-  options.client_name = std::string(host) + ":" + session.mount_point;
-  options.cache_bytes = session.node.client.cache_bytes;
-  options.dirty_bytes_max = session.node.client.dirty_bytes_max;
-  options.dirty_age_ms = session.node.client.dirty_age_ms;
-  options.read_ahead_bytes = session.node.client.read_ahead_bytes;
-  for (const TargetPlace& place : targets_of(session.cluster)) {
-    const client::TargetAddress address{place.target->id, place.node->address, &transport};
-    if (place.target->role == Role::oss) {
-      options.objects.push_back(address);
-    } else if (options.meta.target == 0) {
-      options.meta = address;
-    }
-  }
-  return options;
-}
-
 Task<> end_on_signal(Runtime& runtime, StopSignals& signals, client::FuseMount& mounted) {
   co_await signals.wait(runtime);
   mounted.unmount();
@@ -123,7 +100,9 @@ Task<> run_client(Session& session, StopSignals& signals) {
     co_return;
   }
   {
-    client::FileSystem files(session.runtime, session.log, file_system_options(session, opened.instance->transport()));
+    client::FileSystemOptions options = client::file_system_options(
+        session.runtime, session.cluster, session.node.client, opened.instance->transport(), session.mount_point);
+    client::FileSystem files(session.runtime, session.log, std::move(options));
     const Status started = co_await files.start();
     if (started.ok()) {
       co_await run_mounted(session, signals, files, "rideau:" + session.cluster.name);

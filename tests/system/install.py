@@ -55,11 +55,22 @@ def conformance(prefix, folder):
     run(prefix + "/bin/rideau-conformance", lmdb[0], "--seed", "1", cwd=folder)
 
 
+def embedded_client(prefix, folder):
+    step("the example of the client library, from outside")
+    example = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "examples", "embedded_client")
+    run("cmake", "-G", "Ninja", "-S", example, "-B", folder, f"-DCMAKE_PREFIX_PATH={prefix}")
+    run("cmake", "--build", folder)
+    return folder + "/embedded_client"
+
+
 def cluster_runs(prefix, folder):
     step("up, a file, down, up, the file")
     program, made = prefix + "/bin/rideau", folder + "/cluster"
+    example = embedded_client(prefix, folder + "/embedded")
     try:
         run(program, "up", "--dir", made, "--oss", "2")
+        told = run(example, made + "/cluster.toml").stdout
+        expect(told.startswith("1001 names in /embedded") and len(os.listdir(made + "/mnt/embedded")) == 1001, told)
         with open(made + "/mnt/file", "w") as file:
             file.write("installed")
         run(program, "status", "--config", made + "/cluster.toml")

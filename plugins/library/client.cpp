@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+// The life of a Client: configuration, thread, sessions, and their end.
+#include "framework/node/open_plugin.hpp"
+#include "plugins/client/connect.hpp"
+#include "plugins/library/client_impl.hpp"
+
+#include <cstring>
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <unistd.h>
+
+namespace rideau {
+
+void LibraryLogger::put(Level level, std::string_view line) noexcept {
+  if (level == Level::error) {
+    const std::lock_guard lock(mutex_);
+    last_error_ = line;
+  }
+  if (sink_) sink_(static_cast<int>(level), std::string(line));
+}
+
+std::string LibraryLogger::last_error() {
+  const std::lock_guard lock(mutex_);
+  return last_error_;
+}
+
+Client::Status to_client(Status status) {
+  if (status.ok()) return {};
+  const int error = errno_of(status);
+  return {error, status.code == Code::posix && status.where == nullptr ? std::strerror(error) : status_text(status)};
+}
+
+namespace {
+
+// The folder of plugins beside the library that this code is in.
+std::string own_plugin_folder() {
+  Dl_info own{};
+  if (::dladdr(reinterpret_cast<void*>(&own_plugin_folder), &own) == 0 || own.dli_fname == nullptr) return {};
+  const std::string library(own.dli_fname);
+  const std::size_t slash = library.rfind('/');
+  return (slash == std::string::npos ? "." : library.substr(0, slash)) + "/rideau/plugins";
+}
+
+PluginCatalog catalog_of(const Client::Options& options) {
+  CatalogOptions folders;
+  folders.folders = options.plugin_folders;
+  const std::string own = own_plugin_folder();
+  if (!own.empty()) folders.folders.push_back(own);
+  for (const std::string& folder : default_plugin_folders()) folders.folders.push_back(folder);
+  return PluginCatalog(folders);
+}
+
+}  // namespace
+
+Task<Client::Status> Client::Impl::open_all(const std::string& place) {
+  RealRuntime& runtime = thread.runtime();
+  const NodeConfig& node = config.any_client;
+  OpenedPlugin opened = open_plugin(runtime, log, catalog, config, node.transport, "client.transport");
+  if (opened.instance == nullptr) co_return client_error(opened.bad_configuration ? EINVAL : EIO, opened.problem);
+  const rideau::Status transport_started = co_await opened.instance->start();
+  if (!transport_started.ok()) co_return client_error(errno_of(transport_started), opened.instance->message());
+  running->transport = std::move(opened.instance);
+  client::FileSystemOptions options =
+      client::file_system_options(runtime, config, node.client, running->transport->transport(), place);
+  running->files = std::make_unique<client::FileSystem>(runtime, log, std::move(options));
+  const rideau::Status connected = co_await running->files->start();
+  if (!connected.ok()) {
+    co_return client_error(errno_of(connected), "cannot reach the cluster " + config.name + ": " + log.last_error());
+  }
+  co_return Client::Status{};
+}
+
+Task<> Client::Impl::start(std::string place, std::promise<Client::Status>& done) {
+  Client::Status status = co_await open_all(place);
+  done.set_value(std::move(status));
+}
+
+Task<Client::Status> Client::Impl::close_all() {
+  co_await running->operations.join();
+  rideau::Status status = kOk;
+  if (running->files != nullptr) status = co_await running->files->stop();
+  running->files.reset();
+  if (running->transport != nullptr) {
+    const rideau::Status stopped = co_await running->transport->stop();
+    if (status.ok()) status = stopped;
+  }
+  running->transport.reset();
+  co_return to_client(status);
+}
+
+Task<> Client::Impl::stop(std::promise<Client::Status>& done) {
+  closed = true;
+  Client::Status status = co_await close_all();
+  // This frame belongs to what goes now.
+  thread.post([this, &done, status = std::move(status)]() mutable {
+    running.reset();
+    done.set_value(std::move(status));
+  });
+}
+
+Client::Status Client::Impl::disconnect() {
+  if (thread.is_current()) return client_error(EDEADLK, "disconnect() on the client's own thread");
+  const std::lock_guard one(closing);
+  if (std::exchange(disconnected, true)) return {};
+  std::promise<Client::Status> done;
+  std::future<Client::Status> ended = done.get_future();
+  thread.post([this, &done] { running->life.spawn(stop(done)); });
+  return ended.get();
+}
+
+Client::Client(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Client::~Client() { static_cast<void>(impl_->disconnect()); }
+
+Client::Status Client::disconnect() { return impl_->disconnect(); }
+
+Client::Result<std::unique_ptr<Client>> Client::connect(const Options& options) {
+  Result<std::unique_ptr<Client>> result;
+  const bool from_file = !options.config_file.empty();
+  ConfigResult config = from_file ? load_cluster_config(options.config_file)
+                                  : parse_cluster_config(options.config_text, "./cluster.toml");
+  if (!config.ok()) {
+    result.status = client_error(EINVAL, to_text(config.problems));
+    return result;
+  }
+  std::string place = options.name.empty() ? std::string(::program_invocation_short_name) : options.name;
+  auto impl = std::make_unique<Impl>(std::move(config.config), catalog_of(options), options);
+  Impl& inside = *impl;
+  result.value.reset(new Client(std::move(impl)));
+  std::promise<Status> done;
+  std::future<Status> connected = done.get_future();
+  inside.thread.post([&inside, &done, place = std::move(place)]() mutable {
+    inside.running.emplace(inside.thread.runtime());
+    inside.running->life.spawn(inside.start(std::move(place), done));
+  });
+  result.status = connected.get();
+  if (!result.status.ok()) result.value.reset();
+  return result;
+}
+
+Client::Caller Client::this_process() {
+  Caller caller;
+  caller.uid = ::geteuid();
+  caller.gid = ::getegid();
+  const int count = ::getgroups(0, nullptr);
+  if (count > 0) {
+    caller.groups.resize(static_cast<std::size_t>(count));
+    const int got = ::getgroups(count, caller.groups.data());
+    caller.groups.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+  }
+  return caller;
+}
+
+}  // namespace rideau

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// The inside of Client, shared by its source files: client.cpp (life), client_begin.cpp (operations with `done`),
+// client_wait.cpp (those that wait).
+#pragma once
+
+#include "framework/config/cluster_config.hpp"
+#include "framework/observe/log.hpp"
+#include "framework/plugin_host/catalog.hpp"
+#include "framework/plugin_host/instance.hpp"
+#include "framework/runtime/real_thread.hpp"
+#include "framework/runtime/task_group.hpp"
+#include "plugins/client/file_system.hpp"
+#include "rideau/client.hpp"
+
+#include <atomic>
+#include <cerrno>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace rideau {
+
+// Passes lines on, and remembers the last error: what connect() failed with.
+class LibraryLogger final : public Logger {
+ public:
+  explicit LibraryLogger(std::function<void(int, const std::string&)> sink)
+      : Logger(sink ? Level::debug : Level::error), sink_(std::move(sink)) {}
+  std::string last_error();
+
+ private:
+  void put(Level level, std::string_view line) noexcept override;
+  const std::function<void(int, const std::string&)> sink_;
+  std::mutex mutex_;
+  std::string last_error_;
+};
+
+Client::Status to_client(Status status);
+inline Client::Status client_error(int error, std::string text) { return {error, std::move(text)}; }
+
+// What an operation answers where there is no file system to ask.
+inline void set_failure(Client::Status& answer, Client::Status status) { answer = std::move(status); }
+template <class T>
+void set_failure(Client::Result<T>& answer, Client::Status status) {
+  answer.status = std::move(status);
+}
+
+struct Client::Impl {
+  Impl(ClusterConfig cluster_config, PluginCatalog plugins, const Options& options)
+      : config(std::move(cluster_config)),
+        catalog(std::move(plugins)),
+        log(options.log),
+        operations_max(options.operations_max) {}
+
+  // Everything below it lives on the thread; made and destroyed there.
+  struct Running {
+    explicit Running(Runtime& runtime) : operations(runtime), life(runtime) {}
+    std::unique_ptr<PluginInstance> transport;
+    std::unique_ptr<client::FileSystem> files;
+    TaskGroup operations;
+    TaskGroup life;  // connecting, disconnecting
+  };
+
+  Task<> start(std::string place, std::promise<Client::Status>& done);
+  Task<Client::Status> open_all(const std::string& place);
+  Task<> stop(std::promise<Client::Status>& done);
+  Task<Client::Status> close_all();
+  Client::Status disconnect();
+
+  // Begins an operation: `make` is a callable that gives its Task<Answer> once it is called on the thread, with the
+  // file system.
+  template <class Answer, class Make>
+  void begin(Make make, std::function<void(Answer)> done) {
+    const bool full = in_flight.fetch_add(1, std::memory_order_relaxed) >= operations_max;
+    thread.post([this, full, make = std::move(make), done = std::move(done)]() mutable {
+      if (full || closed) {
+        in_flight.fetch_sub(1, std::memory_order_relaxed);
+        Answer answer;
+        set_failure(answer, closed ? client_error(ESHUTDOWN, "the client was disconnected")
+                                   : client_error(EAGAIN, "too many operations are in flight"));
+        done(std::move(answer));
+        return;
+      }
+      running->operations.spawn(run<Answer, Make>(*this, std::move(make), std::move(done)));
+    });
+  }
+
+  template <class Answer, class Make>
+  static Task<> run(Impl& impl, Make make, std::function<void(Answer)> done) {
+    Answer answer = co_await make(*impl.running->files);
+    impl.in_flight.fetch_sub(1, std::memory_order_relaxed);
+    done(std::move(answer));
+  }
+
+  // Waits for the answer of an operation that `start` begins with the callback that it is given.
+  template <class Answer, class Start>
+  Answer wait(Start start) {
+    if (thread.is_current()) {
+      Answer answer;
+      set_failure(answer, client_error(EDEADLK, "a call that waits, on the thread that would answer it"));
+      return answer;
+    }
+    auto promise = std::make_shared<std::promise<Answer>>();
+    std::future<Answer> future = promise->get_future();
+    start([promise](Answer answer) { promise->set_value(std::move(answer)); });
+    return future.get();
+  }
+
+  const ClusterConfig config;
+  const PluginCatalog catalog;
+  LibraryLogger log;
+  const std::uint32_t operations_max;
+  std::atomic<std::uint32_t> in_flight{0};
+  bool closed = false;        // on the thread
+  std::mutex closing;         // one disconnect() at a time
+  bool disconnected = false;  // under it
+  std::optional<Running> running;
+  RealThread thread;  // ends first
+};
+
+}  // namespace rideau
