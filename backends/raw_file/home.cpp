@@ -79,6 +79,10 @@ Status Home::open(const std::string& path, const std::uint8_t (&new_uuid)[16]) n
         Code::corrupt, errno, "open the folder of objects",
         path_ + "/objects: " + errno_text(errno) + "; the store says that it is complete, so restore this folder");
   }
+  if (const int error = free_files_.open(folder_); error != 0) {
+    return fail(status_of(error, "").code, error, "open the folder of free files",
+                path_ + "/free: " + errno_text(error));
+  }
   if (const Status status = probe_file_size(); !status.ok()) return status;
   return take_count();
 }
@@ -254,6 +258,7 @@ Status Home::mark_clean(std::uint64_t object_count) noexcept {
 }
 
 void Home::close() noexcept {
+  free_files_.close();
   for (int* fd : {&objects_, &lock_, &folder_}) {
     if (*fd >= 0) ::close(*fd);
     *fd = -1;

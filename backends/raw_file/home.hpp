@@ -4,9 +4,11 @@
 //   format    three lines: what this is, the version of the format, the store's UUID
 //   lock      held with flock(2) while a process uses the store; says which
 //   objects/  the files of the objects, see layout.hpp
+//   free/     empty files that wait to become objects, see free_files.hpp
 //   clean     only between a clean stop and the next start: the count of objects, which otherwise is counted anew
 #pragma once
 
+#include "free_files.hpp"
 #include "rideau/status.hpp"
 
 #include <cstdint>
@@ -35,6 +37,7 @@ class Home {
   void close() noexcept;
 
   int objects() const noexcept { return objects_; }
+  FreeFiles& free_files() noexcept { return free_files_; }
   std::uint64_t object_count() const noexcept { return object_count_; }
   std::uint64_t object_bytes_max() const noexcept { return object_bytes_max_; }
   const std::string& message() const noexcept { return message_; }
@@ -56,6 +59,7 @@ class Home {
   int folder_ = -1;
   int lock_ = -1;
   int objects_ = -1;
+  FreeFiles free_files_;
   std::uint64_t object_count_ = 0;
   std::uint64_t object_bytes_max_ = 0;
 };

@@ -264,6 +264,7 @@ void RawFileStore::settle() noexcept {
     }
     submit_ring();
   } while (reap() || (!ready_.empty() && active_ < settings_.queue_depth));
+  start_naming();
   settling_ = false;
   if (life_ == Life::stopping) check_stopped();
 }

@@ -6,7 +6,7 @@
 // slot through all its steps (open, transfer, job). settle() is the only place where ops start and results are reaped.
 //
 // store.cpp has the calls and the loop, store_life.cpp start and stop, store_files.cpp the steps of an op,
-// store_flush.cpp what is dirty and flushing.
+// store_names.cpp files that come and go, store_flush.cpp what is dirty and flushing.
 #pragma once
 
 #include "home.hpp"
@@ -168,7 +168,8 @@ class RawFileStore final : public ObjectStore {
   void perform_stat(Op& op) noexcept;
   void perform_change(Op& op) noexcept;
   void prepare_transfer(Op& op) noexcept;
-  void prepare_remove(Op& op) noexcept;
+  void start_naming() noexcept;
+  void advance(Op& op, std::uint64_t count) noexcept;
   void on_result(Op& op, int result) noexcept;
   void on_transferred(Op& op, int result) noexcept;
   void on_removed(Op& op, int result) noexcept;
@@ -215,6 +216,8 @@ class RawFileStore final : public ObjectStore {
   std::uint32_t open_count_ = 0;
   std::uint32_t open_max_ = 0;
   OpList ready_;
+  OpList naming_;  // hold a slot, wait for the next job that makes and removes files
+  bool naming_runs_ = false;
   OpList free_ops_;
   std::vector<std::unique_ptr<Op>> all_ops_;
   std::uint32_t op_count_ = 0;  // not free

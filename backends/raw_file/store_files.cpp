@@ -34,7 +34,8 @@ Status set_size(int fd, std::uint64_t size) noexcept {
 // The op has its slot.
 void RawFileStore::dispatch(Op& op) noexcept {
   if (op.kind == Op::Kind::remove) {
-    prepare_remove(op);
+    op.stage = Op::Stage::transfer;
+    naming_.push(op);
   } else if (op.file->fd >= 0) {
     op.stage = Op::Stage::transfer;
     perform(op);
@@ -54,11 +55,14 @@ void RawFileStore::open_file(Op& op) noexcept {
     if (open_count_ >= open_max_) close_oldest_idle();
     ++open_count_;
   }
+  // Only new files are made: so it is known when the folder's contents and the count of objects change.
+  if (op.stage == Op::Stage::open_new) {
+    naming_.push(op);
+    return;
+  }
   object_path(file.id, op.path);
-  // O_EXCL tells whether the name is new, and with it the folder's contents and the count of objects.
-  const int make = op.stage == Op::Stage::open_new ? O_CREAT | O_EXCL : 0;
   io_uring_sqe& entry = prepare();
-  io_uring_prep_openat(&entry, home_->objects(), op.path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | make, 0600);
+  io_uring_prep_openat(&entry, home_->objects(), op.path, O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0);
   io_uring_sqe_set_data(&entry, &op);
 }
 
@@ -126,9 +130,10 @@ void RawFileStore::perform(Op& op) noexcept {
   switch (op.kind) {
     case Op::Kind::read:
     case Op::Kind::write:
-      if (op.size == 0) return finish(op, kOk, 0);
       op.stage = Op::Stage::transfer;
-      return prepare_transfer(op);
+      if (op.progress < op.size) return prepare_transfer(op);
+      if (op.progress > 0) mark_changed(*op.file);
+      return finish(op, kOk, op.progress);
     case Op::Kind::stat:
       return perform_stat(op);
     case Op::Kind::truncate:
@@ -189,7 +194,6 @@ void RawFileStore::prepare_transfer(Op& op) noexcept {
 }
 
 void RawFileStore::on_result(Op& op, int result) noexcept {
-  if (op.kind == Op::Kind::remove) return on_removed(op, result);
   if (op.stage == Op::Stage::transfer) return on_transferred(op, result);
   on_opened(op, result);
 }
@@ -210,33 +214,27 @@ void RawFileStore::on_transferred(Op& op, int result) noexcept {
                              : Status{Code::io_error, 0, "a write made no progress"},
                   0);
   }
-  op.progress += static_cast<std::uint64_t>(result);
+  advance(op, static_cast<std::uint64_t>(result));
   if (op.progress == op.size || result == 0) {
     if (writes) mark_changed(*op.file);
     return finish(op, kOk, op.progress);
   }
   // The kernel may stop in the middle; only a read of nothing says that the object ends here.
-  auto left = static_cast<std::size_t>(result);
-  while (left >= op.parts[op.first_part].size) left -= op.parts[op.first_part++].size;
-  IoVec& part = op.parts[op.first_part];
-  part.base = static_cast<std::uint8_t*>(part.base) + left;
-  part.size -= left;
   prepare_transfer(op);
 }
 
-void RawFileStore::prepare_remove(Op& op) noexcept {
-  File& file = *op.file;
-  // Closed first: the kernel frees the blocks where the last reference goes, which should not be this thread.
-  if (file.fd >= 0) close_file(file);
-  op.stage = Op::Stage::transfer;
-  object_path(file.id, op.path);
-  io_uring_sqe& entry = prepare();
-  io_uring_prep_unlinkat(&entry, home_->objects(), op.path, 0);
-  io_uring_sqe_set_data(&entry, &op);
+void RawFileStore::advance(Op& op, std::uint64_t count) noexcept {
+  op.progress += count;
+  while (op.first_part < op.parts.size() && count >= op.parts[op.first_part].size) {
+    count -= op.parts[op.first_part++].size;
+  }
+  if (count == 0) return;
+  IoVec& part = op.parts[op.first_part];
+  part.base = static_cast<std::uint8_t*>(part.base) + count;
+  part.size -= count;
 }
 
 void RawFileStore::on_removed(Op& op, int result) noexcept {
-  if (result == -EINTR || result == -EAGAIN) return prepare_remove(op);
   if (result == 0) {
     if (object_count_ > 0) --object_count_;
     mark_clean(*op.file);

@@ -18,6 +18,7 @@ constexpr std::uint32_t kGatherParts = 256;         // of one system call that w
 constexpr std::uint32_t kScatterParts = 64;         // of one system call that reads
 constexpr std::uint32_t kWritesPerTurn = 8;         // then others get their turn
 constexpr std::uint32_t kReadsPerTurn = 8;
+constexpr std::uint32_t kBulkReadAhead = 1024;  // read behind what is expected while bulk bytes are on their way
 constexpr std::uint32_t kAcceptsPerTurn = 64;
 
 }  // namespace rideau::tcp

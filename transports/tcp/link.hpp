@@ -91,6 +91,7 @@ class TcpLink final : public Link, private FrameWritten {
   void on_readable() noexcept;
   void receive() noexcept;
   bool make_room() noexcept;
+  bool bulk_expected() const noexcept;
   std::uint32_t describe_room(IoVec* out, std::uint32_t capacity, std::uint64_t* described) noexcept;
   void add_tail(IoVec* out, std::uint32_t* count, std::uint64_t* described) noexcept;
   void took(std::uint64_t bytes) noexcept;

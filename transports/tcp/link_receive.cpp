@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What comes in on a link. The socket is read in large pieces into a chunk, and frames are parsed where they lie. Of a
 // body, what is in the chunk already is copied to where it belongs; the rest is read from the socket straight to there.
+// While bulk bytes are on their way, little is read ahead of what is expected, so that few of them pass the chunk.
 //
 // Memory: a head that is lent keeps its chunk. While a link holds more than half of its budget, heads are lent as
 // copies of their own size, so that a few loans cannot keep many chunks. Over the budget reading rests until a loan is
@@ -155,6 +156,11 @@ bool TcpLink::make_room() noexcept {
   return true;
 }
 
+// Whether the peer has bytes to send for which memory lies ready.
+bool TcpLink::bulk_expected() const noexcept {
+  return pulls_.size() != free_pulls_.size() || regions_.push_count() != 0;
+}
+
 // Where the next bytes of the stream go: the rest of a body to its place, what follows to the chunk.
 std::uint32_t TcpLink::describe_room(IoVec* out, std::uint32_t capacity, std::uint64_t* described) noexcept {
   std::uint32_t count = 0;
@@ -189,8 +195,14 @@ void TcpLink::add_tail(IoVec* out, std::uint32_t* count, std::uint64_t* describe
     begin_ = end_ = chunk_->references == 1 ? 0 : padded(end_);
     if (end_ >= chunk_->capacity) return;
   }
-  out[(*count)++] = {chunk_->data() + end_, chunk_->capacity - end_};
-  *described += chunk_->capacity - end_;
+  std::size_t room = chunk_->capacity - end_;
+  if (bulk_expected()) {
+    std::size_t wanted = kBulkReadAhead;
+    if (expect_ == Expect::head) wanted += sizeof(FrameHeader) + padded(frame_.head_bytes);
+    room = std::min(room, wanted);
+  }
+  out[(*count)++] = {chunk_->data() + end_, room};
+  *described += room;
 }
 
 // Accounts for bytes that were read, in the order of describe_room.

@@ -46,6 +46,7 @@ TcpRegion* RegionTable::add(const IoVec* parts, std::uint32_t count, std::uint32
   key->size = sizeof bytes;
   std::memcpy(key->bytes, &bytes, sizeof bytes);
   ++count_;
+  if ((access & kAccessPush) != 0) ++push_count_;
   return region;
 }
 
@@ -55,6 +56,7 @@ void RegionTable::remove(TcpRegion& region) noexcept {
   ++slot.generation;
   free_slots_.push_back(region.slot);
   --count_;
+  if ((region.access & kAccessPush) != 0) --push_count_;
   delete &region;
 }
 

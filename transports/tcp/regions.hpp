@@ -35,6 +35,8 @@ class RegionTable {
   // not_found: the key reaches nothing. invalid: outside the region, or access that was not granted.
   Code find(const BulkHead& head, std::uint32_t access, TcpRegion** out) const noexcept;
   std::uint32_t count() const noexcept { return count_; }
+  // Regions that the peer may push into.
+  std::uint32_t push_count() const noexcept { return push_count_; }
 
  private:
   struct Slot {
@@ -44,6 +46,7 @@ class RegionTable {
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_slots_;
   std::uint32_t count_ = 0;
+  std::uint32_t push_count_ = 0;
 };
 
 // False when these bytes were never a key of this transport.
