@@ -84,7 +84,19 @@ Status Home::open(const std::string& path, const std::uint8_t (&new_uuid)[16]) n
                 path_ + "/free: " + errno_text(error));
   }
   if (const Status status = probe_file_size(); !status.ok()) return status;
+  identify_device();
   return take_count();
+}
+
+// Numbers of devices are those of one kernel, so the name of its boot goes into the number (FNV-1a of both).
+void Home::identify_device() noexcept {
+  struct stat folder {};
+  char boot[64];
+  const ssize_t count = read_small(AT_FDCWD, "/proc/sys/kernel/random/boot_id", boot, sizeof boot);
+  if (count <= 0 || ::fstat(objects_, &folder) != 0) return;
+  const std::string name = std::string(boot) + std::to_string(folder.st_dev);
+  device_ = 0xcbf2'9ce4'8422'2325;
+  for (const char byte : name) device_ = (device_ ^ static_cast<std::uint8_t>(byte)) * 0x100'0000'01b3;
 }
 
 // The largest file depends on the file system (ext4 with blocks of 1 KiB: 4 TiB) and cannot be asked for, only tried.

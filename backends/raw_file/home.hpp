@@ -40,6 +40,8 @@ class Home {
   FreeFiles& free_files() noexcept { return free_files_; }
   std::uint64_t object_count() const noexcept { return object_count_; }
   std::uint64_t object_bytes_max() const noexcept { return object_bytes_max_; }
+  // The same number for every store of this kernel whose folder is on the same file system; 0: not known.
+  std::uint64_t device() const noexcept { return device_; }
   const std::string& message() const noexcept { return message_; }
   const std::string& uuid() const noexcept { return uuid_; }
 
@@ -52,6 +54,7 @@ class Home {
   Status take_lock() noexcept;
   Status take_count() noexcept;
   Status probe_file_size() noexcept;
+  void identify_device() noexcept;
 
   std::string path_;
   std::string uuid_;
@@ -62,6 +65,7 @@ class Home {
   FreeFiles free_files_;
   std::uint64_t object_count_ = 0;
   std::uint64_t object_bytes_max_ = 0;
+  std::uint64_t device_ = 0;
 };
 
 }  // namespace rideau::raw_file

@@ -99,6 +99,25 @@ Submitted RawFileStore::punch(ObjectId id, std::uint64_t offset, std::uint64_t s
   return submit_call(op, id, done);
 }
 
+Submitted RawFileStore::allocate(ObjectId id, std::uint64_t offset, std::uint64_t size, Completion& done) noexcept {
+  if (const Status status = accepts_calls(); !status.ok()) return done.finish(status);
+  if (offset > object_bytes_max_ || size > object_bytes_max_ - offset) {
+    return done.finish({Code::too_large, 0, "over object_bytes_max"});
+  }
+  Op& op = take_op(Op::Kind::allocate);
+  op.offset = offset;
+  op.size = size;
+  return submit_call(op, id, done);
+}
+
+Submitted RawFileStore::find_data(ObjectId id, std::uint64_t offset, ObjectExtent* out, Completion& done) noexcept {
+  if (const Status status = accepts_calls(); !status.ok()) return done.finish(status);
+  Op& op = take_op(Op::Kind::find_data);
+  op.offset = std::min(offset, object_bytes_max_);
+  op.extent_out = out;
+  return submit_call(op, id, done);
+}
+
 Submitted RawFileStore::remove(ObjectId id, Completion& done) noexcept {
   if (const Status status = accepts_calls(); !status.ok()) return done.finish(status);
   return submit_call(take_op(Op::Kind::remove), id, done);
@@ -145,6 +164,9 @@ Status RawFileStore::space(ObjectSpace* out) noexcept {
   out->bytes_total = static_cast<std::uint64_t>(space.f_blocks) * space.f_frsize;
   out->bytes_free = static_cast<std::uint64_t>(space.f_bavail) * space.f_frsize;
   out->object_count = object_count_;
+  // Some file systems have no table of inodes that could fill.
+  out->objects_free = space.f_files != 0 ? space.f_favail : ~0ull;
+  out->device = home_->device();
   return kOk;
 }
 

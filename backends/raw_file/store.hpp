@@ -2,8 +2,9 @@
 // RawFileStore: an ObjectStore with one sparse file an object, driven through io_uring from the node's thread.
 //
 // A call becomes an Op. Ops of one object are admitted in the order of their arrival: reads, writes and flushes side by
-// side, truncate, punch and remove alone. Admitted ops wait in ready_ for one of queue_depth slots; an op keeps its
-// slot through all its steps (open, transfer, job). settle() is the only place where ops start and results are reaped.
+// side, truncate, punch, allocate and remove alone. Admitted ops wait in ready_ for one of queue_depth slots; an op
+// keeps its slot through all its steps (open, transfer, job). settle() is the only place where ops start and results
+// are reaped.
 //
 // store.cpp has the calls and the loop, store_life.cpp start and stop, store_files.cpp the steps of an op,
 // store_names.cpp files that come and go, store_flush.cpp what is dirty and flushing.
@@ -42,7 +43,7 @@ struct File;
 struct Flush;
 
 struct Op {
-  enum class Kind : std::uint8_t { read, write, stat, truncate, punch, remove, sync };
+  enum class Kind : std::uint8_t { read, write, stat, truncate, punch, allocate, find_data, remove, sync };
   enum class Stage : std::uint8_t { waiting, ready, open_new, open_existing, want_open, transfer, job };
 
   Kind kind = Kind::read;
@@ -57,12 +58,15 @@ struct Op {
   std::uint64_t size = 0;
   std::uint64_t progress = 0;
   ObjectStat* stat_out = nullptr;
+  ObjectExtent* extent_out = nullptr;
   std::vector<IoVec> parts;  // what is left of the buffer
   std::size_t first_part = 0;
   char path[kPathBytes] = {};
 
-  bool exclusive() const noexcept { return kind == Kind::truncate || kind == Kind::punch || kind == Kind::remove; }
-  bool makes_object() const noexcept { return kind == Kind::write || kind == Kind::truncate; }
+  bool exclusive() const noexcept {
+    return kind == Kind::truncate || kind == Kind::punch || kind == Kind::allocate || kind == Kind::remove;
+  }
+  bool makes_object() const noexcept { return kind == Kind::write || kind == Kind::truncate || kind == Kind::allocate; }
 };
 
 struct OpList {
@@ -131,6 +135,8 @@ class RawFileStore final : public ObjectStore {
   Submitted lend(ObjectId id, std::uint64_t offset, std::uint64_t size, Purpose purpose, ObjectLoan* out,
                  Completion& done) noexcept override;
   void give_back(ObjectLoan& loan) noexcept override;
+  Submitted allocate(ObjectId id, std::uint64_t offset, std::uint64_t size, Completion& done) noexcept override;
+  Submitted find_data(ObjectId id, std::uint64_t offset, ObjectExtent* out, Completion& done) noexcept override;
 
  private:
   enum class Life : std::uint8_t { made, starting, running, stopping, stopped };
@@ -167,6 +173,7 @@ class RawFileStore final : public ObjectStore {
   void perform(Op& op) noexcept;
   void perform_stat(Op& op) noexcept;
   void perform_change(Op& op) noexcept;
+  void perform_find(Op& op) noexcept;
   void prepare_transfer(Op& op) noexcept;
   void start_naming() noexcept;
   void advance(Op& op, std::uint64_t count) noexcept;

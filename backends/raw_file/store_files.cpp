@@ -22,6 +22,30 @@ Status punch_hole(int fd, std::uint64_t offset, std::uint64_t size) noexcept {
   return kOk;
 }
 
+// File systems that cannot keep space say so at each call: the capability of the driver stays.
+Status keep_space(int fd, std::uint64_t offset, std::uint64_t size) noexcept {
+  while (::fallocate(fd, FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset), static_cast<off_t>(size)) != 0) {
+    if (errno == EOPNOTSUPP) return {Code::posix, EOPNOTSUPP, "the file system below cannot keep space"};
+    if (errno != EINTR) return status_of(errno, "allocate space of an object");
+  }
+  return kOk;
+}
+
+// The offset of the descriptor is nobody's: reads and writes name theirs.
+Status find_extent(int fd, std::uint64_t offset, ObjectExtent* out) noexcept {
+  struct stat found {};
+  if (::fstat(fd, &found) != 0) return status_of(errno, "stat of an object");
+  const auto size = static_cast<std::uint64_t>(found.st_size);
+  *out = {size, size};
+  if (offset >= size) return kOk;
+  const off_t begin = ::lseek(fd, static_cast<off_t>(offset), SEEK_DATA);
+  if (begin < 0) return errno == ENXIO ? kOk : status_of(errno, "find data in an object");
+  const off_t end = ::lseek(fd, begin, SEEK_HOLE);
+  if (end < 0) return status_of(errno, "find a hole in an object");
+  *out = {static_cast<std::uint64_t>(begin), static_cast<std::uint64_t>(end)};
+  return kOk;
+}
+
 Status set_size(int fd, std::uint64_t size) noexcept {
   while (::ftruncate(fd, static_cast<off_t>(size)) != 0) {
     if (errno != EINTR) return status_of(errno, "truncate an object");
@@ -138,7 +162,10 @@ void RawFileStore::perform(Op& op) noexcept {
       return perform_stat(op);
     case Op::Kind::truncate:
     case Op::Kind::punch:
+    case Op::Kind::allocate:
       return perform_change(op);
+    case Op::Kind::find_data:
+      return perform_find(op);
     case Op::Kind::sync: {
       op.stage = Op::Stage::transfer;
       op.offset = op.file->changed;  // every change that is complete by now is covered
@@ -162,16 +189,35 @@ void RawFileStore::perform_stat(Op& op) noexcept {
 
 // truncate and punch can free many blocks, which takes long: a job.
 void RawFileStore::perform_change(Op& op) noexcept {
-  if (op.kind == Op::Kind::punch && op.size == 0) return finish(op, kOk, 0);
+  if (op.kind != Op::Kind::truncate && op.size == 0) return finish(op, kOk, 0);
   op.stage = Op::Stage::job;
-  const int fd = op.file->fd;
-  const bool punches = op.kind == Op::Kind::punch;
-  run_job([fd, punches, offset = op.offset,
-           size = op.size](std::uint64_t&) { return punches ? punch_hole(fd, offset, size) : set_size(fd, size); },
-          [this, &op](Status status, std::uint64_t) {
-            mark_changed(*op.file);
-            finish(op, status, 0);
-          });
+  const auto change = [fd = op.file->fd, kind = op.kind, offset = op.offset, size = op.size](std::uint64_t&) {
+    switch (kind) {
+      case Op::Kind::punch:
+        return punch_hole(fd, offset, size);
+      case Op::Kind::allocate:
+        return keep_space(fd, offset, size);
+      default:
+        return set_size(fd, size);
+    }
+  };
+  run_job(change, [this, &op](Status status, std::uint64_t) {
+    mark_changed(*op.file);
+    finish(op, status, 0);
+  });
+}
+
+// Walks over the map of the file, which may have to be read from the device: a job. It fills memory of its own, since
+// it may still run when the store is gone.
+void RawFileStore::perform_find(Op& op) noexcept {
+  op.stage = Op::Stage::job;
+  auto found = std::make_shared<ObjectExtent>();
+  run_job(
+      [fd = op.file->fd, offset = op.offset, found](std::uint64_t&) { return find_extent(fd, offset, found.get()); },
+      [this, &op, found](Status status, std::uint64_t) {
+        if (status.ok()) *op.extent_out = *found;
+        finish(op, status, 0);
+      });
 }
 
 void RawFileStore::prepare_transfer(Op& op) noexcept {

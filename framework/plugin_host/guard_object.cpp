@@ -144,6 +144,28 @@ void GuardObjectStore::give_back(ObjectLoan& loan) noexcept {
   plugin_.give_back(loan);
 }
 
+Submitted GuardObjectStore::allocate(ObjectId id, std::uint64_t offset, std::uint64_t size, Completion& done) noexcept {
+  const std::uint64_t most = plugin_.limits().object_bytes_max;
+  const bool over = offset > most || size > most - offset;
+  return core_.submit(
+      "allocate", nullptr, done, [=, this](Completion& c) { return plugin_.allocate(id, offset, size, c); },
+      [this, over](const GuardCall& call) {
+        require_supported(call, kObjectAllocates);
+        core_.require(!over || !call.status.ok(), Culprit::plugin, "allocate", "it accepted a range over its limits");
+      });
+}
+
+Submitted GuardObjectStore::find_data(ObjectId id, std::uint64_t offset, ObjectExtent* out, Completion& done) noexcept {
+  return core_.submit(
+      "find_data", nullptr, done, [=, this](Completion& c) { return plugin_.find_data(id, offset, out, c); },
+      [=, this](const GuardCall& call) {
+        require_supported(call, kObjectMaps);
+        if (!call.status.ok()) return;
+        const bool sane = out->begin <= out->end && (out->begin == out->end || out->begin >= offset);
+        core_.require(sane, Culprit::plugin, "find_data", "the extent is before the offset, or ends before it begins");
+      });
+}
+
 void GuardObjectStore::when_stopped() {
   core_.require(loans_.empty() || core_.has_power_cut(), Culprit::host, "stop", "a loan was not given back");
 }

@@ -28,6 +28,8 @@ class GuardObjectStore final : public GuardedLife<ObjectStore> {
   Submitted lend(ObjectId id, std::uint64_t offset, std::uint64_t size, Purpose purpose, ObjectLoan* out,
                  Completion& done) noexcept override;
   void give_back(ObjectLoan& loan) noexcept override;
+  Submitted allocate(ObjectId id, std::uint64_t offset, std::uint64_t size, Completion& done) noexcept override;
+  Submitted find_data(ObjectId id, std::uint64_t offset, ObjectExtent* out, Completion& done) noexcept override;
 
  private:
   void when_stopped() override;

@@ -33,6 +33,16 @@ std::uint64_t DataPlane::Impl::next_version(const DataTarget& target) noexcept {
   return last_version;
 }
 
+std::uint64_t DataPlane::Impl::file_bytes_max(const Striping& striping) noexcept {
+  std::uint64_t most = limits::kFileBytesMax;
+  for (std::uint32_t stripe = 0; striping.valid() && stripe < striping.stripe_count(); ++stripe) {
+    const DataTarget* known = target(striping.target(stripe));
+    if (known == nullptr || known->object_bytes_max == limits::kFileBytesMax) continue;
+    most = std::min(most, striping.file_size(stripe, known->object_bytes_max + 1) - 1);
+  }
+  return most;
+}
+
 void DataPlane::Impl::became_dirty(FileData::Impl& file) {
   file.dirty_since_ns = runtime.now_ns();
   dirty_files.emplace(file.dirty_since_ns, file.inode);
@@ -211,5 +221,30 @@ void DataPlane::on_new_epoch(fs::TargetId id) {
 }
 
 std::uint64_t DataPlane::dirty_bytes() const noexcept { return impl_->dirty_total; }
+
+Task<Status> DataPlane::ask_limits() {
+  for (auto& [id, target] : impl_->targets) {
+    const auto reply = co_await target.channel->stat_file_system();
+    if (!reply.ok()) co_return reply.status();
+    if (reply->object_bytes_max != 0) {
+      target.object_bytes_max = std::min<std::uint64_t>(reply->object_bytes_max, limits::kFileBytesMax - 1);
+    }
+  }
+  co_return kOk;
+}
+
+Task<Result<DataPlane::Space>> DataPlane::space() {
+  Space all;
+  std::set<std::uint64_t> devices;
+  for (auto& [id, target] : impl_->targets) {
+    const auto reply = co_await target.channel->stat_file_system();
+    if (!reply.ok()) co_return reply.status();
+    if (reply->device != 0 && !devices.insert(reply->device).second) continue;
+    all.bytes_total += reply->bytes_total;
+    all.bytes_free += reply->bytes_free;
+  }
+  all.bytes_free -= std::min(all.bytes_free, impl_->dirty_total);
+  co_return all;
+}
 
 }  // namespace rideau::client

@@ -2,9 +2,11 @@
 // The inside of DataPlane: targets with their grants, the cache, the order in which dirty files are written back.
 #pragma once
 
+#include "framework/base/limits.hpp"
 #include "framework/runtime/sync.hpp"
 #include "framework/runtime/task_group.hpp"
 #include "plugins/client/data_cache.hpp"
+#include "plugins/client/data_striping.hpp"
 #include "plugins/client/file_data.hpp"
 #include "plugins/client/object_client.hpp"
 
@@ -29,6 +31,7 @@ struct DataTarget {
   std::uint64_t asked = 0;     // grants that requests in flight asked for
   std::uint64_t returned = 0;  // grant given up, to be told with the next write
   std::uint32_t sends = 0;
+  std::uint64_t object_bytes_max = limits::kFileBytesMax;
 
   std::uint64_t grant_to_ask(std::uint64_t wanted_in_all) const noexcept {
     const std::uint64_t have = grant + held + asked;
@@ -74,6 +77,8 @@ struct DataPlane::Impl {
   std::uint64_t next_version(const DataTarget& target) noexcept;
   void saw_version(std::uint64_t version) noexcept { last_version = std::max(last_version, version); }
 
+  // As large as its first object that is full.
+  std::uint64_t file_bytes_max(const Striping& striping) noexcept;
   void became_dirty(FileData::Impl& file);
   void all_sent(FileData::Impl& file);
   // Starts writing back the oldest files, as far as the targets take requests.

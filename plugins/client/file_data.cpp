@@ -14,6 +14,7 @@ FileData::Impl::Impl(DataPlane::Impl& plane_in, fs::InodeId inode_in, fs::Layout
     : plane(plane_in),
       inode(inode_in),
       striping(std::move(layout)),
+      bytes_max(plane_in.file_bytes_max(striping)),
       blocks(plane_in.cache, inode_in),
       gate(plane_in.runtime),
       stripes(striping.stripe_count()) {}
@@ -21,6 +22,12 @@ FileData::Impl::Impl(DataPlane::Impl& plane_in, fs::InodeId inode_in, fs::Layout
 void FileData::Impl::leave() {
   gate.leave();
   if (idle()) plane.candidates.insert(inode);
+}
+
+void FileData::Impl::reopen() {
+  gate.reopen();
+  if (idle()) plane.candidates.insert(inode);
+  plane.kick(*this);
 }
 
 void FileData::Impl::keep_error(Status status) noexcept {
@@ -101,10 +108,11 @@ Task<Result<std::uint64_t>> FileData::read(std::uint64_t offset, const IoVec* ro
 }
 
 Task<Result<std::uint64_t>> FileData::write(std::uint64_t offset, const IoVec* data, std::uint32_t parts) {
-  const std::uint64_t size = fs::parts_bytes(data, parts);
-  if (offset > limits::kFileBytesMax || size > limits::kFileBytesMax - offset) co_return posix_error(EFBIG, "write");
+  std::uint64_t size = fs::parts_bytes(data, parts);
   if (size == 0) co_return std::uint64_t{0};
   if (!impl_->striping.valid()) co_return kNoTarget;
+  if (offset >= impl_->bytes_max) co_return posix_error(EFBIG, "write");
+  size = std::min(size, impl_->bytes_max - offset);
   co_await impl_->gate.enter();
   Result<std::uint64_t> done = co_await impl_->write(offset, data, parts, size);
   impl_->leave();
@@ -115,9 +123,7 @@ Task<Status> FileData::truncate(std::uint64_t old_size, std::uint64_t size) {
   if (!impl_->striping.valid()) co_return kNoTarget;
   co_await impl_->gate.close();
   const Status done = co_await impl_->truncate(old_size, size);
-  impl_->gate.reopen();
-  if (impl_->idle()) impl_->plane.candidates.insert(impl_->inode);
-  impl_->plane.kick(*impl_);
+  impl_->reopen();
   co_return done;
 }
 
@@ -155,6 +161,7 @@ void FileData::adopt(const fs::Layout& layout) {
 void FileData::drop() { impl_->drop(); }
 void FileData::discard() { impl_->discard(); }
 bool FileData::dirty() const noexcept { return impl_->dirty(); }
+std::uint64_t FileData::dirty_bytes() const noexcept { return impl_->dirty_bytes + impl_->sending_bytes; }
 Status FileData::take_error() noexcept { return std::exchange(impl_->error, kOk); }
 
 std::uint64_t FileData::blocks_hint() const noexcept {

@@ -55,6 +55,15 @@ class DataPlane {
   void on_new_epoch(fs::TargetId target);
   std::uint64_t dirty_bytes() const noexcept;  // those on their way included
 
+  // Asks every target how large an object it holds: the limit of files follows. Before any file is used.
+  Task<Status> ask_limits();
+  // Of all targets together; those that share a device count it once. What is dirty here is not free any more.
+  struct Space {
+    std::uint64_t bytes_total = 0;
+    std::uint64_t bytes_free = 0;
+  };
+  Task<Result<Space>> space();
+
   struct Impl;
 
  private:
@@ -75,10 +84,19 @@ class FileData {
   Task<Result<std::uint64_t>> read(std::uint64_t offset, const IoVec* room, std::uint32_t parts,
                                    std::uint64_t file_size);
   // Into the cache where a grant allows it, else straight to the targets (then failures such as ENOSPC show here).
-  // value = bytes, all of them or (when a target is full) as many as are safe.
+  // value = bytes, all of them or (when a target is full, or the file as large as it can be) as many as are safe.
   Task<Result<std::uint64_t>> write(std::uint64_t offset, const IoVec* data, std::uint32_t parts);
   // Cuts or grows the objects; what is cached beyond `size` is forgotten, dirty or not.
   Task<Status> truncate(std::uint64_t old_size, std::uint64_t size);
+  // The range reads as zeros and its space is given back where that can be; holes stay holes.
+  Task<Status> punch(std::uint64_t offset, std::uint64_t size);
+  // Space for the range is kept, also beyond the end of the file: later writes to it do not fail for want of it. ENOSPC
+  // when it does not fit, EOPNOTSUPP when a target cannot promise it. `zero`: and the range reads as zeros.
+  Task<Status> allocate(std::uint64_t offset, std::uint64_t size, bool zero);
+  // The first byte at or after `offset` that may be other than zero, or that lies in a hole (what is beyond the end of
+  // the file does). ENXIO: there is none.
+  enum class Find { data, hole };
+  Task<Result<std::uint64_t>> find(Find what, std::uint64_t offset, std::uint64_t file_size);
   // Dirty bytes are at their targets; sync: and durable there, as is what anybody's completed write brought before. A
   // failed write of this time is also kept for take_error(): report one of the two.
   Task<Status> flush();
@@ -93,6 +111,7 @@ class FileData {
   void drop();     // forgets clean bytes
   void discard();  // forgets dirty ones too, unsent: the file is gone
   bool dirty() const noexcept;
+  std::uint64_t dirty_bytes() const noexcept;  // those on their way included
   // The error of a write that was acknowledged early: returned once, then ok.
   Status take_error() noexcept;
   // 512-byte blocks the objects use, as far as replies told since the file was opened (0: unknown).

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The inside of FileData: file_data.cpp (calls and the gate), _read, _write, _flush (write-back), _objects (truncate,
-// stat, sync).
+// stat, sync), _space (holes and kept space).
 #pragma once
 
 #include "plugins/client/data_gate.hpp"
@@ -73,7 +73,7 @@ struct FileData::Impl {
   // Objects.
   Task<Status> truncate(std::uint64_t old_size, std::uint64_t size);
   Task<> truncate_object(std::uint32_t stripe, std::uint64_t size, Status* out);
-  void cut_cache(std::uint64_t size);
+  void cut_cache(std::uint64_t begin, std::uint64_t end);
   Task<Status> sync();
   Task<> sync_target(fs::TargetId id, std::vector<std::uint32_t> stripes, Status* out);
   Task<Result<ObjectsStat>> stat_objects();
@@ -81,7 +81,19 @@ struct FileData::Impl {
   std::map<fs::TargetId, std::vector<std::uint32_t>> stripes_by_target() const;
   void wrote(std::uint32_t stripe, std::uint64_t bytes_used);
 
+  // Space.
+  enum class Change { punch, keep, zero };
+  Range object_range(std::uint32_t stripe, const Range& range) const noexcept;
+  Task<Status> change_objects(Range range, Change change);
+  Task<> change_object(std::uint32_t stripe, Range range, Change change, Status* out);
+  Task<Status> punch(Range range);
+  Task<Status> allocate(Range range, bool zero);
+  Task<> find_in_object(std::uint32_t stripe, std::uint64_t offset, Range* out, Status* status);
+  Task<Result<std::uint64_t>> find_data(std::uint64_t offset, std::uint64_t file_size);
+  Task<Result<std::uint64_t>> find_hole(std::uint64_t offset, std::uint64_t file_size);
+
   // Bookkeeping.
+  void reopen();  // the gate, after a change that was alone behind it
   ObjectId object(std::uint32_t stripe) const noexcept {
     return fs::object_id(inode, striping.layout().generation, stripe);
   }
@@ -100,6 +112,8 @@ struct FileData::Impl {
   DataPlane::Impl& plane;
   fs::InodeId inode;
   Striping striping;
+  std::uint64_t bytes_max;     // no file with this layout is larger
+  std::uint64_t kept_end = 0;  // space may be kept up to here, beyond the end of the file too
   BlockMap blocks;
   DataGate gate;
   std::set<std::uint64_t> dirty_blocks;  // indexes

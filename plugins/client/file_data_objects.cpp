@@ -23,14 +23,14 @@ std::map<fs::TargetId, std::vector<std::uint32_t>> FileData::Impl::stripes_by_ta
 // Alone behind the gate: nothing is on its way. Growing needs one object alone: what is not there reads as zeros, and
 // the last byte tells the size.
 Task<Status> FileData::Impl::truncate(std::uint64_t old_size, std::uint64_t size) {
-  if (size > limits::kFileBytesMax) co_return posix_error(EFBIG, "truncate");
-  cut_cache(size);
+  if (size > bytes_max) co_return posix_error(EFBIG, "truncate");
+  cut_cache(size, ~0ull);
   std::vector<Status> results(striping.stripe_count());
   Gather gather(plane.runtime, plane.tasks);
   for (std::uint32_t stripe = 0; stripe < striping.stripe_count(); ++stripe) {
     const std::uint64_t before = striping.object_size(stripe, old_size);
     const std::uint64_t after = striping.object_size(stripe, size);
-    const bool cut = after < before;
+    const bool cut = after < before || (size < kept_end && after < striping.object_size(stripe, kept_end));
     const bool grow = size > old_size && stripe == striping.stripe_at(size - 1);
     if (cut || grow) gather.spawn(truncate_object(stripe, after, &results[stripe]));
   }
@@ -38,17 +38,21 @@ Task<Status> FileData::Impl::truncate(std::uint64_t old_size, std::uint64_t size
   for (const Status& result : results) {
     if (!result.ok()) co_return result;
   }
+  kept_end = std::min(kept_end, size);
   co_return kOk;
 }
 
-void FileData::Impl::cut_cache(std::uint64_t size) {
+// Forgets what is cached of a range, dirty or not.
+void FileData::Impl::cut_cache(std::uint64_t begin, std::uint64_t end) {
   ++generation;
   ahead_end = 0;
-  blocks.each_from(size / kBlockBytes, [&](std::uint64_t index, Block& block) {
+  blocks.each_from(begin / kBlockBytes, [&](std::uint64_t index, Block& block) {
     const std::uint64_t base = index * kBlockBytes;
-    const auto from = static_cast<std::uint32_t>(size > base ? size - base : 0);
-    undirty(index, block, from, kBlockBytes);
-    block.valid.remove(from, kBlockBytes);
+    if (base >= end) return;
+    const auto from = static_cast<std::uint32_t>(begin > base ? begin - base : 0);
+    const auto to = static_cast<std::uint32_t>(std::min<std::uint64_t>(kBlockBytes, end - base));
+    undirty(index, block, from, to);
+    block.valid.remove(from, to);
     blocks.settle(index);
   });
 }

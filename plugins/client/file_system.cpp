@@ -172,6 +172,8 @@ Task<Status> FileSystem::start() {
     impl_->log.error("object target %u: %s", target->target, target->session.last_refusal().c_str());
     co_return status;
   }
+  status = co_await impl_->plane.ask_limits();
+  if (!status.ok()) co_return status;
   impl_->started = true;
   co_return kOk;
 }
@@ -230,17 +232,10 @@ Task<Result<StatFileSystem>> FileSystem::stat_file_system() {
   StatFileSystem result;
   result.inodes_used = meta.body.inodes_used;
   result.inodes_free = meta.body.inodes_free;
-  for (const auto& target : impl_->targets) {
-    rpc::Request message;
-    message.method = static_cast<std::uint16_t>(fs::ObjectMethod::stat_file_system);
-    const rpc::Reply reply = co_await target->session.call(message);
-    if (!reply.ok()) co_return reply.status;
-    fs::ObjectStatFileSystemReply body;
-    const Status decoded = fs::decode(reply.body, &body);
-    if (!decoded.ok()) co_return decoded;
-    result.bytes_total += body.bytes_total;
-    result.bytes_free += body.bytes_free;
-  }
+  const auto space = co_await impl_->plane.space();
+  if (!space.ok()) co_return space.status();
+  result.bytes_total = space->bytes_total;
+  result.bytes_free = space->bytes_free;
   co_return result;
 }
 

@@ -59,6 +59,9 @@ struct OpenFile {
   fs::Inode inode{};
 };
 
+// fallocate(2). punch keeps the size always; the others grow the file up to the end of the range unless `keep_size`.
+enum class Allocate { plain, zero, punch };
+
 // Of one write: what its caller wants to say and to hear.
 struct WriteDetails {
   bool kill_privileges = false;  // in: the file loses its set-id bits first
@@ -123,6 +126,9 @@ class FileSystem {
   // Bytes written. With kOpenAppend on the handle the offset is ignored. `details` may be null.
   Task<Result<std::uint64_t>> write(fs::HandleId handle, std::uint64_t offset, const IoVec* data, std::uint32_t parts,
                                     WriteDetails* details = nullptr);
+  Task<Status> allocate(fs::HandleId handle, Allocate mode, bool keep_size, std::uint64_t offset, std::uint64_t size);
+  // lseek(2) with SEEK_DATA, or SEEK_HOLE.
+  Task<Result<std::uint64_t>> seek(fs::HandleId handle, std::uint64_t offset, bool hole);
   // What close(2) reports: errors of writes that were acknowledged early, each once.
   Task<Status> flush(fs::HandleId handle);
   Task<Status> sync(fs::HandleId handle, bool data_only);

@@ -138,7 +138,7 @@ Task<Result<std::uint64_t>> FileSystem::Impl::write(HandleRef handle, std::uint6
   if (!known.ok()) co_return known;
   handle->data->adopt(node.inode.layout);
   if ((handle->flags & fs::kOpenAppend) != 0) offset = node.inode.size;
-  if (offset > limits::kFileBytesMax || size > limits::kFileBytesMax - offset) co_return posix_error(EFBIG);
+  if (offset > limits::kFileBytesMax) co_return posix_error(EFBIG);
   if (details != nullptr) {
     details->offset = offset;
     if (details->kill_privileges && (node.inode.mode & (S_ISUID | S_ISGID)) != 0) {
@@ -158,12 +158,16 @@ Task<Result<std::uint64_t>> FileSystem::Impl::write(HandleRef handle, std::uint6
   // An estimate until the targets have told: no more than a file without holes has.
   const std::uint64_t blocks = std::min(node.inode.blocks + (*result + 511) / 512, (node.inode.size + 511) / 512);
   node.inode.blocks = std::max({node.inode.blocks, blocks, handle->data->blocks_hint()});
+  changed_bytes(node);
+  co_return result;
+}
+
+void FileSystem::Impl::changed_bytes(Node& node) {
   node.size_known = true;
   const std::int64_t now = server_now_ns();
   node.inode.mtime_ns = std::max(node.inode.mtime_ns, now);  // as the record takes it
   node.inode.ctime_ns = std::max(node.inode.ctime_ns, now);
   mark_changed(node);
-  co_return result;
 }
 
 Task<Status> FileSystem::Impl::kill_privileges(HandleRef handle) {

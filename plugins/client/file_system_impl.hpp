@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The inside of FileSystem, shared by its source files: file_system.cpp (life, sessions, whole-system calls), _locking
-// (the lock and giving it back), _names, _attributes, _files, _closing (closes and sizes on their way to the metadata
-// server).
+// (the lock and giving it back), _names, _attributes, _files, _space (fallocate, holes), _closing (closes and sizes on
+// their way to the metadata server).
 #pragma once
 
 #include "framework/lock/lock_cache.hpp"
@@ -133,6 +133,10 @@ struct FileSystem::Impl final : rpc::SessionEvents, lock::LockCache::Owner {
   Task<Result<std::uint64_t>> write(HandleRef handle, std::uint64_t offset, const IoVec* data, std::uint32_t parts,
                                     std::uint64_t size, WriteDetails* details);
   Task<Status> kill_privileges(HandleRef handle);
+  void changed_bytes(Node& node);
+  // file_system_space.cpp
+  Task<Status> allocate(HandleRef handle, Allocate mode, bool keep_size, std::uint64_t offset, std::uint64_t size);
+  Task<Result<std::uint64_t>> seek(HandleRef handle, std::uint64_t offset, bool hole);
   Task<Status> sync(HandleRef handle);
 
   // Closes and sizes (file_system_closing.cpp).

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Requests about open files: CREATE, OPEN, READ, WRITE, FLUSH, FSYNC, RELEASE.
+// Requests about open files: CREATE, OPEN, READ, WRITE, FALLOCATE, LSEEK, FLUSH, FSYNC, RELEASE.
 #include "plugins/client/fuse_server.hpp"
 
 #include <algorithm>
 #include <cerrno>
 #include <string>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 namespace rideau::client {
 namespace {
@@ -94,6 +97,23 @@ Task<> write(Server& server, fuse_req_t req, fs::InodeId inode, fs::HandleId han
   }
 }
 
+Task<> allocate(Server& server, fuse_req_t req, fs::HandleId handle, Allocate mode, bool keep_size,
+                std::uint64_t offset, std::uint64_t size) {
+  const auto begin = [&] { return server.files.allocate(handle, mode, keep_size, offset, size); };
+  const Status status = co_await repeated(Repeat::unless_sent, begin);
+  fuse_reply_err(req, errno_of(status));
+}
+
+Task<> seek(Server& server, fuse_req_t req, fs::HandleId handle, std::uint64_t offset, bool hole) {
+  const auto begin = [&] { return server.files.seek(handle, offset, hole); };
+  const Result<std::uint64_t> found = co_await repeated(Repeat::always, begin);
+  if (found.ok()) {
+    fuse_reply_lseek(req, static_cast<off_t>(*found));
+  } else {
+    fuse_reply_err(req, errno_of(found.status()));
+  }
+}
+
 Task<> flush(Server& server, fuse_req_t req, fs::HandleId handle) {
   const Status status = co_await server.files.flush(handle);
   fuse_reply_err(req, errno_of(status));
@@ -130,6 +150,27 @@ void on_write(fuse_req_t req, fuse_ino_t inode, const char* bytes, std::size_t s
   server.tasks.spawn(write(server, req, inode, file->fh, static_cast<std::uint64_t>(offset), server.keep_request(),
                            bytes, size, server.kills_privileges));
 }
+void on_fallocate(fuse_req_t req, fuse_ino_t, int mode, off_t offset, off_t size, fuse_file_info* file) {
+  Server& server = server_of(req);
+  const int known = mode & ~FALLOC_FL_KEEP_SIZE;
+  if (known != 0 && known != FALLOC_FL_PUNCH_HOLE && known != FALLOC_FL_ZERO_RANGE) {
+    fuse_reply_err(req, EOPNOTSUPP);
+    return;
+  }
+  const Allocate what = known == 0 ? Allocate::plain : known == FALLOC_FL_PUNCH_HOLE ? Allocate::punch : Allocate::zero;
+  server.tasks.spawn(allocate(server, req, file->fh, what, (mode & FALLOC_FL_KEEP_SIZE) != 0,
+                              static_cast<std::uint64_t>(offset), static_cast<std::uint64_t>(size)));
+}
+void on_lseek(fuse_req_t req, fuse_ino_t, off_t offset, int whence, fuse_file_info* file) {
+  Server& server = server_of(req);
+  if (whence != SEEK_DATA && whence != SEEK_HOLE) {
+    fuse_reply_err(req, EINVAL);
+  } else if (offset < 0) {
+    fuse_reply_err(req, ENXIO);
+  } else {
+    server.tasks.spawn(seek(server, req, file->fh, static_cast<std::uint64_t>(offset), whence == SEEK_HOLE));
+  }
+}
 void on_flush(fuse_req_t req, fuse_ino_t, fuse_file_info* file) {
   Server& server = server_of(req);
   server.tasks.spawn(flush(server, req, file->fh));
@@ -150,6 +191,8 @@ void add_file_operations(fuse_lowlevel_ops& ops) {
   ops.open = on_open;
   ops.read = on_read;
   ops.write = on_write;
+  ops.fallocate = on_fallocate;
+  ops.lseek = on_lseek;
   ops.flush = on_flush;
   ops.fsync = on_fsync;
   ops.release = on_release;

@@ -54,9 +54,11 @@ Task<Result<fs::ObjectWriteReply>> SessionChannel::write(fs::ObjectWriteRequest 
   co_return decoded;
 }
 
-Task<Status> SessionChannel::truncate(fs::ObjectTruncateRequest request, std::uint64_t* seen) {
+// A call that carries a version.
+template <class Request>
+Task<Status> SessionChannel::change(fs::ObjectMethod method, Request request, std::uint64_t* seen) {
   wire::Encoded body;
-  rpc::Request call = make_request(fs::ObjectMethod::truncate, request, body);
+  rpc::Request call = make_request(method, request, body);
   call.modifies = true;
   const rpc::Reply reply = co_await session_.call(call);
   if (!reply.ok() && reply.status.code != Code::check_failed) co_return reply.status;
@@ -64,6 +66,26 @@ Task<Status> SessionChannel::truncate(fs::ObjectTruncateRequest request, std::ui
   if (!fs::decode(reply.body, &decoded).ok()) co_return kBadReply;
   *seen = decoded.version;
   co_return reply.status;
+}
+
+Task<Status> SessionChannel::truncate(fs::ObjectTruncateRequest request, std::uint64_t* seen) {
+  return change(fs::ObjectMethod::truncate, request, seen);
+}
+Task<Status> SessionChannel::punch(fs::ObjectPunchRequest request, std::uint64_t* seen) {
+  return change(fs::ObjectMethod::punch, request, seen);
+}
+Task<Status> SessionChannel::allocate(fs::ObjectAllocateRequest request, std::uint64_t* seen) {
+  return change(fs::ObjectMethod::allocate, request, seen);
+}
+
+Task<Result<fs::ObjectFindDataReply>> SessionChannel::find_data(fs::ObjectFindDataRequest request) {
+  wire::Encoded body;
+  const rpc::Request call = make_request(fs::ObjectMethod::find_data, request, body);
+  const rpc::Reply reply = co_await session_.call(call);
+  if (!reply.ok()) co_return reply.status;
+  fs::ObjectFindDataReply decoded;
+  if (!fs::decode(reply.body, &decoded).ok()) co_return kBadReply;
+  co_return decoded;
 }
 
 Task<Result<fs::ObjectStatReply>> SessionChannel::stat(fs::ObjectStatRequest request) {

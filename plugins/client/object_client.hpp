@@ -21,8 +21,11 @@ class ObjectChannel {
   virtual Task<Result<std::uint64_t>> read(fs::ObjectReadRequest request, const IoVec* room, std::uint32_t parts) = 0;
   virtual Task<Result<fs::ObjectWriteReply>> write(fs::ObjectWriteRequest request, const IoVec* data,
                                                    std::uint32_t parts) = 0;
-  // check_failed: the target has seen a newer version, which is in *seen.
+  // Of truncate, punch and allocate: check_failed: the target has seen a newer version, which is in *seen.
   virtual Task<Status> truncate(fs::ObjectTruncateRequest request, std::uint64_t* seen) = 0;
+  virtual Task<Status> punch(fs::ObjectPunchRequest request, std::uint64_t* seen) = 0;
+  virtual Task<Status> allocate(fs::ObjectAllocateRequest request, std::uint64_t* seen) = 0;
+  virtual Task<Result<fs::ObjectFindDataReply>> find_data(fs::ObjectFindDataRequest request) = 0;
   virtual Task<Result<fs::ObjectStatReply>> stat(fs::ObjectStatRequest request) = 0;
   virtual Task<Status> sync(fs::ObjectSyncRequest request) = 0;
   virtual Task<Result<fs::ObjectStatFileSystemReply>> stat_file_system() = 0;
@@ -37,12 +40,17 @@ class SessionChannel final : public ObjectChannel {
   Task<Result<fs::ObjectWriteReply>> write(fs::ObjectWriteRequest request, const IoVec* data,
                                            std::uint32_t parts) override;
   Task<Status> truncate(fs::ObjectTruncateRequest request, std::uint64_t* seen) override;
+  Task<Status> punch(fs::ObjectPunchRequest request, std::uint64_t* seen) override;
+  Task<Status> allocate(fs::ObjectAllocateRequest request, std::uint64_t* seen) override;
+  Task<Result<fs::ObjectFindDataReply>> find_data(fs::ObjectFindDataRequest request) override;
   Task<Result<fs::ObjectStatReply>> stat(fs::ObjectStatRequest request) override;
   Task<Status> sync(fs::ObjectSyncRequest request) override;
   Task<Result<fs::ObjectStatFileSystemReply>> stat_file_system() override;
   std::int64_t time_offset_ns() const noexcept override { return session_.time_offset_ns(); }
 
  private:
+  template <class Request>
+  Task<Status> change(fs::ObjectMethod method, Request request, std::uint64_t* seen);
   rpc::ClientSession& session_;
 };
 

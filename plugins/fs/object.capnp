@@ -43,6 +43,13 @@ struct ObjectPunchRequest {
   size @2 :UInt64;
   version @3 :UInt64;
 }
+struct ObjectAllocateRequest {
+  object @0 :ObjectId;
+  offset @1 :UInt64;
+  size @2 :UInt64;
+  version @3 :UInt64;
+  zero @4 :Bool;
+}
 struct ObjectVersionReply {
   version @0 :UInt64;
 }
@@ -56,6 +63,15 @@ struct ObjectStatReply {
     size @0 :UInt64;
     bytesUsed @1 :UInt64;
   }
+}
+
+struct ObjectFindDataRequest {
+  object @0 :ObjectId;
+  offset @1 :UInt64;
+}
+struct ObjectFindDataReply {
+  begin @0 :UInt64;
+  end @1 :UInt64;
 }
 
 struct ObjectSyncRequest {
@@ -78,4 +94,6 @@ struct ObjectStatFileSystemReply {
   bytesTotal @0 :UInt64;
   bytesFree @1 :UInt64;
   objects @2 :UInt64;
+  device @3 :UInt64;
+  objectBytesMax @4 :UInt64;
 }

@@ -24,6 +24,8 @@ enum class ObjectMethod : std::uint16_t {
   destroy = 7,  // by the metadata server
   stat_file_system = 8,
   list = 9,  // for the metadata server and the file system check
+  allocate = 10,
+  find_data = 11,
 };
 
 struct ObjectReadRequest {  // payload of the reply: the bytes; short at the object's end
@@ -62,7 +64,16 @@ struct ObjectPunchRequest {
   std::uint64_t size = 0;
   std::uint64_t version = 0;
 };
-struct ObjectVersionReply {   // of truncate and punch, also when they were refused with check_failed
+// Keeps space for a range, so that writes to it do not fail for want of it; the object's size stays. `zero`: and the
+// range reads as zero. no_space: it does not fit; unsupported: the target's store cannot promise space.
+struct ObjectAllocateRequest {
+  ObjectId object{};
+  std::uint64_t offset = 0;
+  std::uint64_t size = 0;
+  std::uint64_t version = 0;
+  bool zero = false;
+};
+struct ObjectVersionReply {   // of truncate, punch and allocate, also when they were refused with check_failed
   std::uint64_t version = 0;  // the newest that the target has seen
 };
 
@@ -75,6 +86,16 @@ struct ObjectStatReply {
     std::uint64_t bytes_used = 0;
   };
   std::vector<Item> items;  // one for each object asked for; zeros where there is none
+};
+
+// The first run of bytes at or after `offset` that may be other than zero; empty where only zeros follow.
+struct ObjectFindDataRequest {
+  ObjectId object{};
+  std::uint64_t offset = 0;
+};
+struct ObjectFindDataReply {
+  std::uint64_t begin = 0;
+  std::uint64_t end = 0;
 };
 
 struct ObjectSyncRequest {
@@ -99,6 +120,8 @@ struct ObjectStatFileSystemReply {
   std::uint64_t bytes_total = 0;
   std::uint64_t bytes_free = 0;
   std::uint64_t objects = 0;
+  std::uint64_t device = 0;            // targets with the same one, other than 0, share their space
+  std::uint64_t object_bytes_max = 0;  // 0: not known
 };
 
 }  // namespace rideau::fs

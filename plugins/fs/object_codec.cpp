@@ -134,6 +134,26 @@ Status decode(Bytes body, ObjectPunchRequest* to) {
   });
 }
 
+void encode(const ObjectAllocateRequest& from, wire::Encoded& to) {
+  encode_root<schema::ObjectAllocateRequest>(to, [&](auto root) {
+    put(root.initObject(), from.object);
+    root.setOffset(from.offset);
+    root.setSize(from.size);
+    root.setVersion(from.version);
+    root.setZero(from.zero);
+  });
+}
+Status decode(Bytes body, ObjectAllocateRequest* to) {
+  return decode_root<schema::ObjectAllocateRequest>(body, [&](auto root) {
+    take(root.getObject(), &to->object);
+    to->offset = root.getOffset();
+    to->size = root.getSize();
+    to->version = root.getVersion();
+    to->zero = root.getZero();
+    return in_bounds(to->offset, to->size);
+  });
+}
+
 void encode(const ObjectVersionReply& from, wire::Encoded& to) {
   encode_root<schema::ObjectVersionReply>(to, [&](auto root) { root.setVersion(from.version); });
 }
@@ -167,6 +187,34 @@ Status decode(Bytes body, ObjectStatReply* to) {
       to->items.push_back({item.getSize(), item.getBytesUsed()});
     }
     return true;
+  });
+}
+
+void encode(const ObjectFindDataRequest& from, wire::Encoded& to) {
+  encode_root<schema::ObjectFindDataRequest>(to, [&](auto root) {
+    put(root.initObject(), from.object);
+    root.setOffset(from.offset);
+  });
+}
+Status decode(Bytes body, ObjectFindDataRequest* to) {
+  return decode_root<schema::ObjectFindDataRequest>(body, [&](auto root) {
+    take(root.getObject(), &to->object);
+    to->offset = root.getOffset();
+    return in_bounds(to->offset, 0);
+  });
+}
+
+void encode(const ObjectFindDataReply& from, wire::Encoded& to) {
+  encode_root<schema::ObjectFindDataReply>(to, [&](auto root) {
+    root.setBegin(from.begin);
+    root.setEnd(from.end);
+  });
+}
+Status decode(Bytes body, ObjectFindDataReply* to) {
+  return decode_root<schema::ObjectFindDataReply>(body, [&](auto root) {
+    to->begin = root.getBegin();
+    to->end = root.getEnd();
+    return to->begin <= to->end && in_bounds(to->end, 0);
   });
 }
 
@@ -204,6 +252,8 @@ void encode(const ObjectStatFileSystemReply& from, wire::Encoded& to) {
     root.setBytesTotal(from.bytes_total);
     root.setBytesFree(from.bytes_free);
     root.setObjects(from.objects);
+    root.setDevice(from.device);
+    root.setObjectBytesMax(from.object_bytes_max);
   });
 }
 Status decode(Bytes body, ObjectStatFileSystemReply* to) {
@@ -211,6 +261,8 @@ Status decode(Bytes body, ObjectStatFileSystemReply* to) {
     to->bytes_total = root.getBytesTotal();
     to->bytes_free = root.getBytesFree();
     to->objects = root.getObjects();
+    to->device = root.getDevice();
+    to->object_bytes_max = root.getObjectBytesMax();
     return true;
   });
 }

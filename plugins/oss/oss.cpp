@@ -55,6 +55,10 @@ Task<> Oss::handle(rpc::ServerCall& call) {
       return handle_stat_file_system(target_, call);
     case fs::ObjectMethod::list:
       return handle_list(target_, call);
+    case fs::ObjectMethod::allocate:
+      return handle_allocate(target_, call);
+    case fs::ObjectMethod::find_data:
+      return handle_find_data(target_, call);
   }
   constexpr Status kUnknown{Code::unsupported, 0, "method of an object target"};
   return call.reply(kUnknown, Bytes{});

@@ -23,6 +23,13 @@ Status check_writable(Target& target, ObjectId id, std::uint64_t offset, std::ui
   return kOk;
 }
 
+bool fits_beside_grants(Target& target, std::uint64_t bytes) {
+  ObjectSpace space{};
+  if (bytes == 0 || !target.store.space(&space).ok()) return true;
+  const std::uint64_t promised = target.grants.outstanding();
+  return space.bytes_free >= promised && space.bytes_free - promised >= bytes;
+}
+
 CallIdentity identity_of(rpc::ServerCall& call) {
   return {call.session().id(), call.session().client(), call.slot(), call.sequence(), call.method()};
 }

@@ -30,6 +30,8 @@ constexpr std::uint64_t kWholeObject = ~0ull;  // end of a range that covers eve
 Status note_failure(Target& target, const char* what, ObjectId id, Status status);
 // ESTALE when the object was destroyed, EFBIG when the range is beyond what the store holds.
 Status check_writable(Target& target, ObjectId id, std::uint64_t offset, std::uint64_t size);
+// Whether so much more can be used without breaking what was promised to writers.
+bool fits_beside_grants(Target& target, std::uint64_t bytes);
 CallIdentity identity_of(rpc::ServerCall& call);
 
 // The store side. Ranges are locked inside.
@@ -40,6 +42,9 @@ Task<Status> truncate(Target& target, const fs::ObjectTruncateRequest& request, 
                       fs::ObjectVersionReply* reply);
 Task<Status> punch(Target& target, const fs::ObjectPunchRequest& request, const CallIdentity& call,
                    fs::ObjectVersionReply* reply);
+Task<Status> allocate(Target& target, const fs::ObjectAllocateRequest& request, const CallIdentity& call,
+                      fs::ObjectVersionReply* reply);
+Task<Result<fs::ObjectFindDataReply>> find_data(Target& target, const fs::ObjectFindDataRequest& request);
 Task<Result<fs::ObjectStatReply>> stat(Target& target, const fs::ObjectStatRequest& request);
 Task<Status> sync(Target& target, const fs::ObjectSyncRequest& request);
 Task<Status> destroy(Target& target, const fs::ObjectDestroyRequest& request, const CallIdentity& call);
@@ -67,6 +72,8 @@ Task<> handle_read(Target& target, rpc::ServerCall& call);
 Task<> handle_write(Target& target, rpc::ServerCall& call);
 Task<> handle_truncate(Target& target, rpc::ServerCall& call);
 Task<> handle_punch(Target& target, rpc::ServerCall& call);
+Task<> handle_allocate(Target& target, rpc::ServerCall& call);
+Task<> handle_find_data(Target& target, rpc::ServerCall& call);
 Task<> handle_stat(Target& target, rpc::ServerCall& call);
 Task<> handle_sync(Target& target, rpc::ServerCall& call);
 Task<> handle_destroy(Target& target, rpc::ServerCall& call);

@@ -31,7 +31,9 @@ std::string capability_text(std::uint64_t capabilities) {
                {kTransportCopies, "copies"},
                {kIndexGetBlocks, "get-blocks"},
                {kObjectLends, "lends"},
-               {kObjectPunches, "punches"}};
+               {kObjectPunches, "punches"},
+               {kObjectAllocates, "allocates"},
+               {kObjectMaps, "maps"}};
   std::string text;
   for (const auto& entry : known) {
     if ((capabilities & entry.bit) != 0) text += (text.empty() ? "" : ",") + std::string(entry.name);

@@ -14,6 +14,7 @@ Task<> run_object_suite(Runtime& runtime, ObjectFactory& factory, std::uint64_t 
   co_await check_lists(suite);
   co_await check_together(suite);
   co_await check_capabilities(suite);
+  co_await check_space(suite);
   co_await check_life(suite);
   co_await check_durable(suite);
   co_await check_full(suite);

@@ -88,6 +88,14 @@ void Call::punch(ObjectStore& store, ObjectId id, std::uint64_t offset, std::uin
   submitted(store.punch(id, offset, size, fresh()));
 }
 
+void Call::allocate(ObjectStore& store, ObjectId id, std::uint64_t offset, std::uint64_t size) {
+  submitted(store.allocate(id, offset, size, fresh()));
+}
+
+void Call::find_data(ObjectStore& store, ObjectId id, std::uint64_t offset) {
+  submitted(store.find_data(id, offset, &extent_, fresh()));
+}
+
 void Call::remove(ObjectStore& store, ObjectId id) { submitted(store.remove(id, fresh())); }
 
 void Call::stat(ObjectStore& store, ObjectId id) { submitted(store.stat(id, &stat_, fresh())); }
@@ -188,6 +196,23 @@ Task<Status> Suite::punch(ObjectId id, std::uint64_t offset, std::uint64_t size)
   call.waiters_ = &ended_;
   call.punch(*store_, id, offset, size);
   co_await wait(call);
+  co_return call.status();
+}
+
+Task<Status> Suite::allocate(ObjectId id, std::uint64_t offset, std::uint64_t size) {
+  Call call;
+  call.waiters_ = &ended_;
+  call.allocate(*store_, id, offset, size);
+  co_await wait(call);
+  co_return call.status();
+}
+
+Task<Status> Suite::find_data(ObjectId id, std::uint64_t offset, ObjectExtent* out) {
+  Call call;
+  call.waiters_ = &ended_;
+  call.find_data(*store_, id, offset);
+  co_await wait(call);
+  *out = call.extent();
   co_return call.status();
 }
 

@@ -46,6 +46,8 @@ class Call : Completion {
   void transfer(ObjectStore& store, bool writes, ObjectId id, std::uint64_t offset, std::vector<IoVec> parts);
   void truncate(ObjectStore& store, ObjectId id, std::uint64_t size);
   void punch(ObjectStore& store, ObjectId id, std::uint64_t offset, std::uint64_t size);
+  void allocate(ObjectStore& store, ObjectId id, std::uint64_t offset, std::uint64_t size);
+  void find_data(ObjectStore& store, ObjectId id, std::uint64_t offset);
   void remove(ObjectStore& store, ObjectId id);
   void stat(ObjectStore& store, ObjectId id);
   void list(ObjectStore& store, const ObjectId* after, std::uint32_t capacity);
@@ -64,6 +66,7 @@ class Call : Completion {
   std::string_view bytes() const noexcept { return buffer_; }
   std::string_view read_bytes() const noexcept { return bytes().substr(0, value()); }
   const ObjectStat& found() const noexcept { return stat_; }
+  const ObjectExtent& extent() const noexcept { return extent_; }
   ObjectLoan& loan() noexcept { return loan_; }
   std::vector<ObjectId> ids() const;
 
@@ -78,6 +81,7 @@ class Call : Completion {
   std::vector<ObjectId> ids_;
   ObjectId after_;
   ObjectStat stat_;
+  ObjectExtent extent_;
   ObjectLoan loan_;
   std::uint32_t completions_ = 0;
   WaitQueue* waiters_ = nullptr;
@@ -107,6 +111,8 @@ class Suite {
   Task<Status> write(ObjectId id, std::uint64_t offset, std::string bytes);
   Task<Status> truncate(ObjectId id, std::uint64_t size);
   Task<Status> punch(ObjectId id, std::uint64_t offset, std::uint64_t size);
+  Task<Status> allocate(ObjectId id, std::uint64_t offset, std::uint64_t size);
+  Task<Status> find_data(ObjectId id, std::uint64_t offset, ObjectExtent* out);
   Task<Status> remove(ObjectId id);
   Task<Status> flush(std::vector<ObjectId> ids);
   Task<Status> stat(ObjectId id, ObjectStat* out);
@@ -119,6 +125,8 @@ class Suite {
   Task<> expect_all(const ModelObjects& model, std::string_view what);
 
   bool punches() const noexcept { return (factory.capabilities() & kObjectPunches) != 0; }
+  bool allocates() const noexcept { return (factory.capabilities() & kObjectAllocates) != 0; }
+  bool maps() const noexcept { return (factory.capabilities() & kObjectMaps) != 0; }
   bool lends() const noexcept { return (factory.capabilities() & kObjectLends) != 0; }
 
   Runtime& runtime;
@@ -143,6 +151,7 @@ Task<> check_limits(Suite& suite);
 Task<> check_lists(Suite& suite);
 Task<> check_together(Suite& suite);
 Task<> check_capabilities(Suite& suite);
+Task<> check_space(Suite& suite);
 Task<> check_life(Suite& suite);
 Task<> check_durable(Suite& suite);
 Task<> check_full(Suite& suite);

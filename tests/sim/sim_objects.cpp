@@ -32,6 +32,12 @@ class SimObjects final : public ObjectStore {
     return done.finish({Code::unsupported, 0, "the simulated store lends no buffers"});
   }
   void give_back(ObjectLoan&) noexcept override {}
+  Submitted allocate(ObjectId, std::uint64_t, std::uint64_t, Completion& done) noexcept override {
+    return done.finish({Code::unsupported, 0, "the simulated store promises no space"});
+  }
+  Submitted find_data(ObjectId, std::uint64_t, ObjectExtent*, Completion& done) noexcept override {
+    return done.finish({Code::unsupported, 0, "the simulated store does not tell holes"});
+  }
 
  private:
   using Errand = SimObjectDisk::Errand;

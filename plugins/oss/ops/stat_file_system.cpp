@@ -9,7 +9,8 @@ Result<fs::ObjectStatFileSystemReply> stat_file_system(Target& target) {
   ObjectSpace space{};
   const Status known = target.store.space(&space);
   if (!known.ok()) return note_failure(target, "space", ObjectId{}, known);
-  return fs::ObjectStatFileSystemReply{space.bytes_total, space.bytes_free, space.object_count};
+  return fs::ObjectStatFileSystemReply{space.bytes_total, space.bytes_free, space.object_count, space.device,
+                                       target.store.limits().object_bytes_max};
 }
 
 Task<> handle_stat_file_system(Target& target, rpc::ServerCall& call) {

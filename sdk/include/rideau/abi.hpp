@@ -10,7 +10,7 @@
 
 // 0.x: exact match required. From 1.0 on: a plugin loads when its major is the host's and its minor not newer.
 #define RIDEAU_ABI_MAJOR 0
-#define RIDEAU_ABI_MINOR 1
+#define RIDEAU_ABI_MINOR 2
 
 // Distinguishes builds whose ABI differs although the version does not (sanitizers, other standard libraries).
 #ifndef RIDEAU_BUILD_TAG
@@ -26,6 +26,8 @@ enum Capability : std::uint64_t {
   kIndexGetBlocks = 1ull << 16,        // Snapshot::get may wait for a device
   kObjectLends = 1ull << 32,           // ObjectStore::lend works
   kObjectPunches = 1ull << 33,         // ObjectStore::punch works
+  kObjectAllocates = 1ull << 34,       // ObjectStore::allocate works
+  kObjectMaps = 1ull << 35,            // ObjectStore::find_data works
 };
 
 struct PluginDescriptor {

@@ -42,6 +42,16 @@ struct ObjectSpace {
   std::uint64_t bytes_total = 0;
   std::uint64_t bytes_free = 0;
   std::uint64_t object_count = 0;
+  std::uint64_t objects_free = ~0ull;  // how many more can be made
+  // Stores that answer the same number other than 0 share their space, and bytes_total and bytes_free are those of all
+  // of them together. 0: not known.
+  std::uint64_t device = 0;
+};
+
+// [begin, end) of an object.
+struct ObjectExtent {
+  std::uint64_t begin = 0;
+  std::uint64_t end = 0;
 };
 
 // A buffer of the store's own, lent to the host; only with kObjectLends.
@@ -81,6 +91,14 @@ class ObjectStore : public Instance {
   virtual Submitted lend(ObjectId id, std::uint64_t offset, std::uint64_t size, Purpose purpose, ObjectLoan* out,
                          Completion& done) noexcept = 0;
   virtual void give_back(ObjectLoan& loan) noexcept = 0;
+
+  // Keeps space for a range, so that a later write to it does not fail with no_space; makes the object when needed.
+  // Its size and what it reads as stay. no_space: it does not fit, and a part of it may be kept. unsupported without
+  // kObjectAllocates.
+  virtual Submitted allocate(ObjectId id, std::uint64_t offset, std::uint64_t size, Completion& done) noexcept = 0;
+  // The first run of bytes at or after `offset` that may be other than zero. An empty one at the object's size: there
+  // is none. not_found when there is no such object; unsupported without kObjectMaps.
+  virtual Submitted find_data(ObjectId id, std::uint64_t offset, ObjectExtent* out, Completion& done) noexcept = 0;
 
  protected:
   ~ObjectStore() = default;

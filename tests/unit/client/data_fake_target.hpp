@@ -88,15 +88,45 @@ class FakeTarget final : public ObjectChannel {
 
   Task<Status> truncate(fs::ObjectTruncateRequest request, std::uint64_t* seen) override {
     co_await delay();
-    std::uint64_t& version = versions[request.object];
-    if (request.version <= version) {
-      *seen = version;
-      co_return Status{Code::check_failed, 0, "truncate"};
-    }
-    *seen = version = request.version;
+    const Status newer = take_version(request.object, request.version, seen);
+    if (!newer.ok()) co_return newer;
     if (request.size > 0 || objects.contains(request.object)) objects[request.object].resize(request.size);
     co_await delay();
     co_return kOk;
+  }
+
+  Task<Status> punch(fs::ObjectPunchRequest request, std::uint64_t* seen) override {
+    co_await delay();
+    const Status newer = take_version(request.object, request.version, seen);
+    if (!newer.ok()) co_return newer;
+    zero(request.object, request.offset, request.size);
+    co_await delay();
+    co_return kOk;
+  }
+
+  // Space is what writes take: what was allocated before is not counted again, and bytes are not counted twice.
+  Task<Status> allocate(fs::ObjectAllocateRequest request, std::uint64_t* seen) override {
+    co_await delay();
+    if (request.size > space) co_return Status{Code::no_space, ENOSPC, "allocate"};
+    const Status newer = take_version(request.object, request.version, seen);
+    if (!newer.ok()) co_return newer;
+    objects[request.object];
+    if (request.zero) zero(request.object, request.offset, request.size);
+    co_await delay();
+    co_return kOk;
+  }
+
+  // A hole is what is zero.
+  Task<Result<fs::ObjectFindDataReply>> find_data(fs::ObjectFindDataRequest request) override {
+    co_await delay();
+    const std::vector<std::uint8_t>& bytes = objects[request.object];
+    const auto start = bytes.begin() + static_cast<long>(std::min<std::uint64_t>(request.offset, bytes.size()));
+    const auto begin = std::find_if(start, bytes.end(), [](std::uint8_t byte) { return byte != 0; });
+    const auto end = std::find(begin, bytes.end(), 0);
+    fs::ObjectFindDataReply reply;
+    reply.begin = static_cast<std::uint64_t>(begin - bytes.begin());
+    reply.end = static_cast<std::uint64_t>(end - bytes.begin());
+    co_return reply;
   }
 
   Task<Result<fs::ObjectStatReply>> stat(fs::ObjectStatRequest request) override {
@@ -126,6 +156,21 @@ class FakeTarget final : public ObjectChannel {
   };
   void complain(const char* what) {
     if (complaint.empty()) complaint = what;
+  }
+  Status take_version(ObjectId id, std::uint64_t wanted, std::uint64_t* seen) {
+    std::uint64_t& version = versions[id];
+    const bool newer = wanted > version;
+    if (newer) version = wanted;
+    *seen = version;
+    return newer ? kOk : Status{Code::check_failed, 0, "an old version"};
+  }
+  void zero(ObjectId id, std::uint64_t offset, std::uint64_t size) {
+    const auto found = objects.find(id);
+    if (found == objects.end()) return;
+    std::vector<std::uint8_t>& bytes = found->second;
+    const std::uint64_t begin = std::min<std::uint64_t>(offset, bytes.size());
+    const std::uint64_t end = begin + std::min<std::uint64_t>(size, bytes.size() - begin);
+    std::fill(bytes.begin() + static_cast<long>(begin), bytes.begin() + static_cast<long>(end), std::uint8_t{0});
   }
   Task<> delay() {
     if (random_.chance(70)) co_await sleep_for(runtime_, random_.below(delay_ns_max) + 1);

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+// Space of a file: ranges that are kept or given back at the targets, and where the holes are. A range of a file is one
+// range of each of its objects.
+#include "plugins/client/file_data_impl.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+namespace rideau::client {
+
+namespace {
+constexpr int kVersionTries = 4;
+}
+
+// The range of an object that a range of the file covers.
+FileData::Impl::Range FileData::Impl::object_range(std::uint32_t stripe, const Range& range) const noexcept {
+  return {striping.object_size(stripe, range.begin), striping.object_size(stripe, range.end)};
+}
+
+// One change of every object that has bytes of the range.
+Task<Status> FileData::Impl::change_objects(Range range, Change change) {
+  std::vector<Status> results(striping.stripe_count());
+  Gather gather(plane.runtime, plane.tasks);
+  for (std::uint32_t stripe = 0; stripe < striping.stripe_count(); ++stripe) {
+    const Range own = object_range(stripe, range);
+    if (own.begin < own.end) gather.spawn(change_object(stripe, own, change, &results[stripe]));
+  }
+  co_await gather.join();
+  for (const Status& result : results) {
+    if (!result.ok()) co_return result;
+  }
+  co_return kOk;
+}
+
+Task<> FileData::Impl::change_object(std::uint32_t stripe, Range range, Change change, Status* out) {
+  DataTarget* target = target_of(stripe);
+  if (target == nullptr) {
+    *out = kNoTarget;
+    co_return;
+  }
+  for (int attempt = 0; attempt < kVersionTries; ++attempt) {
+    const std::uint64_t version = plane.next_version(*target);
+    const std::uint64_t size = range.end - range.begin;
+    std::uint64_t seen = 0;
+    if (change == Change::punch) {
+      const fs::ObjectPunchRequest request{object(stripe), range.begin, size, version};
+      *out = co_await target->channel->punch(request, &seen);
+    } else {
+      const fs::ObjectAllocateRequest request{object(stripe), range.begin, size, version, change == Change::zero};
+      *out = co_await target->channel->allocate(request, &seen);
+    }
+    plane.saw_version(seen);
+    // Somebody whose clock was ahead changed it before us.
+    if (out->code != Code::check_failed) break;
+  }
+  if (out->ok()) ++stripes[stripe].changes;
+}
+
+// Alone behind the gate: nothing is on its way.
+Task<Status> FileData::Impl::punch(Range range) {
+  cut_cache(range.begin, range.end);
+  const Status done = co_await change_objects(range, Change::punch);
+  co_return done;
+}
+
+// A range that does not fit keeps its bytes, those too that only the cache has.
+Task<Status> FileData::Impl::allocate(Range range, bool zero) {
+  const Status kept = co_await change_objects(range, Change::keep);
+  if (!kept.ok()) co_return kept;
+  kept_end = std::max(kept_end, range.end);
+  if (!zero) co_return kOk;
+  cut_cache(range.begin, range.end);
+  const Status done = co_await change_objects(range, Change::zero);
+  co_return done;
+}
+
+Task<> FileData::Impl::find_in_object(std::uint32_t stripe, std::uint64_t offset, Range* out, Status* status) {
+  DataTarget* target = target_of(stripe);
+  if (target == nullptr) {
+    *status = kNoTarget;
+    co_return;
+  }
+  const fs::ObjectFindDataRequest request{object(stripe), offset};
+  const Result<fs::ObjectFindDataReply> reply = co_await target->channel->find_data(request);
+  *status = reply.status();
+  if (reply.ok()) *out = {std::max(reply->begin, offset), std::max(reply->end, offset)};
+}
+
+Task<Result<std::uint64_t>> FileData::Impl::find_data(std::uint64_t offset, std::uint64_t file_size) {
+  std::vector<Range> runs(striping.stripe_count());
+  std::vector<Status> results(runs.size());
+  Gather gather(plane.runtime, plane.tasks);
+  for (std::uint32_t stripe = 0; stripe < runs.size(); ++stripe) {
+    gather.spawn(find_in_object(stripe, striping.object_size(stripe, offset), &runs[stripe], &results[stripe]));
+  }
+  co_await gather.join();
+  std::uint64_t first = file_size;
+  for (std::uint32_t stripe = 0; stripe < runs.size(); ++stripe) {
+    if (!results[stripe].ok()) co_return results[stripe];
+    if (runs[stripe].begin == runs[stripe].end) continue;
+    first = std::min(first, striping.file_size(stripe, runs[stripe].begin + 1) - 1);
+  }
+  if (first >= file_size) co_return posix_error(ENXIO, "no data follows");
+  co_return first;
+}
+
+// Walks over the stripes with the run of data that each object is known to have.
+Task<Result<std::uint64_t>> FileData::Impl::find_hole(std::uint64_t offset, std::uint64_t file_size) {
+  std::vector<Range> runs(striping.stripe_count());
+  while (offset < file_size) {
+    const Segment segment = striping.segment_at(offset, file_size - offset);
+    Range& run = runs[segment.stripe];
+    if (run.end <= segment.object_offset) {
+      Status status{};
+      co_await find_in_object(segment.stripe, segment.object_offset, &run, &status);
+      if (!status.ok()) co_return status;
+    }
+    if (run.begin == run.end || run.begin > segment.object_offset) co_return offset;
+    offset += std::min(segment.size, run.end - segment.object_offset);
+  }
+  co_return file_size;
+}
+
+Task<Status> FileData::punch(std::uint64_t offset, std::uint64_t size) {
+  if (!impl_->striping.valid()) co_return kNoTarget;
+  co_await impl_->gate.close();
+  const Impl::Range range{offset, offset + size};
+  const Status done = co_await impl_->punch(range);
+  impl_->reopen();
+  co_return done;
+}
+
+Task<Status> FileData::allocate(std::uint64_t offset, std::uint64_t size, bool zero) {
+  if (!impl_->striping.valid()) co_return kNoTarget;
+  if (offset > impl_->bytes_max || size > impl_->bytes_max - offset) co_return posix_error(EFBIG, "allocate");
+  co_await impl_->gate.close();
+  const Impl::Range range{offset, offset + size};
+  const Status done = co_await impl_->allocate(range, zero);
+  impl_->reopen();
+  co_return done;
+}
+
+Task<Result<std::uint64_t>> FileData::find(Find what, std::uint64_t offset, std::uint64_t file_size) {
+  if (offset >= file_size) co_return posix_error(ENXIO, "beyond the end of the file");
+  if (!impl_->striping.valid()) co_return kNoTarget;
+  co_await impl_->gate.enter();
+  // The targets know only what has reached them; a failure is kept for whoever asks for it.
+  static_cast<void>(co_await impl_->flush());
+  Result<std::uint64_t> found = posix_error(EINVAL);
+  if (what == Find::data) {
+    found = co_await impl_->find_data(offset, file_size);
+  } else {
+    found = co_await impl_->find_hole(offset, file_size);
+  }
+  impl_->leave();
+  co_return found;
+}
+
+}  // namespace rideau::client

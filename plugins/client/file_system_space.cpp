@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// fallocate in its modes, and the search for data and holes.
+#include "plugins/client/file_system_impl.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+namespace rideau::client {
+
+Task<Status> FileSystem::Impl::allocate(HandleRef handle, Allocate mode, bool keep_size, std::uint64_t offset,
+                                        std::uint64_t size) {
+  Node& node = *handle->node;
+  const Status known = co_await know(handle->node, true);
+  if (!known.ok()) co_return known;
+  // No flag says whether the caller may keep set-id bits: those of root may, as on a local file system.
+  if (handle->caller.uid != 0 && (node.inode.mode & (S_ISUID | S_ISGID)) != 0) {
+    const Status killed = co_await kill_privileges(handle);
+    if (!killed.ok()) co_return killed;
+  }
+  const std::uint64_t before = epoch;
+  handle->wrote = true;
+  Status status;
+  if (mode == Allocate::punch) {
+    status = co_await handle->data->punch(offset, size);
+  } else {
+    status = co_await handle->data->allocate(offset, size, mode == Allocate::zero);
+  }
+  const bool grows = mode != Allocate::punch && !keep_size && offset + size > node.inode.size;
+  if (status.ok() && grows) status = co_await handle->data->truncate(node.inode.size, offset + size);
+  Result<FileData::ObjectsStat> now = posix_error(EIO);
+  if (status.ok()) now = co_await handle->data->stat_objects();
+  if (epoch != before) {
+    handle->broken = true;
+    co_return Status{Code::io_error, EIO, "the lock was lost while space was changed"};
+  }
+  if (!status.ok()) co_return status;
+  if (grows) node.inode.size = std::max(node.inode.size, offset + size);
+  if (now.ok()) node.inode.blocks = now->blocks + (handle->data->dirty_bytes() + 511) / 512;
+  changed_bytes(node);
+  co_return kOk;
+}
+
+Task<Result<std::uint64_t>> FileSystem::Impl::seek(HandleRef handle, std::uint64_t offset, bool hole) {
+  const Status known = co_await know(handle->node, true);
+  if (!known.ok()) co_return known;
+  const std::uint64_t size = handle->node->inode.size;
+  auto found = co_await handle->data->find(hole ? FileData::Find::hole : FileData::Find::data, offset, size);
+  co_return found;
+}
+
+// The kernel holds the inode's lock meanwhile and drops pages of the range when it has the answer: a data call.
+Task<Status> FileSystem::allocate(fs::HandleId id, Allocate mode, bool keep_size, std::uint64_t offset,
+                                  std::uint64_t size) {
+  HandleRef handle = impl_->find_handle(id);
+  if (handle == nullptr || !handle->writes() || handle->data == nullptr) co_return posix_error(EBADF);
+  if (size == 0) co_return posix_error(EINVAL);
+  if (offset > limits::kFileBytesMax || size > limits::kFileBytesMax - offset) co_return posix_error(EFBIG);
+  Status status = co_await impl_->usable(handle);
+  if (!status.ok()) co_return status;
+  status = co_await impl_->enter(handle->inode(), true);
+  if (!status.ok()) co_return status;
+  status = co_await impl_->allocate(handle, mode, keep_size, offset, size);
+  impl_->leave(handle->inode());
+  co_return status;
+}
+
+Task<Result<std::uint64_t>> FileSystem::seek(fs::HandleId id, std::uint64_t offset, bool hole) {
+  HandleRef handle = impl_->find_handle(id);
+  if (handle == nullptr || handle->data == nullptr) co_return posix_error(EBADF);
+  Status status = co_await impl_->usable(handle);
+  if (!status.ok()) co_return status;
+  // Pages that were changed through a mapping are known to the kernel alone.
+  if (handle->node->writers != 0 && impl_->kernel != nullptr) co_await impl_->kernel->drop_pages(handle->inode());
+  status = co_await impl_->enter(handle->inode(), false);
+  if (!status.ok()) co_return status;
+  auto found = co_await impl_->seek(handle, offset, hole);
+  impl_->leave(handle->inode());
+  co_return found;
+}
+
+}  // namespace rideau::client
