@@ -89,7 +89,7 @@ class FileData {
   // Cuts or grows the objects; what is cached beyond `size` is forgotten, dirty or not.
   Task<Status> truncate(std::uint64_t old_size, std::uint64_t size);
   // The range reads as zeros and its space is given back where that can be; holes stay holes.
-  Task<Status> punch(std::uint64_t offset, std::uint64_t size);
+  Task<Status> punch(std::uint64_t offset, std::uint64_t size, std::uint64_t file_size);
   // Space for the range is kept, also beyond the end of the file: later writes to it do not fail for want of it. ENOSPC
   // when it does not fit, EOPNOTSUPP when a target cannot promise it. `zero`: and the range reads as zeros.
   Task<Status> allocate(std::uint64_t offset, std::uint64_t size, bool zero);

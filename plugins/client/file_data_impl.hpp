@@ -86,7 +86,7 @@ struct FileData::Impl {
   Range object_range(std::uint32_t stripe, const Range& range) const noexcept;
   Task<Status> change_objects(Range range, Change change);
   Task<> change_object(std::uint32_t stripe, Range range, Change change, Status* out);
-  Task<Status> punch(Range range);
+  Task<Status> punch(Range range, std::uint64_t file_size);
   Task<Status> allocate(Range range, bool zero);
   Task<> find_in_object(std::uint32_t stripe, std::uint64_t offset, Range* out, Status* status);
   Task<Result<std::uint64_t>> find_data(std::uint64_t offset, std::uint64_t file_size);

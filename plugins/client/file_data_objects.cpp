@@ -21,7 +21,7 @@ std::map<fs::TargetId, std::vector<std::uint32_t>> FileData::Impl::stripes_by_ta
 }
 
 // Alone behind the gate: nothing is on its way. Growing needs one object alone: what is not there reads as zeros, and
-// the last byte tells the size.
+// the last byte tells the size. Where space is kept all of them grow: a store punches no holes beyond an object's end.
 Task<Status> FileData::Impl::truncate(std::uint64_t old_size, std::uint64_t size) {
   if (size > bytes_max) co_return posix_error(EFBIG, "truncate");
   cut_cache(size, ~0ull);
@@ -31,7 +31,7 @@ Task<Status> FileData::Impl::truncate(std::uint64_t old_size, std::uint64_t size
     const std::uint64_t before = striping.object_size(stripe, old_size);
     const std::uint64_t after = striping.object_size(stripe, size);
     const bool cut = after < before || (size < kept_end && after < striping.object_size(stripe, kept_end));
-    const bool grow = size > old_size && stripe == striping.stripe_at(size - 1);
+    const bool grow = size > old_size && (kept_end > 0 || stripe == striping.stripe_at(size - 1));
     if (cut || grow) gather.spawn(truncate_object(stripe, after, &results[stripe]));
   }
   co_await gather.join();

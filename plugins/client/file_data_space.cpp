@@ -57,7 +57,19 @@ Task<> FileData::Impl::change_object(std::uint32_t stripe, Range range, Change c
 }
 
 // Alone behind the gate: nothing is on its way.
-Task<Status> FileData::Impl::punch(Range range) {
+Task<Status> FileData::Impl::punch(Range range, std::uint64_t file_size) {
+  if (range.begin < std::min(kept_end, file_size)) {
+    // Space may be kept beyond the ends of objects, where a store punches no holes.
+    std::vector<Status> results(striping.stripe_count());
+    Gather gather(plane.runtime, plane.tasks);
+    for (std::uint32_t stripe = 0; stripe < striping.stripe_count(); ++stripe) {
+      gather.spawn(truncate_object(stripe, striping.object_size(stripe, file_size), &results[stripe]));
+    }
+    co_await gather.join();
+    for (const Status& result : results) {
+      if (!result.ok()) co_return result;
+    }
+  }
   cut_cache(range.begin, range.end);
   const Status done = co_await change_objects(range, Change::punch);
   co_return done;
@@ -121,11 +133,11 @@ Task<Result<std::uint64_t>> FileData::Impl::find_hole(std::uint64_t offset, std:
   co_return file_size;
 }
 
-Task<Status> FileData::punch(std::uint64_t offset, std::uint64_t size) {
+Task<Status> FileData::punch(std::uint64_t offset, std::uint64_t size, std::uint64_t file_size) {
   if (!impl_->striping.valid()) co_return kNoTarget;
   co_await impl_->gate.close();
   const Impl::Range range{offset, offset + size};
-  const Status done = co_await impl_->punch(range);
+  const Status done = co_await impl_->punch(range, file_size);
   impl_->reopen();
   co_return done;
 }

@@ -21,7 +21,7 @@ Task<Status> FileSystem::Impl::allocate(HandleRef handle, Allocate mode, bool ke
   handle->wrote = true;
   Status status;
   if (mode == Allocate::punch) {
-    status = co_await handle->data->punch(offset, size);
+    status = co_await handle->data->punch(offset, size, node.inode.size);
   } else {
     status = co_await handle->data->allocate(offset, size, mode == Allocate::zero);
   }
