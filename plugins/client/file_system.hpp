@@ -65,6 +65,7 @@ enum class Allocate { plain, zero, punch };
 // Of one write: what its caller wants to say and to hear.
 struct WriteDetails {
   bool kill_privileges = false;  // in: the file loses its set-id bits first
+  bool pages = false;            // in: of a mapping: the offset counts on a handle for appending as well
   std::uint64_t offset = 0;      // out: where the bytes went
 };
 

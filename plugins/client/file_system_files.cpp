@@ -137,7 +137,7 @@ Task<Result<std::uint64_t>> FileSystem::Impl::write(HandleRef handle, std::uint6
   const Status known = co_await know(handle->node, true);
   if (!known.ok()) co_return known;
   handle->data->adopt(node.inode.layout);
-  if ((handle->flags & fs::kOpenAppend) != 0) offset = node.inode.size;
+  if (handle->appends(details)) offset = node.inode.size;
   if (offset > limits::kFileBytesMax) co_return posix_error(EFBIG);
   if (details != nullptr) {
     details->offset = offset;
@@ -271,7 +271,7 @@ Task<Result<std::uint64_t>> FileSystem::write(fs::HandleId id, std::uint64_t off
   if (!status.ok()) co_return status;
   // Two appends must not choose the same end of the file.
   std::shared_ptr<AsyncMutex> appending;
-  if ((handle->flags & fs::kOpenAppend) != 0) {
+  if (handle->appends(details)) {
     if (handle->node->append_mutex == nullptr)
       handle->node->append_mutex = std::make_shared<AsyncMutex>(impl_->runtime);
     appending = handle->node->append_mutex;

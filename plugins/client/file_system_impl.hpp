@@ -51,6 +51,9 @@ struct Handle {
   AsyncMutex reopening;
 
   bool writes() const noexcept { return (flags & fs::kOpenWrite) != 0; }
+  bool appends(const WriteDetails* details) const noexcept {
+    return (flags & fs::kOpenAppend) != 0 && (details == nullptr || !details->pages);
+  }
   fs::InodeId inode() const noexcept { return node->inode.id; }
 };
 using HandleRef = std::shared_ptr<Handle>;

@@ -78,10 +78,11 @@ Task<> read(Server& server, fuse_req_t req, fs::HandleId handle, std::uint64_t o
 
 // `buffer` is the request, and `bytes` a place in it.
 Task<> write(Server& server, fuse_req_t req, fs::InodeId inode, fs::HandleId handle, std::uint64_t offset,
-             FuseBuffer buffer, const char* bytes, std::size_t size, bool kills_privileges) {
+             FuseBuffer buffer, const char* bytes, std::size_t size, bool kills_privileges, bool pages) {
   const IoVec data{const_cast<char*>(bytes), size};
   WriteDetails details;
   details.kill_privileges = kills_privileges;
+  details.pages = pages;
   const auto begin = [&] { return server.files.write(handle, offset, &data, 1, &details); };
   const Result<std::uint64_t> count = co_await repeated(Repeat::unless_sent, begin);
   if (count.ok()) {
@@ -148,7 +149,7 @@ void on_write(fuse_req_t req, fuse_ino_t inode, const char* bytes, std::size_t s
               fuse_file_info* file) {
   Server& server = server_of(req);
   server.tasks.spawn(write(server, req, inode, file->fh, static_cast<std::uint64_t>(offset), server.keep_request(),
-                           bytes, size, server.kills_privileges));
+                           bytes, size, server.kills_privileges, file->writepage != 0));
 }
 void on_fallocate(fuse_req_t req, fuse_ino_t, int mode, off_t offset, off_t size, fuse_file_info* file) {
   Server& server = server_of(req);

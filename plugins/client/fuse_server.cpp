@@ -17,6 +17,8 @@ namespace {
 
 constexpr int kRequestsPerTurn = 64;       // then others of this node have their turn
 constexpr std::size_t kHeaderRoom = 4096;  // of a request, before its bytes
+// FUSE_DIRECT_IO_ALLOW_MMAP of Linux 6.6, which these headers do not have; of the second word of flags.
+constexpr std::uint32_t kDirectIoAllowMmap = 1u << (36 - 32);
 
 template <class Struct>
 bool copy_from(const char* bytes, std::size_t size, std::size_t offset, Struct* out) noexcept {
@@ -55,8 +57,10 @@ void FuseMount::Impl::look_at_head(const char* bytes, std::size_t size) {
     case FUSE_INIT: {
       fuse_init_in init;
       init_unique = head.unique;
-      if (copy_from(bytes, size, sizeof head, &init))
+      if (copy_from(bytes, size, sizeof head, &init)) {
         offers_kill_privileges = (init.flags & FUSE_HANDLE_KILLPRIV_V2) != 0;
+        offers_direct_maps = (init.flags & FUSE_INIT_EXT) != 0 && (init.flags2 & kDirectIoAllowMmap) != 0;
+      }
       break;
     }
     case FUSE_WRITE: {
@@ -134,12 +138,16 @@ Task<> FuseMount::Impl::serve() {
 ssize_t FuseMount::Impl::write_answer(int out, struct iovec* parts, int count, void* user) {
   auto* self = static_cast<Impl*>(user);
   fuse_out_header head;
-  if (count == 2 && self->offers_kill_privileges && !self->initialised && parts[0].iov_len == sizeof head) {
+  if (count == 2 && !self->initialised && parts[0].iov_len == sizeof head) {
     std::memcpy(&head, parts[0].iov_base, sizeof head);
     fuse_init_out init{};
     if (head.unique == self->init_unique && head.error == 0 && parts[1].iov_len <= sizeof init) {
       std::memcpy(&init, parts[1].iov_base, parts[1].iov_len);
-      init.flags |= FUSE_HANDLE_KILLPRIV_V2;
+      if (self->offers_kill_privileges) init.flags |= FUSE_HANDLE_KILLPRIV_V2;
+      if (self->offers_direct_maps) {
+        init.flags |= FUSE_INIT_EXT;
+        init.flags2 |= kDirectIoAllowMmap;
+      }
       struct iovec amended[2] = {parts[0], {&init, parts[1].iov_len}};
       return ::writev(out, amended, 2);
     }

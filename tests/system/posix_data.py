@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 
-from cluster import cluster, expect, need_fuse, rideau, step, temporary_folder
+from cluster import cluster, expect, need_fuse, step, temporary_folder
 
 KEEP, PUNCH, COLLAPSE, ZERO, INSERT, UNSHARE = 1, 2, 8, 16, 32, 64
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
@@ -77,7 +77,9 @@ def allocation(mount, local):
     both.same("posix_fallocate", lambda fd: os.posix_fallocate(fd, 20_000, 30 * MIB))
     both.same_file("after posix_fallocate")
     for path in both.paths:
-        expect(attempt(fallocate, os.open(path, os.O_RDONLY), 0, 0, 10) == "EBADF", "fallocate of a file that is only read")
+        reader = os.open(path, os.O_RDONLY)
+        expect(attempt(fallocate, reader, 0, 0, 10) == "EBADF", "fallocate of a file that is only read")
+        os.close(reader)
     both.close()
 
 
@@ -245,7 +247,7 @@ def flags(mount, local):
         direct = os.open(path, os.O_RDWR | os.O_DIRECT)
         os.pwrite(plain, b"b" * 20_000, 0)
         count = os.preadv(direct, [room], 4096)
-        expect(count == 16_384 - 480 - 0 or count == 20_000 - 4096, f"direct read of what was just written: {count}")
+        expect(count == 20_000 - 4096, f"direct read of what was just written: {count}")
         expect(room[:count] == b"b" * count, "direct read beside a buffered write")
         room[:] = b"d" * len(room)
         os.pwritev(direct, [room], 0)
