@@ -15,11 +15,20 @@ namespace {
 using Server = FuseMount::Impl;
 
 // Pages of the kernel are right as long as we hold the lock, and are dropped before it goes: so they may stay across
-// opens. An appender writes where the file ends, which the kernel may not know: it goes around the page cache.
-void fill_open(fuse_file_info& file, fs::HandleId handle) {
+// opens.
+//
+// Two kinds of handles go around the page cache. An appender writes where the file ends, which the kernel may not know.
+// And one that can only write gains nothing from pages: each write comes here at once in either way, without a copy
+// into pages that nobody reads through it. A kernel that can map such files also drops the pages of what is written.
+//
+// A reader's close has nothing to tell: errors belong to writers, and locks of fcntl are the kernel's own.
+void fill_open(const Server& server, fuse_file_info& file, fs::HandleId handle) {
   file.fh = handle;
   file.keep_cache = 1;
-  file.direct_io = (file.flags & O_APPEND) != 0 ? 1 : 0;
+  const int access = file.flags & O_ACCMODE;
+  const bool only_writes = access == O_WRONLY && server.offers_direct_maps;
+  file.direct_io = (file.flags & O_APPEND) != 0 || only_writes ? 1 : 0;
+  file.noflush = access == O_RDONLY ? 1 : 0;
 }
 
 Task<> create(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId parent, std::string name,
@@ -32,7 +41,7 @@ Task<> create(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId par
   }
   fuse_entry_param entry{};
   server.fill_entry(made->inode, &entry);
-  fill_open(file, made->handle);
+  fill_open(server, file, made->handle);
   if (fuse_reply_create(req, &entry, &file) == -ENOENT) {
     static_cast<void>(co_await server.files.release(made->handle));  // the caller is gone: nobody will release it
   }
@@ -57,7 +66,7 @@ Task<> open(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId inode
     request.handle = opened->handle;
     static_cast<void>(co_await server.files.set_attributes(std::move(request)));
   }
-  fill_open(file, opened->handle);
+  fill_open(server, file, opened->handle);
   if (fuse_reply_open(req, &file) == -ENOENT) {
     static_cast<void>(co_await server.files.release(opened->handle));
   }

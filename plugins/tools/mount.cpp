@@ -18,7 +18,6 @@
 #include <memory>
 
 #include <fcntl.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -244,7 +243,7 @@ int mount(const CommonOptions& common, const MountOptions& options) {
   Report report(report_descriptor);
   StopSignals signals;
   pid_file.record("");
-  ::prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
+  prepare_node_process();
   const std::unique_ptr<Logger> log = make_log(common, node);
   RealRuntime runtime({node.spin_ns, node.blocking_threads});
   Session session{runtime, *log,    catalog, cluster, node, mount_point, !options.no_default_permissions,

@@ -46,6 +46,9 @@ bool child_ended(pid_t pid);
 // TERM, then KILL after `patience_ms`. False when it was not there.
 bool end_process(const std::string& pid_file, std::uint32_t patience_ms);
 
+// What a process asks of the kernel and of the C library before it becomes a node.
+void prepare_node_process();
+
 std::string own_program();  // path of this binary
 std::string run_folder(const std::string& cluster_folder);
 std::string log_folder(const std::string& cluster_folder);

@@ -10,8 +10,6 @@
 
 #include <cstdio>
 
-#include <sys/prctl.h>
-
 namespace rideau::tools {
 namespace {
 
@@ -85,8 +83,7 @@ int serve(const CommonOptions& common, const ServeOptions& options) {
     return kFailed;
   }
   pid_file.record("");
-  // The kernel must not wait for a write-back through this process while this process waits for memory.
-  ::prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
+  prepare_node_process();
   const std::unique_ptr<Logger> log = make_log(common, *config);
   RealRuntime runtime({config->spin_ns, config->blocking_threads});
   Node node(runtime, *log, catalog, cluster, *config);
