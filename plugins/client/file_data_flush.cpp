@@ -8,8 +8,12 @@
 
 namespace rideau::client {
 
-// Contiguous dirty bytes in [begin, end), cut at multiples of kSendBytes. Blocks on their way are left out: two
-// requests with the same bytes could overtake each other.
+namespace {
+constexpr std::size_t kRunsMax = 64;  // more than targets take at once: what is behind them has its turn later
+}  // namespace
+
+// The first contiguous dirty bytes in [begin, end), cut at multiples of kSendBytes. Blocks on their way are left
+// out: two requests with the same bytes could overtake each other.
 std::vector<FileData::Impl::Range> FileData::Impl::runs(std::uint64_t stamp_max, std::uint64_t begin,
                                                         std::uint64_t end) {
   std::vector<Range> found;
@@ -23,6 +27,7 @@ std::vector<FileData::Impl::Range> FileData::Impl::runs(std::uint64_t stamp_max,
       if (!found.empty() && found.back().end == run.begin && run.begin % kSendBytes != 0) {
         found.back().end = run.end;
       } else {
+        if (found.size() == kRunsMax) return found;
         found.push_back(run);
       }
     }
@@ -33,9 +38,11 @@ std::vector<FileData::Impl::Range> FileData::Impl::runs(std::uint64_t stamp_max,
 bool FileData::Impl::start_sends(DataPlane::Impl::Send which, std::uint64_t stamp_max, std::uint64_t begin,
                                  std::uint64_t end) {
   if (dirty_blocks.empty()) return true;
+  if (plane.saturated()) return false;
   const std::uint64_t full = std::min<std::uint64_t>(kSendBytes, striping.layout().stripe_size);
-  bool all = true;
-  for (const Range& run : runs(stamp_max, begin, end)) {
+  const std::vector<Range> found = runs(stamp_max, begin, end);
+  bool all = found.size() < kRunsMax;
+  for (const Range& run : found) {
     for (std::uint64_t at = run.begin; at < run.end;) {
       const Segment segment = striping.segment_at(at, run.end - at);
       at += segment.size;
