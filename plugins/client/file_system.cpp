@@ -66,6 +66,7 @@ FileSystem::Impl::Impl(Runtime& host, Logger& logger, FileSystemOptions wanted)
             [this](fs::InodeId directory) {
               if (Node* node = inodes.find(directory); node != nullptr) node->names_complete = false;
             }),
+      answered(host),
       hold_up_alarm(host, [this] { stop_holding_up(); }),
       gate_changed(host),
       sent(host),
@@ -119,6 +120,7 @@ void FileSystem::Impl::on_new_epoch(std::uint64_t boot_epoch) {
   held = Mode::none;
   releasing = false;
   sealed = false;
+  expiring = false;
   stop_holding_up();
   closes.clear();
   changed.clear();
@@ -133,6 +135,7 @@ void FileSystem::Impl::on_new_epoch(std::uint64_t boot_epoch) {
   }
   locks.lost();
   gate_changed.wake_all();
+  answered.wake_all();
 }
 
 Task<Status> FileSystem::Impl::sync_object_targets() {

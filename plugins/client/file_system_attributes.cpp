@@ -134,10 +134,10 @@ Task<Result<fs::Inode>> FileSystem::Impl::set_attributes(fs::SetAttributesReques
 
 Task<Result<fs::Inode>> FileSystem::get_attributes(fs::InodeId inode) {
   const std::uint64_t asked = impl_->expiries;
-  const Status status = co_await impl_->use(Mode::shared);
-  if (!status.ok()) co_return status;
+  const Result<unsigned> turn = co_await impl_->enter_attributes();
+  if (!turn.ok()) co_return turn.status();
   auto result = co_await impl_->attributes(inode, asked);
-  impl_->locks.end_use();
+  impl_->leave_attributes(*turn);
   co_return result;
 }
 

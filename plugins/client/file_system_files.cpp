@@ -179,7 +179,10 @@ Task<Status> FileSystem::Impl::kill_privileges(HandleRef handle) {
   const auto reply = co_await meta.set_attributes(request);
   if (!reply.ok()) co_return reply.status;
   inodes.update(reply.body.inode);
-  if (kernel != nullptr) kernel->expire_attributes(request.inode);
+  if (kernel != nullptr) {
+    kernel->expire_attributes(request.inode);
+    co_await kernel->settle();
+  }
   co_return kOk;
 }
 
@@ -280,6 +283,12 @@ Task<Result<std::uint64_t>> FileSystem::write(fs::HandleId id, std::uint64_t off
   auto result = co_await impl_->write(handle, offset, data, parts, size, details);
   if (appending != nullptr) appending->unlock();
   impl_->leave(handle->inode());
+  if (result.ok() && details != nullptr && details->offset != offset && impl_->kernel != nullptr) {
+    // The kernel chose another place for the bytes: what it has of the file there is wrong. Before the answer, so that
+    // nobody's next question meets it.
+    co_await impl_->attributes_told();
+    co_await impl_->kernel->drop_pages(handle->inode());
+  }
   co_return result;
 }
 

@@ -88,6 +88,12 @@ struct FileSystem::Impl final : rpc::SessionEvents, lock::LockCache::Owner {
   Task<Status> enter(fs::InodeId inode, bool changes);
   bool try_enter(fs::InodeId inode, Mode mode);
   void leave(fs::InodeId inode);
+  // A call for attributes: goes on while the lock is being given back, up to the moment when everything expires in the
+  // kernel; ends with leave_attributes(). An answer to a question from before an expiry is thrown away by the kernel,
+  // so it must come before.
+  Task<Result<unsigned>> enter_attributes();
+  void leave_attributes(unsigned turn);
+  Task<> attributes_told();
   // Keeps the lock from going while it is held; false: it is not held, and everything was told. Ends with unstay().
   bool stay();
   void unstay();
@@ -185,6 +191,11 @@ struct FileSystem::Impl final : rpc::SessionEvents, lock::LockCache::Owner {
   std::uint64_t expiries = 0;            // how often everything expired in the kernel
   std::uint64_t contended_until_ns = 0;  // another client wanted the lock not long ago
   std::uint32_t data_uses = 0;
+  bool expiring = false;  // calls for attributes wait, too
+  std::uint64_t attribute_calls = 0;
+  unsigned asking_turn = 0;  // calls for attributes are counted in two turns, so that one can wait for those of before
+  std::uint32_t asking[2] = {};
+  WaitQueue answered;                  // all of one turn were
   std::map<fs::InodeId, Paged> paged;  // inodes whose pages the kernel may have
   bool trimming = false;
   fs::InodeId held_up = fs::kNoInode;  // its data calls wait for a moment

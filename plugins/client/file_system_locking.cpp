@@ -81,6 +81,47 @@ Task<> FileSystem::Impl::fetch_lock(Mode mode) {
   locks.end_use();
 }
 
+Task<Result<unsigned>> FileSystem::Impl::enter_attributes() {
+  constexpr auto kShared = static_cast<std::size_t>(Mode::shared);
+  for (;;) {
+    if (stopped) co_return Status{Code::closed, 0, "the file system is stopped"};
+    if (held != Mode::none && !expiring) break;
+    const std::uint64_t failures = fetch_failures[kShared];
+    if (!fetching[kShared]) {
+      fetching[kShared] = true;
+      tasks->spawn(fetch_lock(Mode::shared));
+    }
+    if (failures == fetch_failures[kShared] && (held == Mode::none || expiring)) co_await gate_changed.wait();
+    if (failures != fetch_failures[kShared]) co_return fetch_failure;
+  }
+  ++attribute_calls;
+  ++asking[asking_turn];
+  co_return asking_turn;
+}
+
+void FileSystem::Impl::leave_attributes(unsigned turn) {
+  RIDEAU_ASSERT(asking[turn] > 0);
+  if (--asking[turn] == 0) answered.wake_all();
+}
+
+// Who asked for attributes has been answered and has taken the answer in, and nobody else has asked meanwhile: what
+// expires now is nobody's answer. Where people ask all the time, it ends with those who had asked by then.
+Task<> FileSystem::Impl::attributes_told() {
+  if (kernel == nullptr) co_return;
+  constexpr int kRoundsMax = 8;
+  const std::uint64_t before = epoch;
+  std::uint64_t last = ~0ull;
+  for (int round = 0; round < kRoundsMax && last != attribute_calls; ++round) {
+    last = attribute_calls;
+    const unsigned turn = asking_turn;
+    asking_turn = 1 - turn;
+    while (epoch == before && asking[turn] != 0) co_await answered.wait();
+    co_await yield_now(runtime);  // the answer goes out behind leave_attributes()
+    co_await kernel->answers_taken();
+    if (epoch != before) co_return;
+  }
+}
+
 void FileSystem::Impl::leave(fs::InodeId inode) {
   RIDEAU_ASSERT(data_uses > 0);
   --data_uses;
@@ -115,6 +156,8 @@ Task<> FileSystem::Impl::prepare_release() {
   if (epoch != before) co_return;
   releasing = true;
   gate_changed.wake_all();
+  co_await attributes_told();
+  if (epoch != before) co_return;
   static_cast<void>(co_await plane.flush_all());
   co_await drop_all_pages();
   while (epoch == before && data_uses != 0) co_await gate_changed.wait();
@@ -125,6 +168,13 @@ Task<> FileSystem::Impl::prepare_release() {
   if (epoch != before) co_return;
   const Status sent_all = co_await send_everything();
   if (!sent_all.ok()) log.warning("sending sizes before giving up the lock: %s", code_name(sent_all.code));
+  if (epoch != before) co_return;
+  expiring = true;
+  co_await attributes_told();
+  if (epoch != before) co_return;
+  // An answer may have come with news: a size that only the objects knew.
+  const Status sent_rest = co_await send_everything();
+  if (!sent_rest.ok()) log.warning("sending sizes before giving up the lock: %s", code_name(sent_rest.code));
   if (epoch != before) co_return;
   if (kernel != nullptr) kernel->expire_names();
   names.clear();
@@ -138,6 +188,7 @@ Task<> FileSystem::Impl::prepare_release() {
   held = Mode::none;
   releasing = false;
   sealed = false;
+  expiring = false;
   gate_changed.wake_all();
 }
 
@@ -155,7 +206,11 @@ Task<> FileSystem::Impl::drop_pages_of(fs::InodeId inode) {
       held_up = inode;
       hold_up_alarm.set(kHoldUpNs);
     }
-    if (kernel != nullptr) co_await kernel->drop_pages(inode);
+    if (kernel != nullptr) {
+      co_await attributes_told();
+      if (epoch != before) co_return;
+      co_await kernel->drop_pages(inode);
+    }
     if (epoch != before) co_return;
     stop_holding_up();
     pages = paged.find(inode);

@@ -29,8 +29,9 @@ bool increase_epoch(fuse_session* session) noexcept {
 
 }  // namespace
 
-void FuseKernelCache::start(fuse_session* session) {
+void FuseKernelCache::start(fuse_session* session, std::function<void()> read_requests) {
   session_ = session;
+  read_requests_ = std::move(read_requests);
   names_can_expire_ = increase_epoch(session);
 }
 
@@ -72,6 +73,19 @@ Task<> FuseKernelCache::send_pending() {
 
 Task<> FuseKernelCache::settle() {
   while (sending_) co_await settled_.wait();
+}
+
+Task<> FuseKernelCache::answers_taken() {
+  if (session_ != nullptr && !waking_.empty()) {
+    WakingProcesses processes = std::exchange(waking_, {});
+    const auto wait = [&processes] {
+      processes.wait();
+      return kOk;
+    };
+    co_await run_blocking(runtime_, wait);
+  }
+  // They may have asked anew.
+  if (session_ != nullptr) read_requests_();
 }
 
 Task<> FuseKernelCache::drop_pages(fs::InodeId inode) {

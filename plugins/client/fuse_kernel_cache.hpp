@@ -5,8 +5,10 @@
 
 #include "framework/runtime/sync.hpp"
 #include "framework/runtime/task_group.hpp"
+#include "plugins/client/fuse_waking.hpp"
 #include "plugins/client/kernel_cache.hpp"
 
+#include <functional>
 #include <vector>
 
 struct fuse_session;
@@ -18,7 +20,8 @@ class FuseKernelCache final : public KernelCache {
   FuseKernelCache(Runtime& runtime, TaskGroup& tasks) : runtime_(runtime), tasks_(tasks), settled_(runtime) {}
 
   // After the session was initialised: finds out whether the kernel can expire all names at once (Linux 6.16).
-  void start(fuse_session* session);
+  // `read_requests` reads and begins what the kernel has in its queue, without waiting.
+  void start(fuse_session* session, std::function<void()> read_requests);
   // Before the session goes; what comes later is ignored.
   void stop() noexcept { session_ = nullptr; }
   // Names may be given to the kernel with a lifetime.
@@ -27,7 +30,11 @@ class FuseKernelCache final : public KernelCache {
   void expire_names() override;
   void expire_attributes(fs::InodeId inode) override;
   Task<> settle() override;
+  Task<> answers_taken() override;
   Task<> drop_pages(fs::InodeId inode) override;
+
+  // A process gets attributes with an answer; 0 when it lives where we cannot see it.
+  void answers(pid_t process) { waking_.add(process); }
 
  private:
   Task<> send_pending();
@@ -36,11 +43,13 @@ class FuseKernelCache final : public KernelCache {
   Runtime& runtime_;
   TaskGroup& tasks_;
   fuse_session* session_ = nullptr;
+  std::function<void()> read_requests_;
   bool names_can_expire_ = false;
   bool names_pending_ = false;
   std::vector<fs::InodeId> attributes_pending_;
   bool sending_ = false;
   WaitQueue settled_;
+  WakingProcesses waking_;
 };
 
 }  // namespace rideau::client

@@ -42,6 +42,7 @@ Task<> create(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId par
   fuse_entry_param entry{};
   server.fill_entry(made->inode, &entry);
   fill_open(server, file, made->handle);
+  server.carries_attributes(req);
   if (fuse_reply_create(req, &entry, &file) == -ENOENT) {
     static_cast<void>(co_await server.files.release(made->handle));  // the caller is gone: nobody will release it
   }
@@ -86,8 +87,8 @@ Task<> read(Server& server, fuse_req_t req, fs::HandleId handle, std::uint64_t o
 }
 
 // `buffer` is the request, and `bytes` a place in it.
-Task<> write(Server& server, fuse_req_t req, fs::InodeId inode, fs::HandleId handle, std::uint64_t offset,
-             FuseBuffer buffer, const char* bytes, std::size_t size, bool kills_privileges, bool pages) {
+Task<> write(Server& server, fuse_req_t req, fs::HandleId handle, std::uint64_t offset, FuseBuffer buffer,
+             const char* bytes, std::size_t size, bool kills_privileges, bool pages) {
   const IoVec data{const_cast<char*>(bytes), size};
   WriteDetails details;
   details.kill_privileges = kills_privileges;
@@ -100,11 +101,6 @@ Task<> write(Server& server, fuse_req_t req, fs::InodeId inode, fs::HandleId han
     fuse_reply_err(req, errno_of(count.status()));
   }
   server.give_buffer(std::move(buffer));
-  if (count.ok() && details.offset != offset) {
-    // The kernel believes the bytes elsewhere: its pages and its size of this file are wrong.
-    server.cache.expire_attributes(inode);
-    co_await server.cache.drop_pages(inode);
-  }
 }
 
 Task<> allocate(Server& server, fuse_req_t req, fs::HandleId handle, Allocate mode, bool keep_size,
@@ -154,11 +150,10 @@ void on_read(fuse_req_t req, fuse_ino_t, std::size_t size, off_t offset, fuse_fi
   Server& server = server_of(req);
   server.tasks.spawn(read(server, req, file->fh, static_cast<std::uint64_t>(offset), size));
 }
-void on_write(fuse_req_t req, fuse_ino_t inode, const char* bytes, std::size_t size, off_t offset,
-              fuse_file_info* file) {
+void on_write(fuse_req_t req, fuse_ino_t, const char* bytes, std::size_t size, off_t offset, fuse_file_info* file) {
   Server& server = server_of(req);
-  server.tasks.spawn(write(server, req, inode, file->fh, static_cast<std::uint64_t>(offset), server.keep_request(),
-                           bytes, size, server.kills_privileges, file->writepage != 0));
+  server.tasks.spawn(write(server, req, file->fh, static_cast<std::uint64_t>(offset), server.keep_request(), bytes,
+                           size, server.kills_privileges, file->writepage != 0));
 }
 void on_fallocate(fuse_req_t req, fuse_ino_t, int mode, off_t offset, off_t size, fuse_file_info* file) {
   Server& server = server_of(req);

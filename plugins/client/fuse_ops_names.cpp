@@ -93,6 +93,7 @@ Task<> read_directory(Server& server, fuse_req_t req, fs::InodeId directory, std
     if (needed > size - used) break;
     used += needed;
   }
+  if (plus) server.carries_attributes(req);
   fuse_reply_buf(req, room.data(), used);
 }
 

@@ -105,10 +105,15 @@ FuseMount::Impl::Read FuseMount::Impl::read_one() {
   fuse_session_process_buf(session, &buffer);
   if (init_unique != 0 && !initialised) {
     initialised = true;
-    cache.start(session);
+    cache.start(session, [this] { read_pending(); });
     raise_read_ahead();
   }
   return fuse_session_exited(session) ? Read::unmounted : Read::handled;
+}
+
+void FuseMount::Impl::read_pending() {
+  int left = kRequestsPerTurn;
+  while (left > 0 && !ending && read_one() == Read::handled) --left;
 }
 
 Task<> FuseMount::Impl::serve() {
@@ -178,23 +183,25 @@ void FuseMount::Impl::fill_entry(const fs::Inode& inode, fuse_entry_param* entry
   fill_stat(inode, &entry->attr);
 }
 
-void FuseMount::Impl::reply_entry(fuse_req_t req, const Result<fs::Inode>& inode) const {
+void FuseMount::Impl::reply_entry(fuse_req_t req, const Result<fs::Inode>& inode) {
   if (!inode.ok()) {
     fuse_reply_err(req, errno_of(inode.status()));
     return;
   }
   fuse_entry_param entry{};
   fill_entry(*inode, &entry);
+  carries_attributes(req);
   fuse_reply_entry(req, &entry);
 }
 
-void FuseMount::Impl::reply_attributes(fuse_req_t req, const Result<fs::Inode>& inode) const {
+void FuseMount::Impl::reply_attributes(fuse_req_t req, const Result<fs::Inode>& inode) {
   if (!inode.ok()) {
     fuse_reply_err(req, errno_of(inode.status()));
     return;
   }
   struct stat attributes {};
   fill_stat(*inode, &attributes);
+  carries_attributes(req);
   fuse_reply_attr(req, &attributes, (inode->flags & kAttributesOnce) != 0 ? 0 : kCacheSeconds);
 }
 

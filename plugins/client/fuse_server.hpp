@@ -40,6 +40,7 @@ struct FuseMount::Impl {
   // Reads and handles what is there; false: the directory is no longer mounted.
   enum class Read { handled, empty, interrupted, unmounted };
   Read read_one();
+  void read_pending();
   void look_at_head(const char* bytes, std::size_t size);
   static ssize_t write_answer(int fd, struct iovec* parts, int count, void* self);
   static ssize_t read_nothing(int fd, void* room, std::size_t size, void* self);
@@ -53,8 +54,10 @@ struct FuseMount::Impl {
 
   fs::Caller caller(fuse_req_t req) const;
   double name_seconds() const noexcept { return cache.names_can_expire() ? kCacheSeconds : 0; }
-  void reply_entry(fuse_req_t req, const Result<fs::Inode>& inode) const;
-  void reply_attributes(fuse_req_t req, const Result<fs::Inode>& inode) const;
+  void reply_entry(fuse_req_t req, const Result<fs::Inode>& inode);
+  void reply_attributes(fuse_req_t req, const Result<fs::Inode>& inode);
+  // An answer with attributes is about to go to who asked.
+  void carries_attributes(fuse_req_t req) { cache.answers(fuse_req_ctx(req)->pid); }
   void fill_entry(const fs::Inode& inode, fuse_entry_param* entry) const;
 
   Runtime& runtime;

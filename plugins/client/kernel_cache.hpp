@@ -20,6 +20,9 @@ class KernelCache {
   virtual void expire_attributes(fs::InodeId inode) = 0;
   // What was expired by the calls above is so when this ended; for a cache that learns of it by messages.
   virtual Task<> settle() { co_return; }
+  // Whoever got an answer so far has taken it in when this ended, as far as one can tell. The kernel throws away what
+  // an answer says of an inode when something of that inode expires between the answer and the moment the process runs.
+  virtual Task<> answers_taken() { co_return; }
   // All cached pages of one inode are gone when this ended, mapped ones too. May wait for READ and WRITE requests of
   // this inode that the kernel has sent and not had answered; for no other requests.
   virtual Task<> drop_pages(fs::InodeId inode) = 0;

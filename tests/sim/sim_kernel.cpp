@@ -36,6 +36,7 @@ SimKernel::SimKernel(SimRuntime& runtime, client::FileSystem& below, SimKernelOp
       below_(below),
       options_(options),
       expired_(runtime),
+      taken_(runtime),
       rename_lock_(runtime),
       background_(runtime) {}
 SimKernel::~SimKernel() = default;
@@ -100,6 +101,21 @@ Task<> SimKernel::settle() {
   while (expiring_) co_await expired_.wait();
 }
 
+Task<> SimKernel::take_in() {
+  Random& random = runtime_.world().random();
+  if (random.chance(50)) co_return;
+  const std::uint64_t number = ++answers_;
+  untaken_.insert(number);
+  co_await sleep_for(runtime_, random.below(options_.take_in_ns_max));
+  untaken_.erase(number);
+  taken_.wake_all();
+}
+
+Task<> SimKernel::answers_taken() {
+  const std::uint64_t last = answers_;
+  while (!untaken_.empty() && *untaken_.begin() <= last) co_await taken_.wait();
+}
+
 void SimKernel::forget_attributes(fs::InodeId inode) {
   Node& known = node(inode);
   known.version = ++changes_;
@@ -129,6 +145,7 @@ Task<Result<fs::InodeId>> SimKernel::find(fs::InodeId directory, std::string nam
   busy("LOOKUP", directory);
   const Result<fs::Inode> found = co_await below_.lookup(caller_, directory, name);
   idle("LOOKUP", directory);
+  co_await take_in();
   if (!found.ok()) {
     if (errno_of(found.status()) != ENOENT) co_return found.status();
     learn_name(directory, name, fs::kNoInode, epoch_before);
@@ -159,6 +176,7 @@ Task<Result<fs::Inode>> SimKernel::get_attributes(fs::InodeId inode) {
   busy("GETATTR", inode);
   const Result<fs::Inode> found = co_await below_.get_attributes(inode);
   idle("GETATTR", inode, found.ok() ? "size " + std::to_string(found->size) : std::string("error"));
+  co_await take_in();
   if (found.ok()) learn(*found, asked_at);
   co_return found;
 }
@@ -178,6 +196,7 @@ Task<Result<fs::Inode>> SimKernel::make(fs::InodeId directory, std::string name,
   busy("MAKE", directory);
   const Result<fs::Inode> made = co_await below_.make(caller_, directory, name, mode, 0, symlink_target);
   idle("MAKE", directory);
+  co_await take_in();
   if (made.ok()) {
     learn(*made, asked_at);
     learn_name(directory, name, made->id, epoch_before);
@@ -215,6 +234,7 @@ Task<Result<SimKernel::Created>> SimKernel::create(fs::InodeId directory, std::s
   busy("CREATE", directory);
   const Result<client::OpenFile> made = co_await below_.create(caller_, directory, name, S_IFREG | 0644, flags);
   idle("CREATE", directory);
+  co_await take_in();
   Created result;
   if (made.ok()) {
     learn(made->inode, asked_at);
@@ -250,6 +270,7 @@ Task<Result<fs::Inode>> SimKernel::link(fs::InodeId inode, fs::InodeId directory
   busy("LINK", directory);
   const Result<fs::Inode> linked = co_await below_.link(caller_, inode, directory, name);
   idle("LINK", directory);
+  co_await take_in();
   if (linked.ok()) {
     learn_name(directory, name, inode, epoch_before);
   } else {
@@ -284,6 +305,7 @@ Task<Status> SimKernel::remove(fs::InodeId directory, std::string name, bool is_
   busy("REMOVE", directory);
   status = co_await below_.remove(caller_, directory, name, is_directory);
   idle("REMOVE", directory);
+  co_await take_in();
   parent.names.erase(name);
   forget_attributes(*found);
   forget_attributes(directory);
@@ -337,6 +359,7 @@ Task<Status> SimKernel::rename(fs::InodeId old_directory, std::string old_name, 
     busy("RENAME", old_directory);
     status = co_await below_.rename(caller_, old_directory, old_name, new_directory, new_name, flags);
     idle("RENAME", old_directory);
+    co_await take_in();
     node(old_directory).names.erase(old_name);
     node(new_directory).names.erase(new_name);
     const bool plain = (flags & fs::kRenameExchange) == 0 && *moved != target;
@@ -361,6 +384,7 @@ Task<Result<std::string>> SimKernel::read_link(fs::InodeId inode) {
   busy("READLINK", inode);
   Result<std::string> target = co_await below_.read_link(inode);
   idle("READLINK", inode);
+  co_await take_in();
   co_return target;
 }
 
@@ -374,6 +398,7 @@ Task<Result<SimKernel::Listing>> SimKernel::list(fs::InodeId directory) {
     const Result<std::vector<fs::DirectoryEntry>> entries =
         co_await below_.read_directory(directory, after, options_.list_entries_max, false);
     idle("READDIR", directory);
+    co_await take_in();
     parent.lock.unlock(false);
     if (!entries.ok()) co_return entries.status();
     if (entries->empty()) break;

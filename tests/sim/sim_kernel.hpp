@@ -53,6 +53,7 @@ struct SimKernelOptions {
   // answer or an expiry came in between: so a reader beside another can see zeros behind the end of a file that was cut
   // elsewhere (found by seeds 5294, 6045 and 6281). Nothing that a FUSE server may send can prevent that.
   bool asks_before_reads = true;
+  std::uint64_t take_in_ns_max = 300 * kMicrosecond;  // until a process that was answered runs
 };
 
 using FileId = std::uint32_t;  // of an open file; 0: none
@@ -66,6 +67,7 @@ class SimKernel final : public client::KernelCache {
   void expire_names() override;
   void expire_attributes(fs::InodeId inode) override;
   Task<> settle() override;
+  Task<> answers_taken() override;
   Task<> drop_pages(fs::InodeId inode) override;
 
   // System calls. Errors are errno values in a Status.
@@ -147,6 +149,8 @@ class SimKernel final : public client::KernelCache {
   Task<Result<std::uint64_t>> write_chunk(File file, std::uint64_t offset, std::string bytes);
   void cut_pages(Node& node, std::uint64_t size);
   Task<> release(fs::HandleId handle);
+  // An answer makes its process runnable; what it says is looked at when the process runs, some time later.
+  Task<> take_in();
   // Around each request to the file system below.
   void busy(const char* what, fs::InodeId inode);
   void idle(const char* what, fs::InodeId inode, const std::string& answer = {});
@@ -164,6 +168,9 @@ class SimKernel final : public client::KernelCache {
   std::set<fs::InodeId> attributes_expire_;
   bool expiring_ = false;
   WaitQueue expired_;
+  std::uint64_t answers_ = 0;
+  std::set<std::uint64_t> untaken_;  // answers, by number, that no process has looked at yet
+  WaitQueue taken_;
   AsyncMutex rename_lock_;
   std::map<std::string, std::int64_t> requests_;  // unanswered, by kind
   TaskGroup background_;

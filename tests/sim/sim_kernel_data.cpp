@@ -30,6 +30,7 @@ void SimKernel::unlock_page(Node& node, std::uint64_t index) {
 Task<> SimKernel::drop_pages(fs::InodeId inode) {
   if (options_.bug == KernelBug::keeps_pages) co_return;
   Node& known = node(inode);
+  forget_attributes(inode);
   std::vector<std::uint64_t> indexes;
   for (const auto& [index, page] : known.pages) indexes.push_back(index);
   for (const std::uint64_t index : indexes) {
@@ -67,6 +68,7 @@ Task<Result<FileId>> SimKernel::open(fs::InodeId inode, std::uint32_t flags) {
   busy("OPEN", inode);
   const Result<client::OpenFile> opened = co_await below_.open(caller_, inode, flags);
   idle("OPEN", inode, opened.ok() ? "size " + std::to_string(opened->inode.size) : std::string("error"));
+  co_await take_in();
   FileId file = 0;
   if (opened.ok()) {
     file = next_file_++;
@@ -102,6 +104,7 @@ Task<Status> SimKernel::fill(File file, std::uint64_t first, std::uint64_t end) 
       co_await below_.read(file.handle, first * page_bytes, parts.data(), static_cast<std::uint32_t>(parts.size()));
   idle("READ", file.inode,
        std::to_string(first) + ": " + (got.ok() ? std::to_string(*got) + " bytes" : std::string("error")));
+  co_await take_in();
   if (got.ok()) {
     std::uint64_t left = *got;
     for (const IoVec& part : parts) {
@@ -178,6 +181,7 @@ Task<Result<std::uint64_t>> SimKernel::write_chunk(File file, std::uint64_t offs
       co_await below_.write(file.handle, offset, parts.data(), static_cast<std::uint32_t>(parts.size()));
   idle("WRITE", file.inode,
        std::to_string(offset) + ": " + (done.ok() ? std::to_string(*done) + " bytes" : std::string("error")));
+  co_await take_in();
   const std::uint64_t written = done.ok() ? *done : 0;
   for (std::uint64_t index = first; index <= last; ++index) {
     Page& page = known.pages[index];
@@ -223,6 +227,7 @@ Task<Status> SimKernel::truncate(fs::InodeId inode, std::uint64_t size) {
   busy("SETATTR", inode);
   const Result<fs::Inode> done = co_await below_.set_attributes(request);
   idle("SETATTR", inode);
+  co_await take_in();
   if (done.ok()) {
     known.size = size;
     forget_attributes(inode);
@@ -240,6 +245,7 @@ Task<Status> SimKernel::sync(FileId id) {
   busy("FSYNC", file.inode);
   const Status status = co_await below_.sync(file.handle, false);
   idle("FSYNC", file.inode);
+  co_await take_in();
   known.lock.unlock(true);
   co_return status;
 }
@@ -251,6 +257,7 @@ Task<Status> SimKernel::close(FileId id) {
   busy("FLUSH", file.inode);
   const Status status = co_await below_.flush(file.handle);
   idle("FLUSH", file.inode);
+  co_await take_in();
   background_.spawn(release(file.handle));
   co_return status;
 }
