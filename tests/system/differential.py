@@ -79,7 +79,7 @@ class Run:
         elif kind < 0.8:
             place = self.ours.size() + self.random.choice((-PAGE, -1, 0, 0, 1, 100))
         else:
-            place = self.random.randrange(0, most)
+            place = self.random.randrange(0, max(most, 1))
         return min(max(place, 0), most)
 
     def length(self, offset, most=SIZE_MAX):

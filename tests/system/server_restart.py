@@ -280,14 +280,15 @@ class Worker(threading.Thread):
         self.doing, self.since = "", time.monotonic()
 
     def changes(self, what, function, *arguments):
-        """A call that may be cut off by the end of a server: then nobody knows whether it was done, and it says EIO."""
+        """A call that may be cut off by the end of a server: then nobody knows whether it was done, and it says EIO; or
+        ESTALE, when the create of the file was lost and its objects are destroyed already."""
         self.doing, self.since = what, time.monotonic()
         self.calls += 1
         try:
             function(*arguments)
             return True
         except OSError as error:
-            if error.errno != errno.EIO:
+            if error.errno not in (errno.EIO, errno.ESTALE):
                 self.problems.append(f"{what}: {error}")
             self.lost += 1
             return False
