@@ -49,8 +49,8 @@ int FreeFiles::open(int store_folder) noexcept {
     struct stat found {};
     if (end != entry->d_name + 8 || *end != '\0') continue;
     if (::fstatat(folder_, entry->d_name, &found, AT_SYMLINK_NOFOLLOW) != 0) continue;
-    // A crash may have come before the file was cut.
-    const bool empty = S_ISREG(found.st_mode) && found.st_size == 0 && found.st_blocks == 0;
+    // A crash may have come before the file was cut, or have left its other name too.
+    const bool empty = S_ISREG(found.st_mode) && found.st_size == 0 && found.st_blocks == 0 && found.st_nlink == 1;
     if (empty && numbers_.size() < kKeptMax) {
       numbers_.push_back(static_cast<std::uint32_t>(number));
       next_ = std::max(next_, static_cast<std::uint32_t>(number) + 1);

@@ -24,7 +24,7 @@ class Logger;
 namespace rideau::mds {
 
 // For how long a change may be volatile when nobody waits for it, besides the time of the commit itself.
-constexpr std::uint64_t kCommitIntervalNs = 10 * kMillisecond;
+constexpr std::uint64_t kCommitIntervalNs = 50 * kMillisecond;
 
 // What an operation does to the index. One that does not make it larger is admitted to the last share of a full one.
 enum class Need : std::uint8_t { grows, steady };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Goal: what is special to backends/raw_file: who holds a folder is named, foreign and newer data is refused and left
-// as it is, descriptors stay within their limit, empty folders go, and the count of objects survives any end.
+// as it is, descriptors stay within their limit, empty folders go, the count of objects survives any end, and files
+// that are used again bring nothing with them.
 #include "framework/runtime/real_runtime.hpp"
 #include "sdk/testkit/object_suite_tools.hpp"
 #include "tests/conformance/index_host.hpp"
@@ -111,6 +112,19 @@ Task<> remove_all(Suite& suite) {
   co_await suite.close();
 }
 
+// New objects get the files of old ones, which must not show in size or bytes.
+Task<> write_behind_a_hole(Suite& suite) {
+  const bool opened = co_await suite.open(false);
+  if (!opened) co_return;
+  for (std::uint64_t i = 0; i < 200; ++i) {
+    const ObjectId id{7'000'000 + i, i};
+    const Status done = co_await suite.write(id, 3, std::string("new"));
+    suite.report.ok(done, "write");
+    co_await suite.expect(id, std::string(3, '\0') + "new", "a file used again");
+  }
+  co_await suite.close();
+}
+
 // The count of objects after one kill and one clean stop.
 Task<> count_objects(Suite& suite) {
   for (int life = 0; life < 3; ++life) {
@@ -164,6 +178,28 @@ TEST_CASE("descriptors stay within their limit, and removed objects leave no fol
   CHECK(std::distance(fs::directory_iterator(bench.path() + "/objects"), {}) > 0);
   bench.run(remove_all);
   CHECK(std::distance(fs::directory_iterator(bench.path() + "/objects"), {}) == 0);
+  bench.check();
+}
+
+TEST_CASE("files of removed objects are used again, but not those that a crash left with something in them") {
+  Bench bench({"", 16, 4});
+  bench.run(write_some);
+  bench.run(remove_all);
+  const std::string free_folder = bench.path() + "/free";
+  std::map<std::string, std::string> kept = contents(free_folder);
+  REQUIRE(kept.size() == 200);
+  for (const auto& [path, text] : kept) CHECK(text.empty());
+  const std::string cut_short = free_folder + "/000f0000";
+  write_file(cut_short, "bytes of a removed object");
+  const std::string also_object = free_folder + "/000f0001";
+  write_file(bench.path() + "/objects/elsewhere", "");
+  fs::create_hard_link(bench.path() + "/objects/elsewhere", also_object);
+  REQUIRE(bench.try_start().ok());
+  CHECK_FALSE(fs::exists(cut_short));
+  CHECK_FALSE(fs::exists(also_object));
+  CHECK(contents(free_folder).size() == 200);
+  bench.run(write_behind_a_hole);
+  CHECK(contents(free_folder).empty());
   bench.check();
 }
 
