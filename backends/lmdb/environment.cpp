@@ -3,12 +3,14 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -94,6 +96,7 @@ Status Environment::open(Host& host, const Options& options) noexcept {
 void Environment::close() noexcept {
   if (env_ != nullptr) ::mdb_env_close(env_);
   env_ = nullptr;
+  map_ = nullptr;
   if (lock_fd_ >= 0) ::close(lock_fd_);
   lock_fd_ = -1;
 }
@@ -201,6 +204,7 @@ Status Environment::open_tables(Host& host) noexcept {
     return status_of(code, "open the tables of the index");
   }
   measure();
+  find_map();
   return kOk;
 }
 
@@ -271,6 +275,33 @@ void Environment::measure() noexcept {
   page_bytes_ = stat.ms_psize;
   map_pages_ = info.me_mapsize / page_bytes_;
   reserve_pages_ = std::clamp(map_pages_ / kReserveShare, kReservePagesMin, kReserveBytesMax / page_bytes_);
+}
+
+// LMDB does not tell where its map lies; the kernel does.
+void Environment::find_map() noexcept {
+  map_ = nullptr;
+  mdb_filehandle_t fd = -1;
+  struct stat data {};
+  if (::mdb_env_get_fd(env_, &fd) != 0 || ::fstat(fd, &data) != 0) return;
+  std::FILE* maps = std::fopen("/proc/self/maps", "re");
+  if (maps == nullptr) return;
+  char* line = nullptr;
+  std::size_t room = 0;
+  while (map_ == nullptr && ::getline(&line, &room, maps) >= 0) {
+    std::uintptr_t begin = 0;
+    std::uintptr_t end = 0;
+    unsigned long inode = 0;
+    if (std::sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %*s %*s %*s %lu", &begin, &end, &inode) != 3) continue;
+    if (inode != data.st_ino || end - begin != map_pages_ * page_bytes_) continue;
+    map_ = reinterpret_cast<void*>(begin);
+    map_bytes_ = end - begin;
+  }
+  std::free(line);
+  std::fclose(maps);
+}
+
+void Environment::let_pages_go() const noexcept {
+  if (map_ != nullptr) ::madvise(map_, map_bytes_, MADV_DONTNEED);
 }
 
 std::uint64_t Environment::tail_pages() const noexcept {

@@ -66,6 +66,8 @@ class Environment {
   Status free_pages(std::uint64_t writer, std::uint64_t oldest_snapshot, FreePages* out) const noexcept;
   // What the file system beneath can still hold, in bytes.
   std::uint64_t disk_free_bytes() const noexcept;
+  // Takes the map's pages out of this process; the kernel keeps them in its cache. Any thread, beside any other work.
+  void let_pages_go() const noexcept;
 
  private:
   Status make_folder(Host& host) noexcept;
@@ -76,6 +78,7 @@ class Environment {
   Status write_format() noexcept;
   Status sync_folder() noexcept;
   void measure() noexcept;
+  void find_map() noexcept;
   void complain(Host& host, const char* what, int lmdb_code) const noexcept;
 
   Options options_;
@@ -86,6 +89,8 @@ class Environment {
   std::uint64_t page_bytes_ = 4096;
   std::uint64_t map_pages_ = 0;
   std::uint64_t reserve_pages_ = 0;
+  void* map_ = nullptr;  // where LMDB has it, when that was found
+  std::uint64_t map_bytes_ = 0;
 };
 
 }  // namespace rideau::lmdb

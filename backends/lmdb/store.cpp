@@ -14,12 +14,20 @@ constexpr std::size_t kCallsQueuedMax = 8192;
 constexpr std::uint64_t kGroupEditsMax = 32768;
 constexpr std::uint64_t kGroupBytesMax = 32u << 20;
 constexpr std::uint64_t kEntryOverhead = 16;  // LMDB's header and pointer of an entry, and evenness
-constexpr std::uint64_t kLargeValue = 1024;   // from about half a page on a value gets pages of its own
+constexpr std::uint64_t kPagesKeptNs = 1'000'000'000;
+constexpr std::uint64_t kLargeValue = 1024;  // from about half a page on a value gets pages of its own
 
 }  // namespace
 
 Store::Store(Host& host, const Environment::Options& options)
-    : host_(host), options_(options), committer_(environment_), snapshots_(environment_), errand_(new Errand) {
+    : host_(host),
+      options_(options),
+      committer_(environment_),
+      snapshots_(environment_),
+      errand_(new Errand),
+      pause_(new Pause) {
+  pause_->store = this;
+  pause_->resume = &Store::paused;
   errand_->store = this;
   errand_->Job::run = &Store::run;
   errand_->Completion::resume = &Store::resumed;
@@ -105,6 +113,7 @@ Submitted Store::stop(Completion& done) noexcept {
   state_ = State::stopping;
   stop_done_ = &done;
   close_queue();
+  if (pause_->pending) host_.cancel(*pause_);
   if (!busy()) finish_stop();
   return Submitted::pending;
 }
@@ -116,6 +125,24 @@ void Store::finish_stop() noexcept {
   }
   state_ = State::stopped;
   host_.complete(*stop_done_, kOk, 0);
+}
+
+// The map grows into the process's resident memory with each page that is looked at, although these are the kernel's
+// cached pages of a file. While the index is in use they are let go once a second; those that are needed come back
+// without I/O.
+void Store::let_pages_go_later() noexcept {
+  if (pause_->pending || state_ != State::running) return;
+  pause_->pending = host_.sleep(kPagesKeptNs, *pause_) == Submitted::pending;
+}
+
+void Store::paused(Completion* done) noexcept {
+  auto* pause = static_cast<Pause*>(done);
+  pause->pending = false;
+  if (pause->store == nullptr) {
+    delete pause;
+  } else if (pause->status.ok() && pause->store->state_ == State::running) {
+    pause->store->environment_.let_pages_go();
+  }
 }
 
 void Store::close_queue() noexcept {
@@ -140,6 +167,12 @@ void Store::destroy() noexcept {
       phase = errand_->phase.load(std::memory_order_acquire);
     }
   }
+  if (pause_->pending) {
+    pause_->store = nullptr;
+    host_.cancel(*pause_);
+  } else {
+    delete pause_;
+  }
   snapshots_.clear();
   environment_.close();
   if (phase == Phase::idle) {
@@ -152,6 +185,7 @@ void Store::destroy() noexcept {
 
 Status Store::snapshot(Snapshot** out) noexcept {
   if (state_ != State::running) return {Code::closed, 0, "index is not running"};
+  let_pages_go_later();
   return snapshots_.take(options_.max_readers, out);
 }
 
@@ -217,6 +251,7 @@ void Store::launch_commit() noexcept {
 }
 
 void Store::committed() noexcept {
+  let_pages_go_later();
   std::vector<Call> calls;
   calls.swap(errand_->calls);
   // The next transaction starts before anybody hears of this one: the writer is never idle while work waits.

@@ -43,6 +43,12 @@ class Store final : public IndexStore {
     std::atomic<Phase> phase{Phase::idle};
   };
 
+  // The sleep before pages of the map are let go. On the heap for the same reason.
+  struct Pause : Completion {
+    Store* store = nullptr;
+    bool pending = false;
+  };
+
   ~Store() = default;
   Status measure(IndexBatch* batches, std::uint32_t count, Call* call) const noexcept;
   bool busy() const noexcept { return errand_->phase.load(std::memory_order_acquire) != Phase::idle; }
@@ -52,6 +58,8 @@ class Store final : public IndexStore {
   static void resumed(Completion* done) noexcept;
   void opened(Status status) noexcept;
   void committed() noexcept;
+  void let_pages_go_later() noexcept;
+  static void paused(Completion* done) noexcept;
   void close_queue() noexcept;
   void finish_stop() noexcept;
 
@@ -62,6 +70,7 @@ class Store final : public IndexStore {
   SnapshotPool snapshots_;
   State state_ = State::made;
   Errand* errand_;
+  Pause* pause_;
   std::deque<Call> queue_;
   Completion* start_done_ = nullptr;
   Completion* stop_done_ = nullptr;
