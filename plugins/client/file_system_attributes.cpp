@@ -164,13 +164,16 @@ Task<Result<fs::Inode>> FileSystem::set_attributes(fs::SetAttributesRequest requ
 
 namespace {
 
-// This version keeps the user's own attributes; the kernel asks for some of its own with every other call.
-Status check_attribute_name(const std::string& name) {
+// The metadata server has the rules; what it would refuse anyhow is not worth a call, since the kernel and many
+// programs ask for access control lists with every other call.
+Status check_attribute_name(std::string_view name) {
   if (name == fs::kLayoutAttribute) return kOk;
-  if (name.rfind("user.", 0) != 0) return posix_error(EOPNOTSUPP);
-  if (name.size() == 5) return posix_error(EINVAL);
-  if (name.size() > limits::kXattrNameBytesMax) return posix_error(ERANGE);
-  return kOk;
+  for (const std::string_view served : {"user.", "trusted.", "security."}) {
+    if (!name.starts_with(served)) continue;
+    if (name.size() == served.size()) return posix_error(EINVAL);
+    return name.size() <= limits::kXattrNameBytesMax ? kOk : posix_error(ERANGE);
+  }
+  return posix_error(EOPNOTSUPP);
 }
 
 }  // namespace

@@ -139,12 +139,13 @@ Task<Result<std::uint64_t>> FileSystem::Impl::write(HandleRef handle, std::uint6
   handle->data->adopt(node.inode.layout);
   if (handle->appends(details)) offset = node.inode.size;
   if (offset > limits::kFileBytesMax) co_return posix_error(EFBIG);
-  if (details != nullptr) {
-    details->offset = offset;
-    if (details->kill_privileges && (node.inode.mode & (S_ISUID | S_ISGID)) != 0) {
-      const Status killed = co_await kill_privileges(handle);
-      if (!killed.ok()) co_return killed;
-    }
+  if (details != nullptr) details->offset = offset;
+  const bool set_id = (node.inode.mode & (S_ISUID | S_ISGID)) != 0;
+  std::uint32_t kills = details != nullptr && details->kill_privileges && set_id ? fs::kSetKillPrivileges : 0;
+  if ((node.inode.flags & fs::kCapability) != 0) kills |= fs::kSetKillCapability;
+  if (kills != 0) {
+    const Status killed = co_await kill_privileges(handle, kills);
+    if (!killed.ok()) co_return killed;
   }
   const std::uint64_t before = epoch;
   handle->wrote = true;
@@ -170,11 +171,11 @@ void FileSystem::Impl::changed_bytes(Node& node) {
   mark_changed(node);
 }
 
-Task<Status> FileSystem::Impl::kill_privileges(HandleRef handle) {
+Task<Status> FileSystem::Impl::kill_privileges(HandleRef handle, std::uint32_t kills) {
   fs::SetAttributesRequest request;
   request.caller = handle->caller;
   request.inode = handle->inode();
-  request.mask = fs::kSetKillPrivileges;
+  request.mask = kills;
   request.handle = handle->id;
   const auto reply = co_await meta.set_attributes(request);
   if (!reply.ok()) co_return reply.status;

@@ -141,7 +141,7 @@ struct FileSystem::Impl final : rpc::SessionEvents, lock::LockCache::Owner {
   Task<Result<std::uint64_t>> read(HandleRef handle, std::uint64_t offset, const IoVec* room, std::uint32_t parts);
   Task<Result<std::uint64_t>> write(HandleRef handle, std::uint64_t offset, const IoVec* data, std::uint32_t parts,
                                     std::uint64_t size, WriteDetails* details);
-  Task<Status> kill_privileges(HandleRef handle);
+  Task<Status> kill_privileges(HandleRef handle, std::uint32_t kills);
   void changed_bytes(Node& node);
   // file_system_space.cpp
   Task<Status> allocate(HandleRef handle, Allocate mode, bool keep_size, std::uint64_t offset, std::uint64_t size);

@@ -32,6 +32,7 @@ Task<Result<fs::Inode>> FileSystem::Impl::lookup(fs::Caller& caller, fs::InodeId
   if (directory->valid) {
     const Status allowed = co_await check_search(caller, directory);
     if (!allowed.ok()) co_return allowed;
+    if (name.size() > limits::kNameBytesMax) co_return posix_error(ENAMETOOLONG);
     const std::optional<fs::InodeId> known = names.find(parent, name);
     if (known == fs::kNoInode || (!known && directory->names_complete)) co_return posix_error(ENOENT);
     Node* node = known ? inodes.find(*known) : nullptr;

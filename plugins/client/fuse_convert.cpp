@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plugins/client/fuse_convert.hpp"
 
+#include <limits>
+
 namespace rideau::client {
 namespace {
 
@@ -52,6 +54,9 @@ std::uint32_t open_flags(int flags) {
 }
 
 std::int64_t nanoseconds(const struct timespec& time) {
+  constexpr std::int64_t kSecondMax = std::numeric_limits<std::int64_t>::max() / kSecondNs;
+  if (time.tv_sec >= kSecondMax) return kSecondMax * kSecondNs;
+  if (time.tv_sec <= -kSecondMax) return -kSecondMax * kSecondNs;
   return static_cast<std::int64_t>(time.tv_sec) * kSecondNs + time.tv_nsec;
 }
 

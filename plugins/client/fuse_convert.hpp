@@ -18,6 +18,8 @@ constexpr int kOpenForExec = 0x20;
 void fill_stat(const fs::Inode& inode, struct stat* out);
 // Flags of open(2) as fs::OpenFlags.
 std::uint32_t open_flags(int flags);
+// Since 1970. A time that 64 bits of nanoseconds cannot say (before 1678, after 2262) becomes the nearest whole second
+// that they can.
 std::int64_t nanoseconds(const struct timespec& time);
 
 }  // namespace rideau::client

@@ -33,7 +33,8 @@ struct LayoutDefault {
 constexpr std::uint32_t kStripeAll = 0xffff'ffff;
 
 enum InodeFlags : std::uint32_t {
-  kExact = 1,  // size, blocks and mtime of the record are right; cleared while somebody may be writing
+  kExact = 1,       // size, blocks and mtime of the record are right; cleared while somebody may be writing
+  kCapability = 2,  // it has a security.capability, which goes with the next write, cut or change of owner
 };
 
 struct Inode {

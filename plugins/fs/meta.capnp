@@ -122,6 +122,7 @@ struct LinkRequest {
   inode @1 :UInt64;
   parent @2 :UInt64;
   name @3 :Data;
+  guarded @4 :Bool;
 }
 struct RemoveRequest {
   caller @0 :Caller;

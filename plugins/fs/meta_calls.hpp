@@ -66,6 +66,7 @@ enum SetMask : std::uint32_t {
   kSetAtimeNow = 64,
   kSetMtimeNow = 128,
   kSetKillPrivileges = 256,  // drop set-id bits as a write by a non-owner would
+  kSetKillCapability = 512,  // drop security.capability as any write does
 };
 // With kSetSize the client has cut or grown the objects itself, under its lock, before (grow) or after (cut) this call.
 struct SetAttributesRequest {
@@ -147,6 +148,7 @@ struct LinkRequest {
   InodeId inode = kNoInode;
   InodeId parent = kNoInode;
   std::string_view name;
+  bool guarded = false;  // who does not own the file must be able to read and write it, as fs.protected_hardlinks wants
 };
 
 struct RemoveRequest {

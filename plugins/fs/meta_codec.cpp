@@ -89,12 +89,14 @@ void encode(const LinkRequest& from, wire::Encoded& to) {
     root.setInode(from.inode);
     root.setParent(from.parent);
     root.setName(data_of(from.name));
+    root.setGuarded(from.guarded);
   });
 }
 Status decode(Bytes body, LinkRequest* to) {
   return decode_root<schema::LinkRequest>(body, [to](auto root) {
     to->inode = root.getInode();
     to->parent = root.getParent();
+    to->guarded = root.getGuarded();
     return take(root.getCaller(), &to->caller) && take_view(root.getName(), kNameWireMax, &to->name);
   });
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plugins/mds/ops/checks.hpp"
 
+#include "plugins/mds/ops/xattr_rules.hpp"
+
 #include "framework/base/limits.hpp"
 
 #include <cerrno>
@@ -78,6 +80,13 @@ Status drop_set_id(const Caller& caller, Inode* inode) {
   }
   inode->mode &= ~dropped;
   return kOk;
+}
+
+void drop_capability(Target& target, InodeRecord* record) {
+  if ((record->inode.flags & kCapability) == 0) return;
+  target.names.erase_xattr(record->inode.id, kCapabilityXattr);
+  if (record->xattr_count != 0) --record->xattr_count;
+  record->inode.flags &= ~static_cast<std::uint32_t>(kCapability);
 }
 
 bool add_open(Target& target, Session& session, HandleId handle, std::uint32_t flags, Inode* inode) {

@@ -27,6 +27,8 @@ Status check_open(const fs::Caller& caller, const fs::Inode& inode, std::uint32_
 Status check_new_handle(const Session& session, fs::HandleId handle);
 // A write or truncate by somebody without privilege takes the set-id bits away. Only the decision may fail.
 Status drop_set_id(const fs::Caller& caller, fs::Inode* inode);
+// What changes the bytes or the owner of a program takes its security.capability. After Transaction::begin().
+void drop_capability(Target& target, fs::InodeRecord* record);
 
 // Records a new open; clears the exact mark of a file that is opened for writing. True when the record changed.
 bool add_open(Target& target, Session& session, fs::HandleId handle, std::uint32_t flags, fs::Inode* inode);

@@ -23,6 +23,10 @@ Result<InodeReply> apply(Target& target, Transaction& transaction, const LinkReq
   if (errno_of(found) != ENOENT) return found;
   InodeRecord record;
   if (const Status status = target.names.get(request.inode, &record); !status.ok()) return status;
+  if (request.guarded && !check_owner(request.caller, record.inode).ok()) {
+    const Status usable = check_inode_access(request.caller, record.inode, kWantRead | kWantWrite);
+    if (!usable.ok()) return groups_wanted(usable) ? usable : posix_error(EPERM);
+  }
   if (const Status status = check_inode_access(request.caller, parent.inode, kWantWrite); !status.ok()) return status;
   if (record.inode.is_directory()) return posix_error(EPERM);
   // A file that was removed everywhere stays removed, though somebody has it open.

@@ -22,6 +22,7 @@ Result<OpenReply> apply(Target& target, Transaction& transaction, const OpenRequ
   if (cleared || truncates) {
     transaction.begin();
     if (truncates) {
+      drop_capability(target, &record);
       inode.size = 0;
       inode.blocks = 0;
       inode.mtime_ns = inode.ctime_ns = transaction.now_ns();

@@ -17,17 +17,36 @@ using namespace fs;
 
 namespace {
 
-// All names of an inode fit into one answer of listxattr; each counts with its terminating zero.
-Result<std::size_t> bytes_of_names(Target& target, const InodeRecord& record) {
-  std::size_t bytes = 0;
+// What the other attributes of an inode take. Names count with their terminating zero, as in an answer of listxattr.
+struct Used {
+  std::size_t names = 0;
+  std::size_t values = 0;
+};
+
+Result<Used> used_by_others(Target& target, const InodeRecord& record, std::string_view except) {
+  Used used;
   std::string name;
   while (record.xattr_count != 0) {
-    const Status status = target.names.next_xattr(record.inode.id, name, &name);
+    Status status = target.names.next_xattr(record.inode.id, name, &name);
     if (status.code == Code::not_found) break;
+    Bytes value;
+    if (status.ok()) status = target.names.get_xattr(record.inode.id, name, &value);
     if (!status.ok()) return status;
-    bytes += name.size() + 1;
+    if (name == except) continue;
+    used.names += name.size() + 1;
+    used.values += value.size;
   }
-  return bytes;
+  return used;
+}
+
+// All names fit into one answer of listxattr, and all of it is bounded.
+Status check_room(Target& target, const InodeRecord& record, const SetAttributeRequest& request) {
+  const Result<Used> used = used_by_others(target, record, request.name);
+  if (!used.ok()) return used.status();
+  const std::size_t names = used->names + request.name.size() + 1;
+  if (names > limits::kXattrListBytesMax) return posix_error(ENOSPC);
+  const std::size_t bytes = names + used->values + request.value.size();
+  return bytes <= limits::kXattrBytesPerInode ? kOk : posix_error(ENOSPC);
 }
 
 }  // namespace
@@ -45,14 +64,12 @@ Status apply(Target& target, Transaction& transaction, const SetAttributeRequest
   if (!found.ok() && found.code != Code::not_found) return found;
   if (found.ok() && (request.flags & XATTR_CREATE)) return posix_error(EEXIST);
   if (!found.ok() && (request.flags & XATTR_REPLACE)) return posix_error(ENODATA);
-  if (!found.ok()) {
-    const Result<std::size_t> bytes = bytes_of_names(target, record);
-    if (!bytes.ok()) return bytes.status();
-    if (*bytes + request.name.size() + 1 > limits::kXattrListBytesMax) return posix_error(ENOSPC);
-    ++record.xattr_count;
-  }
+  const bool is_new = !found.ok();
+  if (const Status room = check_room(target, record, request); !room.ok()) return room;
 
   transaction.begin();
+  if (is_new) ++record.xattr_count;
+  if (request.name == kCapabilityXattr) record.inode.flags |= kCapability;
   target.names.put_xattr(request.inode, request.name, Bytes(request.value));
   record.inode.ctime_ns = transaction.now_ns();
   transaction.put(record);

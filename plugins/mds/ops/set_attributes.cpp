@@ -41,9 +41,15 @@ Status choose_mode(const SetAttributesRequest& request, Inode* inode) {
     return kOk;
   }
   if ((request.mask & kOwners) && !inode->is_directory()) {
-    // A new owner does not inherit the power of the old one's programs, not even from root.
+    // A new owner does not inherit the power of the old one's programs, not even from root. Without execution by the
+    // group its bit stays for those who might set it.
     std::uint32_t dropped = S_ISUID;
-    if (inode->mode & S_IXGRP) dropped |= S_ISGID;
+    if (inode->mode & S_ISGID) {
+      const bool may_keep = (inode->mode & S_IXGRP) == 0;
+      const Status member = may_keep && !caller.is_root() ? check_in_group(caller, inode->gid) : kOk;
+      if (groups_wanted(member)) return member;
+      if (!may_keep || !member.ok()) dropped |= S_ISGID;
+    }
     inode->mode &= ~dropped;
   }
   return request.mask & kSetKillPrivileges ? drop_set_id(caller, inode) : kOk;
@@ -58,10 +64,13 @@ Status check_size(const SetAttributesRequest& request, const Inode& inode, const
   return check_inode_access(request.caller, inode, kWantWrite);
 }
 
-// Any time by the owner; the present one also by whoever may write (POSIX utimensat).
+// Any time by the owner; both at once to the present one also by whoever may write (utimensat(2)).
 Status check_times(const SetAttributesRequest& request, const Inode& inode) {
-  if (request.mask & (kSetAtime | kSetMtime)) return check_owner(request.caller, inode);
-  if (check_owner(request.caller, inode).ok()) return kOk;
+  constexpr std::uint32_t kBothNow = kSetAtimeNow | kSetMtimeNow;
+  const Status owner = check_owner(request.caller, inode);
+  if (owner.ok() || (request.mask & (kSetAtime | kSetMtime)) != 0 || (request.mask & kBothNow) != kBothNow) {
+    return owner;
+  }
   return check_inode_access(request.caller, inode, kWantWrite);
 }
 
@@ -97,6 +106,8 @@ Result<InodeReply> apply(Target& target, Transaction& transaction, const SetAttr
   if (request.mask == 0) return InodeReply{std::move(inode)};
 
   transaction.begin();
+  constexpr std::uint32_t kEndsCapability = kOwners | kSetSize | kSetKillPrivileges | kSetKillCapability;
+  if (request.mask & kEndsCapability) drop_capability(target, &record);
   if (request.mask & kSetUid) inode.uid = request.uid;
   if (request.mask & kSetGid) inode.gid = request.gid;
   if (request.mask & kSetSize) {

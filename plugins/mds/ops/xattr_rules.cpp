@@ -13,6 +13,7 @@ using namespace fs;
 namespace {
 constexpr std::string_view kUser = "user.";
 constexpr std::string_view kTrusted = "trusted.";
+constexpr std::string_view kSecurity = "security.";
 }  // namespace
 
 Status check_xattr(const Caller& caller, const Inode& inode, std::string_view name, XattrUse use) {
@@ -22,6 +23,10 @@ Status check_xattr(const Caller& caller, const Inode& inode, std::string_view na
   if (name.starts_with(kTrusted)) {
     if (name.size() == kTrusted.size()) return posix_error(EINVAL);
     return caller.is_root() ? kOk : posix_error(reads ? ENODATA : EPERM);
+  }
+  if (name.starts_with(kSecurity)) {
+    if (name.size() == kSecurity.size()) return posix_error(EINVAL);
+    return reads || caller.is_root() ? kOk : posix_error(EPERM);
   }
   if (!name.starts_with(kUser)) return posix_error(EOPNOTSUPP);
   if (name.size() == kUser.size()) return posix_error(EINVAL);

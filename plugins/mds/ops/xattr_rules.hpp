@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which extended attributes there are, and who may see and change them (xattr(7)). user.*: regular files and
-// directories, by their permissions. trusted.*: root. Other namespaces are not served.
+// directories, by their permissions. trusted.*: root. security.*: everybody reads, root writes; the kernel of the
+// caller knows better who is privileged. Other namespaces are not served.
 #pragma once
 
 #include "plugins/fs/caller.hpp"
@@ -9,6 +10,9 @@
 #include <string_view>
 
 namespace rideau::mds {
+
+// What a program may do beyond its user (capabilities(7)); kCapability of the inode says that it is there.
+constexpr std::string_view kCapabilityXattr = "security.capability";
 
 enum class XattrUse : std::uint8_t { read, change };
 

@@ -116,6 +116,7 @@ TEST_CASE("utimes opens a new generation of times", "[mds]") {
   REQUIRE(errno_of(f.change(now).status()) == EACCES);
   REQUIRE(f.chmod(f.alice, 0666) == 0);
   REQUIRE(f.change(now).ok());
+  REQUIRE(errno_of(f.change(setting(f.inode, kSetMtimeNow, f.bob)).status()) == EPERM);  // one alone: the owner's
 
   const std::uint32_t old_generation = f.stat(f.inode).time_generation;
   REQUIRE(f.open(f.inode, kOpenWrite, 1, f.alice).ok());
@@ -151,7 +152,8 @@ TEST_CASE("extended attributes", "[mds]") {
   REQUIRE(get(f.alice, "user.empty")->value.empty());
   REQUIRE(errno_of(get(f.alice, "user.none").status()) == ENODATA);
   REQUIRE(set(f.alice, "user.", "x") == EINVAL);
-  REQUIRE(set(f.alice, "security.selinux", "x") == EOPNOTSUPP);
+  REQUIRE(set(f.alice, "security.selinux", "x") == EPERM);
+  REQUIRE(set(f.alice, "system.posix_acl_access", "x") == EOPNOTSUPP);
   REQUIRE(set(f.alice, "nonsense", "x") == EOPNOTSUPP);
   REQUIRE(set(f.alice, "user." + std::string(251, 'n'), "x") == ERANGE);
   REQUIRE(set(f.alice, "user.big", std::string(limits::kXattrValueBytesMax + 1, 'v')) == E2BIG);
@@ -174,6 +176,47 @@ TEST_CASE("extended attributes", "[mds]") {
   REQUIRE(f.settle().ok());
   for (const auto& [key, value] : f.disk.entries())
     REQUIRE_FALSE(is_kind(Bytes(std::string_view(key)), KeyKind::xattr));
+}
+
+TEST_CASE("a capability goes with the next change of bytes or owner", "[mds]") {
+  Owned f;
+  const auto has = [&] {
+    const bool listed = f.look(ListAttributesRequest{root(), f.inode})->names.size() == 1;
+    REQUIRE(((f.stat(f.inode).flags & kCapability) != 0) == listed);
+    return listed;
+  };
+  const auto give = [&] {
+    const SetAttributeRequest request{root(), f.inode, "security.capability", "raw", 0};
+    REQUIRE(f.change(request).ok());
+    REQUIRE(has());
+  };
+  give();
+  REQUIRE(f.chmod(f.alice, 0700) == 0);
+  REQUIRE(has());
+  REQUIRE(f.chown(root(), kSetGid, 0, 8) == 0);
+  REQUIRE_FALSE(has());
+  give();
+  REQUIRE(f.change(setting(f.inode, kSetKillCapability, f.bob)).ok());
+  REQUIRE_FALSE(has());
+  give();
+  REQUIRE(f.open(f.inode, kOpenWrite | kOpenTruncate, 5, f.alice).ok());
+  REQUIRE_FALSE(has());
+  give();
+  REQUIRE(f.change(RemoveAttributeRequest{f.bob, f.inode, "security.capability"}).ok());
+  REQUIRE_FALSE(has());
+}
+
+TEST_CASE("extended attributes of an inode are bounded together", "[mds]") {
+  Owned f;
+  const std::string value(limits::kXattrValueBytesMax - 7, 'v');
+  const auto set = [&](std::string_view name, std::string_view bytes) {
+    return errno_of(f.change(SetAttributeRequest{f.alice, f.inode, name, bytes, 0}));
+  };
+  for (const char* name : {"user.1", "user.2", "user.3", "user.4"}) REQUIRE(set(name, value) == 0);
+  REQUIRE(set("user.5", "more than is left") == ENOSPC);
+  REQUIRE(set("user.4", std::string(limits::kXattrValueBytesMax, 'v')) == ENOSPC);
+  REQUIRE(set("user.1", "") == 0);
+  REQUIRE(set("user.5", "now there is room") == 0);
 }
 
 TEST_CASE("the names of all extended attributes fit into one list", "[mds]") {

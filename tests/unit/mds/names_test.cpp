@@ -131,6 +131,8 @@ TEST_CASE("hard links count, and the last one takes the file", "[mds]") {
   REQUIRE(link(file, "c")->inode.link_count == 3);
   REQUIRE(errno_of(link(file, "c").status()) == EEXIST);
   REQUIRE(errno_of(link(dir, "d").status()) == EPERM);
+  LinkRequest guarded{user(1000, 50), file, dir, "guarded", true};
+  REQUIRE(errno_of(f.change(guarded).status()) == EPERM);
   REQUIRE(errno_of(link(999, "d").status()) == ESTALE);
   REQUIRE(f.remove(dir, "a")->inode.link_count == 2);
   REQUIRE(f.lookup(dir, "b")->inode.id == file);
