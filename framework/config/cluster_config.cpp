@@ -127,6 +127,7 @@ class Parser {
     table.size("cache", 1u << 20, 1ull << 44, &client->cache_bytes);
     table.size("dirty_max", 1u << 20, 1ull << 44, &client->dirty_bytes_max);
     table.size("read_ahead", 0, 1ull << 30, &client->read_ahead_bytes);
+    table.boolean("default_permissions", &client->default_permissions);
     read_milliseconds(table, "dirty_age", &client->dirty_age_ms);
     if (client->dirty_bytes_max > client->cache_bytes) {
       table.problem(table.line(), "dirty_max", "is more than cache, which holds dirty data too");

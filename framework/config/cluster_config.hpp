@@ -50,6 +50,7 @@ struct ClientSettings {
   std::uint64_t dirty_bytes_max = 64ull << 20;
   std::uint64_t dirty_age_ms = 5'000;
   std::uint64_t read_ahead_bytes = 4ull << 20;
+  bool default_permissions = false;  // the kernel decides by mode bits, and asks for attributes after each change
 };
 
 struct NodeConfig {

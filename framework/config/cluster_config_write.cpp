@@ -65,7 +65,8 @@ std::string head_text(const NewCluster& cluster) {
          "#cache = \"256 MiB\"          # of file data, clean and dirty\n"
          "#dirty_max = \"64 MiB\"\n"
          "#dirty_age = \"5 s\"          # data is written when it is this old\n"
-         "#read_ahead = \"4 MiB\"\n";
+         "#read_ahead = \"4 MiB\"\n"
+         "#default_permissions = false # true: the kernel of the client decides who may do what, which is slower\n";
 }
 
 // A store is named by the defaults; only a device has to be said here.

@@ -42,6 +42,13 @@ bool TableReader::text(const char* key, std::string* out) {
   return true;
 }
 
+bool TableReader::boolean(const char* key, bool* out) {
+  const ConfigNode* found = expect(key, ConfigNode::Kind::boolean, "true or false");
+  if (found == nullptr) return false;
+  *out = found->integer != 0;
+  return true;
+}
+
 bool TableReader::integer(const char* key, std::int64_t minimum, std::int64_t maximum, std::int64_t* out) {
   const ConfigNode* found = expect(key, ConfigNode::Kind::integer, "a number");
   if (found == nullptr) return false;

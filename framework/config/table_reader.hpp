@@ -19,6 +19,7 @@ class TableReader {
 
   // Each leaves `out` alone when the key is missing or bad, and answers whether it was set.
   bool text(const char* key, std::string* out);
+  bool boolean(const char* key, bool* out);
   bool integer(const char* key, std::int64_t minimum, std::int64_t maximum, std::int64_t* out);
   bool size(const char* key, std::uint64_t minimum, std::uint64_t maximum, std::uint64_t* out);
   bool duration(const char* key, std::uint64_t maximum_ns, std::uint64_t* out_ns);

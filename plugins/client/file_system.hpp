@@ -64,7 +64,8 @@ enum class Allocate { plain, zero, punch };
 
 // Of one write: what its caller wants to say and to hear.
 struct WriteDetails {
-  bool kill_privileges = false;  // in: the file loses its set-id bits first
+  bool kill_privileges = false;  // in: the file loses its set-id bits first, unless the writer may keep them
+  fs::Caller caller;             // in: the writer, who need not be who opened the file
   bool pages = false;            // in: of a mapping: the offset counts on a handle for appending as well
   std::uint64_t offset = 0;      // out: where the bytes went
 };
@@ -96,11 +97,18 @@ class FileSystem {
   Task<Result<fs::Inode>> lookup(fs::Caller caller, fs::InodeId parent, std::string name);
   Task<Result<fs::Inode>> make(fs::Caller caller, fs::InodeId parent, std::string name, std::uint32_t mode,
                                std::uint64_t device, std::string symlink_target);
-  Task<Result<fs::Inode>> link(fs::Caller caller, fs::InodeId inode, fs::InodeId parent, std::string name);
+  // `guarded`: as fs.protected_hardlinks, who does not own the inode must be able to read and write it.
+  Task<Result<fs::Inode>> link(fs::Caller caller, fs::InodeId inode, fs::InodeId parent, std::string name,
+                               bool guarded = false);
   Task<Status> remove(fs::Caller caller, fs::InodeId parent, std::string name, bool directory);
   Task<Status> rename(fs::Caller caller, fs::InodeId old_parent, std::string old_name, fs::InodeId new_parent,
                       std::string new_name, std::uint32_t flags);
   Task<Result<std::string>> read_link(fs::InodeId inode);
+  // Whether the caller may do all of `want` (fs::Want) with the inode: ok or EACCES.
+  Task<Status> access(fs::Caller caller, fs::InodeId inode, std::uint32_t want);
+  // Whoever caches names above, and asks nobody about the permission to search, may keep those of this directory.
+  // Right after a call that named the directory; whatever changes it later expires names.
+  bool names_may_be_kept(fs::InodeId directory) const;
   // Entries after a cookie, "." and ".." included, with attributes when asked. Empty: the end.
   Task<Result<std::vector<fs::DirectoryEntry>>> read_directory(fs::InodeId directory, fs::Cookie after,
                                                                std::uint32_t entries_max, bool attributes);

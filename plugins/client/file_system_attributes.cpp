@@ -2,6 +2,7 @@
 // Attributes: from the cache where they are known, sizes from the objects where the record is not exact, changes at the
 // metadata server; extended attributes.
 #include "plugins/client/file_system_impl.hpp"
+#include "plugins/client/open_names.hpp"
 #include "plugins/fs/layout_text.hpp"
 
 #include <algorithm>
@@ -115,6 +116,7 @@ Task<Result<fs::Inode>> FileSystem::Impl::set_attributes(fs::SetAttributesReques
     if (!known.ok()) co_return known;
     resizes = node->inode.is_regular();  // of anything else the server refuses it
   }
+  const bool was_open = !node->valid || open_to_all(node->inode);
   const bool sets_mtime = (request.mask & (fs::kSetMtime | fs::kSetMtimeNow)) != 0;
   MetaReply<fs::InodeReply> reply;
   if (resizes) {
@@ -127,9 +129,25 @@ Task<Result<fs::Inode>> FileSystem::Impl::set_attributes(fs::SetAttributesReques
   node->transaction = std::max(node->transaction, reply.transaction);
   // What the caller set overrides what writes of before left here.
   if (sets_mtime && node->inode.change == reply.body.inode.change) node->inode.mtime_ns = reply.body.inode.mtime_ns;
+  if (was_open && !open_to_all(node->inode)) co_await expire_names();
   const Status known = co_await know(node, true);
   if (!known.ok()) co_return known;
   co_return tell(*node, asked);
+}
+
+Task<Status> FileSystem::access(fs::Caller caller, fs::InodeId inode, std::uint32_t want) {
+  Status status = co_await impl_->use(Mode::shared);
+  if (!status.ok()) co_return status;
+  NodeRef node = impl_->inodes.get(inode);
+  status = co_await impl_->know(node, false);
+  if (status.ok()) status = co_await impl_->check_access(caller, node, want);
+  impl_->locks.end_use();
+  co_return status;
+}
+
+bool FileSystem::names_may_be_kept(fs::InodeId directory) const {
+  const Node* node = impl_->inodes.find(directory);
+  return node != nullptr && node->valid && open_to_all(node->inode);
 }
 
 Task<Result<fs::Inode>> FileSystem::get_attributes(fs::InodeId inode) {

@@ -144,7 +144,8 @@ Task<Result<std::uint64_t>> FileSystem::Impl::write(HandleRef handle, std::uint6
   std::uint32_t kills = details != nullptr && details->kill_privileges && set_id ? fs::kSetKillPrivileges : 0;
   if ((node.inode.flags & fs::kCapability) != 0) kills |= fs::kSetKillCapability;
   if (kills != 0) {
-    const Status killed = co_await kill_privileges(handle, kills);
+    const Status killed =
+        co_await kill_privileges(handle, kills, details != nullptr ? details->caller : handle->caller);
     if (!killed.ok()) co_return killed;
   }
   const std::uint64_t before = epoch;
@@ -171,9 +172,9 @@ void FileSystem::Impl::changed_bytes(Node& node) {
   mark_changed(node);
 }
 
-Task<Status> FileSystem::Impl::kill_privileges(HandleRef handle, std::uint32_t kills) {
+Task<Status> FileSystem::Impl::kill_privileges(HandleRef handle, std::uint32_t kills, const fs::Caller& writer) {
   fs::SetAttributesRequest request;
-  request.caller = handle->caller;
+  request.caller = writer;
   request.inode = handle->inode();
   request.mask = kills;
   request.handle = handle->id;

@@ -105,7 +105,8 @@ struct FileSystem::Impl final : rpc::SessionEvents, lock::LockCache::Owner {
   Task<> trim_pages();
 
   // Names (file_system_names.cpp).
-  Task<Status> check_search(fs::Caller& caller, NodeRef directory);
+  Task<Status> check_access(fs::Caller& caller, NodeRef node, std::uint32_t want);
+  Task<> expire_names();
   Task<Result<fs::Inode>> lookup(fs::Caller& caller, fs::InodeId parent, const std::string& name, std::uint64_t asked);
   Task<Result<fs::Inode>> lookup_dots(fs::InodeId directory, bool parent, std::uint64_t asked);
   Task<Result<fs::Inode>> ask_lookup(fs::Caller& caller, NodeRef directory, const std::string& name,
@@ -141,7 +142,7 @@ struct FileSystem::Impl final : rpc::SessionEvents, lock::LockCache::Owner {
   Task<Result<std::uint64_t>> read(HandleRef handle, std::uint64_t offset, const IoVec* room, std::uint32_t parts);
   Task<Result<std::uint64_t>> write(HandleRef handle, std::uint64_t offset, const IoVec* data, std::uint32_t parts,
                                     std::uint64_t size, WriteDetails* details);
-  Task<Status> kill_privileges(HandleRef handle, std::uint32_t kills);
+  Task<Status> kill_privileges(HandleRef handle, std::uint32_t kills, const fs::Caller& writer);
   void changed_bytes(Node& node);
   // file_system_space.cpp
   Task<Status> allocate(HandleRef handle, Allocate mode, bool keep_size, std::uint64_t offset, std::uint64_t size);

@@ -1,25 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 // Names: looking them up (from the cache where it knows), making, linking, removing, renaming, listing.
 #include "plugins/client/file_system_impl.hpp"
+#include "plugins/client/open_names.hpp"
 
 #include <algorithm>
 #include <cerrno>
 
 namespace rideau::client {
 
-// Whether the caller may search a directory whose attributes are known here.
-Task<Status> FileSystem::Impl::check_search(fs::Caller& caller, NodeRef directory) {
+// Of an inode whose attributes are known here.
+Task<Status> FileSystem::Impl::check_access(fs::Caller& caller, NodeRef node, std::uint32_t want) {
   const auto check = [&] {
-    const fs::Inode& inode = directory->inode;
-    return fs::check_access(caller, inode.mode, inode.uid, inode.gid, fs::kWantExecute);
+    const fs::Inode& inode = node->inode;
+    return fs::check_access(caller, inode.mode, inode.uid, inode.gid, want);
   };
-  if (!directory->inode.is_directory()) co_return posix_error(ENOTDIR);
   Status status = check();
   if (fs::groups_wanted(status)) {
     co_await meta.fetch_groups(caller);
     status = check();
   }
   co_return status;
+}
+
+// Something that all could walk over became closed to some. When this ended, whoever caches above asks again.
+Task<> FileSystem::Impl::expire_names() {
+  if (kernel == nullptr) co_return;
+  kernel->expire_names();
+  co_await kernel->settle();
 }
 
 Task<Result<fs::Inode>> FileSystem::Impl::lookup(fs::Caller& caller, fs::InodeId parent, const std::string& name,
@@ -29,8 +36,12 @@ Task<Result<fs::Inode>> FileSystem::Impl::lookup(fs::Caller& caller, fs::InodeId
     co_return result;
   }
   NodeRef directory = inodes.get(parent);
+  // Also when the server has to be asked for the name: who may search decides for how long the kernel may keep it.
+  const Status there = co_await know(directory, false);
+  if (!there.ok()) co_return there;
   if (directory->valid) {
-    const Status allowed = co_await check_search(caller, directory);
+    if (!directory->inode.is_directory()) co_return posix_error(ENOTDIR);
+    const Status allowed = co_await check_access(caller, directory, fs::kWantExecute);
     if (!allowed.ok()) co_return allowed;
     if (name.size() > limits::kNameBytesMax) co_return posix_error(ENAMETOOLONG);
     const std::optional<fs::InodeId> known = names.find(parent, name);
@@ -179,6 +190,10 @@ Task<Status> FileSystem::Impl::rename(fs::RenameRequest& request) {
   } else {
     names.put(request.new_parent, request.new_name, body.inode.id, reply.transaction);
   }
+  // A name that the kernel kept has come to where it must not keep any.
+  const bool from_open = open_to_all(body.old_parent);
+  const bool to_open = open_to_all(body.new_parent);
+  if (from_open != to_open && (from_open || exchanged)) co_await expire_names();
   co_return kOk;
 }
 
@@ -259,7 +274,8 @@ Task<Result<fs::Inode>> FileSystem::make(fs::Caller caller, fs::InodeId parent, 
   co_return result;
 }
 
-Task<Result<fs::Inode>> FileSystem::link(fs::Caller caller, fs::InodeId inode, fs::InodeId parent, std::string name) {
+Task<Result<fs::Inode>> FileSystem::link(fs::Caller caller, fs::InodeId inode, fs::InodeId parent, std::string name,
+                                         bool guarded) {
   const std::uint64_t asked = impl_->expiries;
   const Status status = co_await impl_->use(Mode::exclusive);
   if (!status.ok()) co_return status;
@@ -268,6 +284,7 @@ Task<Result<fs::Inode>> FileSystem::link(fs::Caller caller, fs::InodeId inode, f
   request.inode = inode;
   request.parent = parent;
   request.name = name;
+  request.guarded = guarded;
   auto result = co_await impl_->link(request, asked);
   impl_->locks.end_use();
   co_return result;

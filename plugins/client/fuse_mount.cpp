@@ -118,6 +118,15 @@ void on_init(void* user, fuse_conn_info* connection) {
 
 }  // namespace
 
+bool kernel_guards_links() {
+  const int file = ::open("/proc/sys/fs/protected_hardlinks", O_RDONLY | O_CLOEXEC);
+  if (file < 0) return false;
+  char digit = '0';
+  const ssize_t size = ::read(file, &digit, 1);
+  ::close(file);
+  return size == 1 && digit != '0';
+}
+
 const fuse_lowlevel_ops& fuse_operations() {
   static const fuse_lowlevel_ops operations = [] {
     fuse_lowlevel_ops ops{};
@@ -143,6 +152,9 @@ Status FuseMount::Impl::mount(std::string* problem) {
   std::string wanted = "fsname=" + options.fs_name + ",subtype=rideau";
   if (options.default_permissions) wanted += ",default_permissions";
   if (options.allow_other) wanted += ",allow_other";
+  // As other file systems do it, root's mounts run set-user-id programs. Device nodes stay closed: without
+  // default_permissions the kernel would open them for anybody who comes to their name.
+  if (root) wanted += ",suid";
   fuse_set_log_func(keep_libfuse_message);
   last_libfuse_message.clear();
   fuse_args arguments = FUSE_ARGS_INIT(0, nullptr);

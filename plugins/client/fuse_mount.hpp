@@ -19,10 +19,12 @@ namespace rideau::client {
 class FileSystem;
 
 struct FuseOptions {
-  std::string mountpoint;           // an existing directory
-  std::string fs_name = "rideau";   // the first column of /proc/mounts
-  bool allow_other = false;         // other users too; needs root, or user_allow_other in /etc/fuse.conf
-  bool default_permissions = true;  // the kernel decides by mode bits before it asks
+  std::string mountpoint;          // an existing directory
+  std::string fs_name = "rideau";  // the first column of /proc/mounts
+  bool allow_other = false;        // other users too; needs root, or user_allow_other in /etc/fuse.conf
+  // The kernel decides by mode bits before it asks, for which it asks for the attributes of a directory after each
+  // change in it. Otherwise the client and the metadata server decide alone.
+  bool default_permissions = false;
 };
 
 // Life: FileSystem::start, mount, serve (which ends when the directory was unmounted), FileSystem::stop, destruction.

@@ -40,7 +40,7 @@ Task<> create(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId par
     co_return;
   }
   fuse_entry_param entry{};
-  server.fill_entry(made->inode, &entry);
+  server.fill_entry(parent, made->inode, &entry);
   fill_open(server, file, made->handle);
   server.carries_attributes(req);
   if (fuse_reply_create(req, &entry, &file) == -ENOENT) {
@@ -87,11 +87,12 @@ Task<> read(Server& server, fuse_req_t req, fs::HandleId handle, std::uint64_t o
 }
 
 // `buffer` is the request, and `bytes` a place in it.
-Task<> write(Server& server, fuse_req_t req, fs::HandleId handle, std::uint64_t offset, FuseBuffer buffer,
-             const char* bytes, std::size_t size, bool kills_privileges, bool pages) {
+Task<> write(Server& server, fuse_req_t req, fs::Caller caller, fs::HandleId handle, std::uint64_t offset,
+             FuseBuffer buffer, const char* bytes, std::size_t size, bool kills_privileges, bool pages) {
   const IoVec data{const_cast<char*>(bytes), size};
   WriteDetails details;
   details.kill_privileges = kills_privileges;
+  details.caller = std::move(caller);
   details.pages = pages;
   const auto begin = [&] { return server.files.write(handle, offset, &data, 1, &details); };
   const Result<std::uint64_t> count = co_await repeated(Repeat::unless_sent, begin);
@@ -152,8 +153,8 @@ void on_read(fuse_req_t req, fuse_ino_t, std::size_t size, off_t offset, fuse_fi
 }
 void on_write(fuse_req_t req, fuse_ino_t, const char* bytes, std::size_t size, off_t offset, fuse_file_info* file) {
   Server& server = server_of(req);
-  server.tasks.spawn(write(server, req, file->fh, static_cast<std::uint64_t>(offset), server.keep_request(), bytes,
-                           size, server.kills_privileges, file->writepage != 0));
+  server.tasks.spawn(write(server, req, server.caller(req), file->fh, static_cast<std::uint64_t>(offset),
+                           server.keep_request(), bytes, size, server.kills_privileges, file->writepage != 0));
 }
 void on_fallocate(fuse_req_t req, fuse_ino_t, int mode, off_t offset, off_t size, fuse_file_info* file) {
   Server& server = server_of(req);

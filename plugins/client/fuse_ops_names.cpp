@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Requests about names: LOOKUP, MKNOD, MKDIR, SYMLINK, LINK, UNLINK, RMDIR, RENAME, READLINK, directories.
+// Requests about names: LOOKUP, MKNOD, MKDIR, SYMLINK, LINK, UNLINK, RMDIR, RENAME, READLINK, ACCESS, directories.
 #include "plugins/client/fuse_server.hpp"
+#include "plugins/client/fuse_special_files.hpp"
+#include "plugins/client/open_names.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -11,30 +13,53 @@ namespace {
 
 using Server = FuseMount::Impl;
 
+bool is_special(const fs::Inode& inode) { return !inode.is_directory() && !inode.is_regular() && !inode.is_symlink(); }
+
+Task<Status> check_special(Server& server, const fs::Caller& caller, fs::InodeId inode) {
+  std::uint32_t want = fs::kWantRead | fs::kWantWrite;
+  const auto begin = [&] { return server.files.access(caller, inode, want); };
+  Status allowed = co_await repeated(Repeat::always, begin);
+  if (errno_of(allowed) != EACCES) co_return allowed;
+  const auto look = [&want, process = caller.process] {
+    want = wanted_of_special_file(process);
+    return kOk;
+  };
+  co_await run_blocking(server.runtime, look);
+  allowed = co_await repeated(Repeat::always, begin);
+  co_return allowed;
+}
+
 Task<> lookup(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId parent, std::string name) {
   const auto begin = [&] { return server.files.lookup(caller, parent, name); };
-  const Result<fs::Inode> found = co_await repeated(Repeat::always, begin);
-  if (!found.ok() && errno_of(found.status()) == ENOENT && server.name_seconds() > 0) {
+  Result<fs::Inode> found = co_await repeated(Repeat::always, begin);
+  const double seconds = server.name_seconds(parent);
+  if (!found.ok() && errno_of(found.status()) == ENOENT && seconds > 0) {
     fuse_entry_param absent{};
-    absent.entry_timeout = server.name_seconds();
+    absent.entry_timeout = seconds;
     fuse_reply_entry(req, &absent);
     co_return;
   }
-  server.reply_entry(req, found);
+  if (found.ok() && !server.options.default_permissions && is_special(*found) && !open_to_all(*found)) {
+    const Status allowed = co_await check_special(server, caller, found->id);
+    if (!allowed.ok()) found = allowed;
+  }
+  server.reply_entry(req, parent, found);
 }
 
 Task<> make(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId parent, std::string name, std::uint32_t mode,
             std::uint64_t device, std::string target) {
   const auto begin = [&] { return server.files.make(caller, parent, name, mode, device, target); };
   const Result<fs::Inode> made = co_await repeated(Repeat::unless_sent, begin);
-  server.reply_entry(req, made);
+  server.reply_entry(req, parent, made);
 }
 
 Task<> link(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId inode, fs::InodeId parent,
             std::string name) {
-  const auto begin = [&] { return server.files.link(caller, inode, parent, name); };
+  // The kernel guards hard links by permissions that it does not know here.
+  const bool guarded = !server.options.default_permissions && !caller.is_root() && kernel_guards_links();
+  const auto begin = [&] { return server.files.link(caller, inode, parent, name, guarded); };
   const Result<fs::Inode> linked = co_await repeated(Repeat::unless_sent, begin);
-  server.reply_entry(req, linked);
+  server.reply_entry(req, parent, linked);
 }
 
 Task<> remove(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId parent, std::string name, bool directory) {
@@ -61,12 +86,12 @@ Task<> read_link(Server& server, fuse_req_t req, fs::InodeId inode) {
 }
 
 // One entry in the form of READDIR or READDIRPLUS; returns the bytes it needs, which may be more than there is room.
-std::size_t add_entry(Server& server, fuse_req_t req, char* room, std::size_t size, const fs::DirectoryEntry& entry,
-                      bool plus) {
+std::size_t add_entry(Server& server, fuse_req_t req, fs::InodeId directory, char* room, std::size_t size,
+                      const fs::DirectoryEntry& entry, bool plus) {
   const auto next = static_cast<off_t>(entry.cookie);
   fuse_entry_param param{};
   if (entry.attributes.id != fs::kNoInode) {
-    server.fill_entry(entry.attributes, &param);
+    server.fill_entry(directory, entry.attributes, &param);
   } else {
     param.attr.st_ino = entry.inode;  // no node: the kernel takes the name alone
     param.attr.st_mode = entry.type;
@@ -89,12 +114,28 @@ Task<> read_directory(Server& server, fuse_req_t req, fs::InodeId directory, std
   std::vector<char> room(size);
   std::size_t used = 0;
   for (const fs::DirectoryEntry& entry : *entries) {
-    const std::size_t needed = add_entry(server, req, room.data() + used, size - used, entry, plus);
+    const std::size_t needed = add_entry(server, req, directory, room.data() + used, size - used, entry, plus);
     if (needed > size - used) break;
     used += needed;
   }
   if (plus) server.carries_attributes(req);
   fuse_reply_buf(req, room.data(), used);
+}
+
+Task<> open_directory(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId directory, fuse_file_info file) {
+  const auto begin = [&] { return server.files.access(caller, directory, fs::kWantRead); };
+  const Status allowed = co_await repeated(Repeat::always, begin);
+  if (allowed.ok()) {
+    fuse_reply_open(req, &file);
+  } else {
+    fuse_reply_err(req, errno_of(allowed));
+  }
+}
+
+Task<> access(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId inode, std::uint32_t want) {
+  const auto begin = [&] { return server.files.access(caller, inode, want); };
+  const Status allowed = co_await repeated(Repeat::always, begin);
+  fuse_reply_err(req, errno_of(allowed));
 }
 
 Task<> sync_directory(Server& server, fuse_req_t req, fs::InodeId directory) {
@@ -144,7 +185,19 @@ void on_readlink(fuse_req_t req, fuse_ino_t inode) {
   Server& server = server_of(req);
   server.tasks.spawn(read_link(server, req, inode));
 }
-void on_opendir(fuse_req_t req, fuse_ino_t, fuse_file_info* file) { fuse_reply_open(req, file); }
+void on_opendir(fuse_req_t req, fuse_ino_t inode, fuse_file_info* file) {
+  Server& server = server_of(req);
+  if (server.options.default_permissions) {
+    fuse_reply_open(req, file);
+  } else {
+    server.tasks.spawn(open_directory(server, req, server.caller(req), inode, *file));
+  }
+}
+void on_access(fuse_req_t req, fuse_ino_t inode, int mask) {
+  Server& server = server_of(req);
+  const std::uint32_t want = static_cast<std::uint32_t>(mask) & (fs::kWantRead | fs::kWantWrite | fs::kWantExecute);
+  server.tasks.spawn(access(server, req, server.caller(req), inode, want));
+}
 void on_releasedir(fuse_req_t req, fuse_ino_t, fuse_file_info*) { fuse_reply_err(req, 0); }
 void on_readdir(fuse_req_t req, fuse_ino_t inode, std::size_t size, off_t after, fuse_file_info*) {
   Server& server = server_of(req);
@@ -177,6 +230,7 @@ void add_name_operations(fuse_lowlevel_ops& ops) {
   ops.rename = on_rename;
   ops.readlink = on_readlink;
   ops.opendir = on_opendir;
+  ops.access = on_access;
   ops.releasedir = on_releasedir;
   ops.readdir = on_readdir;
   ops.readdirplus = on_readdirplus;

@@ -4,6 +4,8 @@
 // looked up in the raw bytes before it sees them, and added to the answer of INIT on its way out.
 #include "plugins/client/fuse_server.hpp"
 
+#include "plugins/client/open_names.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -175,21 +177,27 @@ fs::Caller FuseMount::Impl::caller(fuse_req_t req) const {
   return who;
 }
 
-void FuseMount::Impl::fill_entry(const fs::Inode& inode, fuse_entry_param* entry) const {
+double FuseMount::Impl::name_seconds(fs::InodeId directory) const {
+  if (!cache.names_can_expire()) return 0;
+  return options.default_permissions || files.names_may_be_kept(directory) ? kCacheSeconds : 0;
+}
+
+void FuseMount::Impl::fill_entry(fs::InodeId parent, const fs::Inode& inode, fuse_entry_param* entry) const {
   entry->ino = inode.id;
   entry->generation = 1;  // numbers of inodes are never used again
   entry->attr_timeout = (inode.flags & kAttributesOnce) != 0 ? 0 : kCacheSeconds;
-  entry->entry_timeout = name_seconds();
+  entry->entry_timeout =
+      options.default_permissions || open_to_all(inode) || inode.is_directory() ? name_seconds(parent) : 0;
   fill_stat(inode, &entry->attr);
 }
 
-void FuseMount::Impl::reply_entry(fuse_req_t req, const Result<fs::Inode>& inode) {
+void FuseMount::Impl::reply_entry(fuse_req_t req, fs::InodeId parent, const Result<fs::Inode>& inode) {
   if (!inode.ok()) {
     fuse_reply_err(req, errno_of(inode.status()));
     return;
   }
   fuse_entry_param entry{};
-  fill_entry(*inode, &entry);
+  fill_entry(parent, *inode, &entry);
   carries_attributes(req);
   fuse_reply_entry(req, &entry);
 }

@@ -53,12 +53,13 @@ struct FuseMount::Impl {
   std::size_t buffer_bytes() const noexcept { return buffer_bytes_; }
 
   fs::Caller caller(fuse_req_t req) const;
-  double name_seconds() const noexcept { return cache.names_can_expire() ? kCacheSeconds : 0; }
-  void reply_entry(fuse_req_t req, const Result<fs::Inode>& inode);
+  // How long the kernel may keep names of this directory, present or absent.
+  double name_seconds(fs::InodeId directory) const;
+  void reply_entry(fuse_req_t req, fs::InodeId parent, const Result<fs::Inode>& inode);
   void reply_attributes(fuse_req_t req, const Result<fs::Inode>& inode);
   // An answer with attributes is about to go to who asked.
   void carries_attributes(fuse_req_t req) { cache.answers(fuse_req_ctx(req)->pid); }
-  void fill_entry(const fs::Inode& inode, fuse_entry_param* entry) const;
+  void fill_entry(fs::InodeId parent, const fs::Inode& inode, fuse_entry_param* entry) const;
 
   Runtime& runtime;
   Logger& log;
@@ -81,6 +82,9 @@ struct FuseMount::Impl {
   bool offers_direct_maps = false;      // INIT: files that go around the page cache can be mapped all the same
   std::uint64_t init_unique = 0;
 };
+
+// Whether fs.protected_hardlinks is on at the moment.
+bool kernel_guards_links();
 
 const fuse_lowlevel_ops& fuse_operations();
 void add_name_operations(fuse_lowlevel_ops& ops);

@@ -45,7 +45,7 @@ struct MountOptions {
   std::string mount_point;
   std::string node;  // empty: the first client node that is free
   bool foreground = false;
-  bool no_default_permissions = false;
+  bool default_permissions = false;  // also when the configuration does not say so
 };
 int mount(const CommonOptions& common, const MountOptions& options);
 int umount(const std::string& mount_point);

@@ -64,6 +64,8 @@ void add_client_commands(CLI::App& app, Parsed& parsed, int& result) {
   mount_command->add_option("--node", parsed.mount.node,
                             "Name of the client node in the file (default: the first that is free)");
   mount_command->add_flag("--foreground", parsed.mount.foreground, "Stay in the foreground, log to the terminal");
+  mount_command->add_flag("--default-permissions", parsed.mount.default_permissions,
+                          "Let the kernel decide by mode bits who may do what (slower)");
   mount_command->footer("Example:\n  rideau mount --config ~/cluster/cluster.toml /mnt/shared");
   mount_command->callback([&] { result = mount(parsed.common, parsed.mount); });
 

@@ -246,8 +246,8 @@ int mount(const CommonOptions& common, const MountOptions& options) {
   prepare_node_process();
   const std::unique_ptr<Logger> log = make_log(common, node);
   RealRuntime runtime({node.spin_ns, node.blocking_threads});
-  Session session{runtime, *log,    catalog, cluster, node, mount_point, !options.no_default_permissions,
-                  report,  pid_file};
+  const bool default_permissions = options.default_permissions || node.client.default_permissions;
+  Session session{runtime, *log, catalog, cluster, node, mount_point, default_permissions, report, pid_file};
   runtime.run(run_client(session, signals));
   return session.result;
 }

@@ -50,10 +50,10 @@ class Cluster:
     def down(self, **options):
         return rideau("down", "--dir", self.folder, **options)
 
-    def mount_another(self, name):
+    def mount_another(self, name, *options):
         point = os.path.join(self.folder, name)
         os.makedirs(point, exist_ok=True)
-        rideau("mount", "--config", self.config, point)
+        rideau("mount", "--config", self.config, *options, point)
         self.extra_mounts.append(point)
         return point
 

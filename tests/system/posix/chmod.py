@@ -181,6 +181,21 @@ def set_id_bits_go_with_a_write_of_others(w):
 
 
 @case
+def the_writer_matters_and_not_who_opened_the_file(w):
+    path = w.write("file", b"text")
+    os.chown(path, ANN, TEAM)
+    file = os.open(path, os.O_RDWR)
+    for change in (lambda: os.write(file, b"x"), lambda: os.ftruncate(file, 1)):
+        os.chmod(path, 0o6755)
+        change()
+        w.mode(path, 0o6755)
+        with w.user(BOB, OTHERS):
+            change()
+        w.mode(path, 0o755)
+    os.close(file)
+
+
+@case
 def reading_and_empty_writes_keep_set_id_bits(w):
     path = w.write("file", b"text")
     os.chown(path, ANN, TEAM)

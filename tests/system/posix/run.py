@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs tables of this folder on a local file system, which shows that they are right, and on mounts of a cluster.
 
-run.py BUILD TABLE…       (RIDEAU_POSIX_CASE=part-of-a-name: those cases alone)"""
+run.py BUILD [--kernel-decides] TABLE…       (RIDEAU_POSIX_CASE=part-of-a-name: those cases alone)
+
+--kernel-decides: on a mount with default_permissions as well."""
 import importlib
 import os
 import sys
 import time
 
+KERNEL_DECIDES = "--kernel-decides"
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.dirname(HERE)]
 
@@ -33,7 +36,7 @@ need_fuse()
 if os.geteuid() != 0:
     print("skipped: other users' rights can be tried by root alone")
     sys.exit(77)
-chosen = tables(sys.argv[2:])
+chosen = tables([name for name in sys.argv[2:] if name != KERNEL_DECIDES])
 problems = []
 with temporary_folder() as folder:
     os.chmod(folder, 0o755)
@@ -41,5 +44,8 @@ with temporary_folder() as folder:
 with cluster() as made:
     os.chmod(os.path.dirname(made.folder), 0o755)
     problems += run(world.World("mount", made.mount), chosen)
+    if KERNEL_DECIDES in sys.argv:
+        other = made.mount_another("other", "--default-permissions")
+        problems += run(world.World("mount whose kernel decides", other), chosen)
 print(f"{len(problems)} problems")
 sys.exit(1 if problems else 0)

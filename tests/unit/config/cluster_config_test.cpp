@@ -58,7 +58,7 @@ objects = "block-device"
 
 [node.client0]
 roles = ["client"]
-client = { cache = "1 GiB" }
+client = { cache = "1 GiB", default_permissions = true }
 )";
 
 std::string problems_of(const std::string& text) {
@@ -123,6 +123,8 @@ TEST_CASE("a good file gives what it says") {
 
   CHECK(config.find("client0")->client.cache_bytes == 1u << 30);
   CHECK(config.find("client0")->client.dirty_age_ms == 2000);
+  CHECK(config.find("client0")->client.default_permissions);
+  CHECK_FALSE(config.any_client.client.default_permissions);
   CHECK(config.any_client.client.cache_bytes == 512u << 20);
   CHECK(config.any_client.transport.plugin == "tcp");
   CHECK(config.find("nobody") == nullptr);
