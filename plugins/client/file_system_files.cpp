@@ -140,12 +140,10 @@ Task<Result<std::uint64_t>> FileSystem::Impl::write(HandleRef handle, std::uint6
   if (handle->appends(details)) offset = node.inode.size;
   if (offset > limits::kFileBytesMax) co_return posix_error(EFBIG);
   if (details != nullptr) details->offset = offset;
-  const bool set_id = (node.inode.mode & (S_ISUID | S_ISGID)) != 0;
-  std::uint32_t kills = details != nullptr && details->kill_privileges && set_id ? fs::kSetKillPrivileges : 0;
-  if ((node.inode.flags & fs::kCapability) != 0) kills |= fs::kSetKillCapability;
+  const std::uint32_t kills = privileges_to_kill(node, details != nullptr && details->kill_privileges);
   if (kills != 0) {
-    const Status killed =
-        co_await kill_privileges(handle, kills, details != nullptr ? details->caller : handle->caller);
+    const fs::Caller& writer = details != nullptr ? details->caller : handle->caller;
+    const Status killed = co_await kill_privileges(handle, kills, writer);
     if (!killed.ok()) co_return killed;
   }
   const std::uint64_t before = epoch;
@@ -170,6 +168,15 @@ void FileSystem::Impl::changed_bytes(Node& node) {
   node.inode.mtime_ns = std::max(node.inode.mtime_ns, now);  // as the record takes it
   node.inode.ctime_ns = std::max(node.inode.ctime_ns, now);
   mark_changed(node);
+}
+
+// What a change of bytes takes from a file that has it: set-id bits when the writer may not keep them, a capability
+// always.
+std::uint32_t FileSystem::Impl::privileges_to_kill(const Node& node, bool set_id) {
+  std::uint32_t kills = 0;
+  if (set_id && (node.inode.mode & (S_ISUID | S_ISGID)) != 0) kills |= fs::kSetKillPrivileges;
+  if ((node.inode.flags & fs::kCapability) != 0) kills |= fs::kSetKillCapability;
+  return kills;
 }
 
 Task<Status> FileSystem::Impl::kill_privileges(HandleRef handle, std::uint32_t kills, const fs::Caller& writer) {

@@ -142,6 +142,7 @@ struct FileSystem::Impl final : rpc::SessionEvents, lock::LockCache::Owner {
   Task<Result<std::uint64_t>> read(HandleRef handle, std::uint64_t offset, const IoVec* room, std::uint32_t parts);
   Task<Result<std::uint64_t>> write(HandleRef handle, std::uint64_t offset, const IoVec* data, std::uint32_t parts,
                                     std::uint64_t size, WriteDetails* details);
+  static std::uint32_t privileges_to_kill(const Node& node, bool set_id);
   Task<Status> kill_privileges(HandleRef handle, std::uint32_t kills, const fs::Caller& writer);
   void changed_bytes(Node& node);
   // file_system_space.cpp

@@ -13,8 +13,9 @@ Task<Status> FileSystem::Impl::allocate(HandleRef handle, Allocate mode, bool ke
   const Status known = co_await know(handle->node, true);
   if (!known.ok()) co_return known;
   // No flag says whether the caller may keep set-id bits: those of root may, as on a local file system.
-  if (handle->caller.uid != 0 && (node.inode.mode & (S_ISUID | S_ISGID)) != 0) {
-    const Status killed = co_await kill_privileges(handle);
+  const std::uint32_t kills = privileges_to_kill(node, handle->caller.uid != 0);
+  if (kills != 0) {
+    const Status killed = co_await kill_privileges(handle, kills, handle->caller);
     if (!killed.ok()) co_return killed;
   }
   const std::uint64_t before = epoch;

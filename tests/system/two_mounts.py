@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Goal: two mounts of one cluster see each other's calls as soon as they have returned, and neither hangs."""
+import errno
 import os
 import random
 import threading
@@ -79,6 +80,49 @@ def create_race(first, second):
     expect(sorted(os.listdir(first)) == sorted(os.listdir(second)), "the mounts do not agree in the end")
 
 
+def closed_elsewhere(first, second):
+    """S32: a directory is closed, opened, filled and moved on one mount; on the other a stranger, and root before him."""
+    if os.geteuid() != 0:
+        return
+    step("a directory that one mount closes is closed on the other")
+    for mount in (first, second):
+        os.chmod(os.path.dirname(mount), 0o755)
+    os.chmod(os.path.dirname(os.path.dirname(first)), 0o755)
+
+    def stranger(call, *arguments):
+        os.seteuid(65102)
+        try:
+            call(*arguments)
+            return "passed"
+        except OSError as error:
+            return errno.errorcode[error.errno]
+        finally:
+            os.seteuid(0)
+
+    for number in range(8):
+        here, there = (first, second) if number % 2 == 0 else (second, first)
+        folder = f"folder{number}"
+        os.makedirs(f"{here}/{folder}/inner")
+        for name in ("file", "inner/file"):
+            with open(f"{here}/{folder}/{name}", "w") as file:
+                file.write("text")
+        paths = [f"{there}/{folder}/{name}" for name in ("file", "inner", "inner/file")]
+        expect([stranger(os.stat, path) for path in paths] == ["passed"] * 3, "not open on the other mount")
+        os.chmod(f"{here}/{folder}", 0o700)
+        expect([stranger(os.stat, path) for path in paths] == ["EACCES"] * 3, "not closed on the other mount")
+        for path in paths:
+            os.stat(path)  # root warms the caches of the other mount
+        for path in paths:
+            for call in (os.stat, os.listdir, os.unlink, os.getxattr, os.readlink):
+                told = stranger(call, path, *(["user.a"] if call is os.getxattr else []))
+                expect(told == "EACCES", f"{call.__name__} {path}: {told}")
+        os.chmod(f"{there}/{folder}", 0o755)
+        expect([stranger(os.stat, f"{here}/{folder}/file"), stranger(os.stat, paths[0])] == ["passed"] * 2, "not open again")
+        os.makedirs(f"{here}/closed{number}", mode=0o700)
+        os.rename(f"{here}/{folder}/inner", f"{here}/closed{number}/inner")
+        expect(stranger(os.stat, f"{there}/closed{number}/inner/file") == "EACCES", "moved into a closed directory")
+
+
 need_fuse()
 with cluster() as made:
     other = made.mount_another("second")
@@ -86,5 +130,6 @@ with cluster() as made:
     open_file_seen(made.mount, other)
     appends(made.mount, other)
     create_race(made.mount, other)
+    closed_elsewhere(made.mount, other)
     made.down()
 print("both mounts agree")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Goal: times, flags and attributes keep their meaning on the way between system calls and the file system.
 #include "plugins/client/fuse_convert.hpp"
+#include "plugins/client/open_names.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -48,4 +49,35 @@ TEST_CASE("attributes fill a stat") {
   CHECK(out.st_gid == 0xffff'fffe);
   CHECK(out.st_size == (1ll << 40));
   CHECK(out.st_blocks == 8);
+}
+
+TEST_CASE("times far away are kept as far as they can be") {
+  CHECK(nanoseconds({-1, 999'999'999}) == -1);
+  CHECK(nanoseconds({1ll << 33, 5}) == (1ll << 33) * 1'000'000'000 + 5);
+  const std::int64_t last = nanoseconds({1ll << 40, 7});
+  CHECK(last == 9'223'372'036'000'000'000);
+  CHECK(nanoseconds({-(1ll << 40), 7}) == -last);
+  fs::Inode inode;
+  inode.mtime_ns = last;
+  struct stat out {};
+  fill_stat(inode, &out);
+  CHECK(out.st_mtim.tv_sec == 9'223'372'036);
+  CHECK(out.st_mtim.tv_nsec == 0);
+}
+
+TEST_CASE("what the kernel may walk over unasked") {
+  const auto open = [](std::uint32_t mode) {
+    fs::Inode inode;
+    inode.mode = mode;
+    return open_to_all(inode);
+  };
+  CHECK(open(S_IFDIR | 0755));
+  CHECK(open(S_IFDIR | 0111));
+  CHECK_FALSE(open(S_IFDIR | 0750));
+  CHECK_FALSE(open(S_IFDIR | 0677));
+  CHECK(open(S_IFREG | 0));
+  CHECK(open(S_IFLNK | 0777));
+  CHECK(open(S_IFIFO | 0666));
+  CHECK_FALSE(open(S_IFIFO | 0644));
+  CHECK_FALSE(open(S_IFSOCK | 0600));
 }
