@@ -16,6 +16,7 @@ namespace rideau::client {
 
 constexpr std::uint32_t kBlockBytes = 64 * 1024;  // divides every stripe size: a block lies in one object
 constexpr std::uint32_t kBufferBytesMin = 4 * 1024;
+constexpr std::uint32_t kPageBytes = 4 * 1024;
 
 // Memory of blocks, counted; buffers of full size are kept for reuse. Outlives the cache through the buffers in flight.
 struct BufferPool {
@@ -52,6 +53,8 @@ struct Block {
   bool listed = false;
   std::list<std::pair<BlockMap*, std::uint64_t>>::iterator place{};
 
+  // What the dirty bytes may use at a target, which counts pages.
+  std::uint64_t dirty_space() const noexcept { return std::uint64_t{dirty.units(kPageBytes)} * kPageBytes; }
   bool evictable() const noexcept { return pins == 0 && dirty.empty() && sending.empty(); }
 };
 

@@ -214,6 +214,7 @@ void DataPlane::on_new_epoch(fs::TargetId id) {
   ++target->epoch;
   target->grant = 0;
   target->held = 0;
+  target->unbacked = 0;
   target->asked = 0;
   target->returned = 0;
   for (const auto& [inode, entry] : impl_->files) entry.data->impl().lose_target(id);

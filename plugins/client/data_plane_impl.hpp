@@ -10,6 +10,7 @@
 #include "plugins/client/file_data.hpp"
 #include "plugins/client/object_client.hpp"
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <set>
@@ -27,12 +28,20 @@ struct DataTarget {
   ObjectChannel* channel = nullptr;
   std::uint64_t epoch = 0;     // counts losses of the session: grants of before mean nothing
   std::uint64_t grant = 0;     // bytes that may still become dirty
-  std::uint64_t held = 0;      // dirty bytes and bytes on their way, on a grant
+  std::uint64_t held = 0;      // of dirty bytes and bytes on their way
+  std::uint64_t unbacked = 0;  // of that, without a grant: it was given by an earlier epoch
   std::uint64_t asked = 0;     // grants that requests in flight asked for
   std::uint64_t returned = 0;  // grant given up, to be told with the next write
   std::uint32_t sends = 0;
   std::uint64_t object_bytes_max = limits::kFileBytesMax;
 
+  // So much is no longer dirty. Returns how much of it was on a grant.
+  std::uint64_t unhold(std::uint64_t bytes) noexcept {
+    held -= std::min(bytes, held);
+    const std::uint64_t without = std::min(bytes, unbacked);
+    unbacked -= without;
+    return bytes - without;
+  }
   std::uint64_t grant_to_ask(std::uint64_t wanted_in_all) const noexcept {
     const std::uint64_t have = grant + held + asked;
     return have < wanted_in_all ? wanted_in_all - have : 0;

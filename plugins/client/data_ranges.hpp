@@ -58,6 +58,17 @@ class ByteRanges {
     }
     return total;
   }
+  // How many units of `unit` bytes have a byte of the set.
+  std::uint32_t units(std::uint32_t unit) const noexcept {
+    std::uint32_t total = 0;
+    std::uint32_t next = 0;  // the first one not counted yet
+    for (const ByteRange& range : ranges_) {
+      const std::uint32_t first = std::max(range.begin / unit, next);
+      next = (range.end - 1) / unit + 1;
+      if (first < next) total += next - first;
+    }
+    return total;
+  }
   bool covers(std::uint32_t begin, std::uint32_t end) const noexcept { return count(begin, end) == end - begin; }
 
   // The ranges of [begin, end) that are not in the set.

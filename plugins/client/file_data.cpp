@@ -44,12 +44,11 @@ void FileData::Impl::wrote(std::uint32_t stripe, std::uint64_t bytes_used) {
 void FileData::Impl::undirty(std::uint64_t index, Block& block, std::uint32_t begin, std::uint32_t end) {
   const std::uint64_t bytes = block.dirty.count(begin, end);
   if (bytes == 0) return;
+  const std::uint64_t space = block.dirty_space();
   block.dirty.remove(begin, end);
   if (block.dirty.empty()) dirty_blocks.erase(index);
   DataTarget* target = target_at(index * kBlockBytes);
-  const std::uint64_t freed = std::min(bytes, target->held);  // less after the target lost our session
-  target->held -= freed;
-  target->grant += freed;
+  target->grant += target->unhold(space - block.dirty_space());
   dirty_bytes -= bytes;
   plane.dirty_total -= bytes;
   if (dirty_bytes == 0) plane.all_sent(*this);
@@ -67,7 +66,8 @@ void FileData::Impl::discard() {
   plane.progress.wake_all();
 }
 
-// Dirty bytes and acknowledged bytes that were not made durable may be gone with the target's memory.
+// Acknowledged bytes that were not made durable may be gone with the target's memory. What was not sent yet is here: it
+// stays dirty, and goes to the target without a grant.
 void FileData::Impl::lose_target(fs::TargetId id) {
   bool lost = false;
   for (std::uint32_t stripe = 0; stripe < stripes.size(); ++stripe) {
@@ -75,18 +75,12 @@ void FileData::Impl::lose_target(fs::TargetId id) {
     if (stripes[stripe].changes != stripes[stripe].durable) lost = true;
     stripes[stripe].durable = stripes[stripe].changes;
   }
-  const std::set<std::uint64_t> indexes = dirty_blocks;
-  for (const std::uint64_t index : indexes) {
+  for (const std::uint64_t index : dirty_blocks) {
     if (striping.target(striping.stripe_at(index * kBlockBytes)) != id) continue;
-    Block& block = *blocks.find(index);
-    const std::vector<ByteRange> gone = block.dirty.list();
-    undirty(index, block, 0, kBlockBytes);
-    for (const ByteRange& range : gone) {
-      for (const ByteRange& piece : block.sending.gaps(range.begin, range.end))
-        block.valid.remove(piece.begin, piece.end);
-    }
-    blocks.settle(index);
-    lost = true;
+    DataTarget* target = target_at(index * kBlockBytes);
+    const std::uint64_t space = blocks.find(index)->dirty_space();
+    target->held += space;
+    target->unbacked += space;
   }
   if (lost) keep_error(posix_error(EIO, "the object target restarted"));
 }
@@ -125,6 +119,13 @@ Task<Status> FileData::truncate(std::uint64_t old_size, std::uint64_t size) {
   const Status done = co_await impl_->truncate(old_size, size);
   impl_->reopen();
   co_return done;
+}
+
+Task<> FileData::cut_failed(std::uint64_t attempted_end, const std::uint64_t& file_size) {
+  if (!impl_->striping.valid()) co_return;
+  co_await impl_->gate.close();
+  if (file_size < attempted_end) static_cast<void>(co_await impl_->truncate(attempted_end, file_size));
+  impl_->reopen();
 }
 
 Task<Status> FileData::flush() {

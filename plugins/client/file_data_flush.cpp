@@ -61,6 +61,7 @@ bool FileData::Impl::start_sends(DataPlane::Impl::Send which, std::uint64_t stam
 void FileData::Impl::start_send(const Segment& segment) {
   std::vector<IoVec> parts;
   std::vector<std::shared_ptr<Buffer>> buffers;
+  std::uint64_t space = 0;
   for (std::uint64_t at = segment.file_offset; at < segment.file_offset + segment.size;) {
     const std::uint64_t index = at / kBlockBytes;
     const auto from = static_cast<std::uint32_t>(at % kBlockBytes);
@@ -71,7 +72,9 @@ void FileData::Impl::start_send(const Segment& segment) {
     buffers.push_back(block.buffer);
     block.sending_stamp = block.sending.empty() ? block.dirty_stamp : std::min(block.sending_stamp, block.dirty_stamp);
     block.sending.add(from, to);
+    space += block.dirty_space();
     block.dirty.remove(from, to);
+    space -= block.dirty_space();
     if (block.dirty.empty()) dirty_blocks.erase(index);
     sending_blocks.insert(index);
     at = index * kBlockBytes + to;
@@ -81,28 +84,30 @@ void FileData::Impl::start_send(const Segment& segment) {
   if (dirty_bytes == 0) plane.all_sent(*this);
   ++target_of(segment.stripe)->sends;
   gate.enter_inside();
-  plane.tasks.spawn(send(segment, target_of(segment.stripe)->epoch, std::move(parts), std::move(buffers)));
+  plane.tasks.spawn(send(segment, space, target_of(segment.stripe)->epoch, std::move(parts), std::move(buffers)));
 }
 
-Task<> FileData::Impl::send(Segment segment, std::uint64_t epoch, std::vector<IoVec> parts,
+// `space` is held for these bytes since that epoch of the target.
+Task<> FileData::Impl::send(Segment segment, std::uint64_t space, std::uint64_t epoch, std::vector<IoVec> parts,
                             std::vector<std::shared_ptr<Buffer>> buffers) {
   // A call that ends at once must not start others while its starter still walks over what is dirty.
   co_await yield_now(plane.runtime);
   DataTarget* target = target_of(segment.stripe);
-  Result<fs::ObjectWriteReply> done = posix_error(EIO, "the object target restarted");
+  if (target->epoch != epoch) space = 0;  // what was held then means nothing any more
+  epoch = target->epoch;
+  const std::uint64_t used = target->unhold(space) + std::exchange(target->returned, 0);
+  target->held += space;  // while they are on their way
+  const std::uint64_t wanted = target->grant_to_ask(plane.options.dirty_bytes_max);
+  const fs::ObjectWriteRequest request{object(segment.stripe), segment.object_offset, wanted, used};
+  target->asked += wanted;
+  const Result<fs::ObjectWriteReply> done =
+      co_await target->channel->write(request, parts.data(), static_cast<std::uint32_t>(parts.size()));
   if (target->epoch == epoch) {
-    const std::uint64_t wanted = target->grant_to_ask(plane.options.dirty_bytes_max);
-    const fs::ObjectWriteRequest request{object(segment.stripe), segment.object_offset, wanted,
-                                         segment.size + std::exchange(target->returned, 0)};
-    target->asked += wanted;
-    done = co_await target->channel->write(request, parts.data(), static_cast<std::uint32_t>(parts.size()));
-    if (target->epoch == epoch) {
-      target->asked -= wanted;
-      target->held -= segment.size;
-      if (done.ok()) target->grant += done->grant;
-      // A full target: later writes go straight to it, so that they are told.
-      if (done.status().code == Code::no_space) target->returned += std::exchange(target->grant, 0);
-    }
+    target->asked -= wanted;
+    target->held -= std::min(space, target->held);
+    if (done.ok()) target->grant += done->grant;
+    // A full target: later writes go straight to it, so that they are told.
+    if (done.status().code == Code::no_space) target->returned += std::exchange(target->grant, 0);
   }
   buffers.clear();
   --target->sends;

@@ -64,7 +64,7 @@ struct FileData::Impl {
                    std::uint64_t end = ~0ull);
   std::vector<Range> runs(std::uint64_t stamp, std::uint64_t begin, std::uint64_t end);
   void start_send(const Segment& segment);
-  Task<> send(Segment segment, std::uint64_t epoch, std::vector<IoVec> parts,
+  Task<> send(Segment segment, std::uint64_t space, std::uint64_t epoch, std::vector<IoVec> parts,
               std::vector<std::shared_ptr<Buffer>> buffers);
   void sent(const Segment& segment, Status status);
   bool has_older(std::uint64_t stamp);

@@ -12,7 +12,6 @@ namespace rideau::client {
 
 namespace {
 
-constexpr std::uint64_t kPageBytes = 4096;
 constexpr std::uint64_t kWindowBytes = 4 << 20;  // of one read, fetched and pinned together
 constexpr std::uint64_t kAheadFirst = 512 * 1024;
 constexpr std::uint64_t kAheadSlack = 1 << 20;  // reads of one sequential reader may come out of order by so much

@@ -59,19 +59,19 @@ Task<> FileData::Impl::wait_for_room(std::uint64_t begin, std::uint64_t end) {
   }
 }
 
-// Takes the grants that the bytes need which are not dirty yet; false, and nothing taken, when a target has not enough.
+// Takes the grants that the pages need which are not dirty yet; false, and nothing taken, when a target has not enough.
 bool FileData::Impl::charge(std::uint64_t begin, std::uint64_t end) {
   std::map<fs::TargetId, std::uint64_t> needs;
   for (std::uint64_t at = begin; at < end;) {
     const std::uint64_t index = at / kBlockBytes;
     const std::uint64_t stop = std::min((index + 1) * kBlockBytes, end);
     const Block* block = blocks.find(index);
-    std::uint64_t fresh = stop - at;
-    if (block != nullptr) {
-      fresh -= block->dirty.count(static_cast<std::uint32_t>(at - index * kBlockBytes),
-                                  static_cast<std::uint32_t>(stop - index * kBlockBytes));
-    }
-    needs[striping.target(striping.stripe_at(at))] += fresh;
+    ByteRanges dirty;
+    if (block != nullptr) dirty = block->dirty;
+    const std::uint32_t before = dirty.units(kPageBytes);
+    dirty.add(static_cast<std::uint32_t>(at - index * kBlockBytes),
+              static_cast<std::uint32_t>(stop - index * kBlockBytes));
+    needs[striping.target(striping.stripe_at(at))] += std::uint64_t{dirty.units(kPageBytes) - before} * kPageBytes;
     at = stop;
   }
   for (const auto& [id, bytes] : needs) {
@@ -178,6 +178,8 @@ Task<> FileData::Impl::write_segment(Segment segment, std::vector<IoVec> parts, 
   }
   const std::uint64_t epoch = target->epoch;
   const std::uint64_t wanted = target->grant_to_ask(plane.options.dirty_bytes_max);
+  // What is left of the grant was too little: it goes back, so that nothing but this write decides whether it fits.
+  target->returned += std::exchange(target->grant, 0);
   const fs::ObjectWriteRequest request{object(segment.stripe), segment.object_offset, wanted,
                                        std::exchange(target->returned, 0)};
   target->asked += wanted;

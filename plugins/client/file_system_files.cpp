@@ -149,12 +149,17 @@ Task<Result<std::uint64_t>> FileSystem::Impl::write(HandleRef handle, std::uint6
   const std::uint64_t before = epoch;
   handle->wrote = true;
   auto result = co_await handle->data->write(offset, data, parts);
+  const std::uint64_t done = result.ok() ? *result : 0;
+  if (epoch == before && done > 0) node.inode.size = std::max(node.inode.size, offset + done);
+  const bool refused = errno_of(result.status()) == EFBIG;
+  if (epoch == before && !refused && done < size && offset + size > node.inode.size) {
+    co_await handle->data->cut_failed(std::min(offset + size, limits::kFileBytesMax), node.inode.size);
+  }
   if (epoch != before) {
     handle->broken = true;
     co_return Status{Code::io_error, EIO, "the lock was lost while writing"};
   }
-  if (!result.ok() || *result == 0) co_return result;
-  node.inode.size = std::max(node.inode.size, offset + *result);
+  if (done == 0) co_return result;
   // An estimate until the targets have told: no more than a file without holes has.
   const std::uint64_t blocks = std::min(node.inode.blocks + (*result + 511) / 512, (node.inode.size + 511) / 512);
   node.inode.blocks = std::max({node.inode.blocks, blocks, handle->data->blocks_hint()});

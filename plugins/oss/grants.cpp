@@ -6,6 +6,10 @@
 
 namespace rideau::oss {
 
+namespace {
+constexpr std::uint64_t kPageBytes = 4096;
+}
+
 void Grants::use(std::uint64_t session, std::uint64_t used) noexcept {
   const auto found = sessions_.find(session);
   if (found == sessions_.end()) return;
@@ -14,19 +18,25 @@ void Grants::use(std::uint64_t session, std::uint64_t used) noexcept {
   total_ -= returned;
 }
 
-std::uint64_t Grants::give(std::uint64_t session, std::uint64_t wanted, std::uint64_t bytes_free,
-                           std::uint64_t bytes_total) noexcept {
-  const std::uint64_t reserve = std::min(options_.reserve_bytes, bytes_total / 16);
-  const std::uint64_t promised = reserve + total_;
-  if (wanted == 0 || bytes_free <= promised) return 0;
+std::uint64_t Grants::give(std::uint64_t session, std::uint64_t wanted, const FreeSpace& space) noexcept {
+  const std::uint64_t reserve = std::min(options_.reserve_bytes, space.bytes_total / 16);
+  const std::uint64_t room_for_objects = std::min<std::uint64_t>(space.objects_free, ~0ull / kPageBytes) * kPageBytes;
+  const std::uint64_t usable = std::min(space.bytes_free - std::min(space.bytes_free, reserve), room_for_objects);
+  const std::uint64_t own = usable / options_.device_shares;
+  if (wanted == 0 || own <= total_) return 0;
   // Half of what is left at most: when space runs out, promises shrink before they end, and others get some too.
-  const std::uint64_t left = (bytes_free - promised) / 2;
+  const std::uint64_t left = (own - total_) / 2 / kPageBytes * kPageBytes;
   std::uint64_t& held = sessions_[session];
   const std::uint64_t room = options_.session_bytes_max - std::min(held, options_.session_bytes_max);
   const std::uint64_t given = std::min({wanted, left, room});
   held += given;
   total_ += given;
   return given;
+}
+
+bool Grants::fits(std::uint64_t bytes, const FreeSpace& space) const noexcept {
+  const std::uint64_t promised = total_ * options_.device_shares;
+  return space.bytes_free >= promised && space.bytes_free - promised >= bytes;
 }
 
 void Grants::forget(std::uint64_t session) noexcept {

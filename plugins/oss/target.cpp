@@ -23,11 +23,15 @@ Status check_writable(Target& target, ObjectId id, std::uint64_t offset, std::ui
   return kOk;
 }
 
-bool fits_beside_grants(Target& target, std::uint64_t bytes) {
+std::optional<FreeSpace> free_space(Target& target) {
   ObjectSpace space{};
-  if (bytes == 0 || !target.store.space(&space).ok()) return true;
-  const std::uint64_t promised = target.grants.outstanding();
-  return space.bytes_free >= promised && space.bytes_free - promised >= bytes;
+  if (!target.store.space(&space).ok()) return std::nullopt;
+  return FreeSpace{space.bytes_total, space.bytes_free, space.objects_free};
+}
+
+bool fits_beside_grants(Target& target, std::uint64_t bytes) {
+  const std::optional<FreeSpace> space = free_space(target);
+  return bytes == 0 || !space || target.grants.fits(bytes, *space);
 }
 
 CallIdentity identity_of(rpc::ServerCall& call) {

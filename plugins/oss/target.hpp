@@ -13,6 +13,9 @@
 #include "plugins/oss/object_locks.hpp"
 #include "rideau/object_store.hpp"
 
+#include <optional>
+#include <set>
+
 namespace rideau::oss {
 
 struct Target {
@@ -22,6 +25,7 @@ struct Target {
   OssIndex& index;
   ObjectLocks locks;
   Grants grants;
+  std::set<ObjectId> kept{};  // objects that space was kept for in this epoch
 };
 
 constexpr std::uint64_t kWholeObject = ~0ull;  // end of a range that covers everything
@@ -30,6 +34,7 @@ constexpr std::uint64_t kWholeObject = ~0ull;  // end of a range that covers eve
 Status note_failure(Target& target, const char* what, ObjectId id, Status status);
 // ESTALE when the object was destroyed, EFBIG when the range is beyond what the store holds.
 Status check_writable(Target& target, ObjectId id, std::uint64_t offset, std::uint64_t size);
+std::optional<FreeSpace> free_space(Target& target);
 // Whether so much more can be used without breaking what was promised to writers.
 bool fits_beside_grants(Target& target, std::uint64_t bytes);
 CallIdentity identity_of(rpc::ServerCall& call);

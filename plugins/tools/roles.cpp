@@ -39,7 +39,24 @@ class OssRole final : public RoleInstance {
     oss::OssOptions options;
     options.cluster = context.cluster.uuid;
     options.target = context.target.id;
+    options.grants.device_shares = targets_of_host(context);
     return options;
+  }
+  // Targets of one host may lie on one device; none of them can know.
+  static std::uint32_t targets_of_host(const RoleContext& context) {
+    const auto host_of = [](const std::string& address) { return address.substr(0, address.rfind(':')); };
+    std::string own;
+    for (const NodeConfig& node : context.cluster.nodes) {
+      for (const TargetConfig& target : node.targets) {
+        if (target.role == Role::oss && target.id == context.target.id) own = host_of(node.address);
+      }
+    }
+    std::uint32_t count = 0;
+    for (const NodeConfig& node : context.cluster.nodes) {
+      if (host_of(node.address) != own) continue;
+      for (const TargetConfig& target : node.targets) count += target.role == Role::oss ? 1 : 0;
+    }
+    return std::max(count, 1u);
   }
   oss::Oss oss_;
 };

@@ -41,9 +41,10 @@ class Side:
         self.plain = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
         self.append = os.open(self.path, os.O_RDWR | os.O_APPEND)
         self.direct = os.open(self.path, os.O_RDWR | os.O_DIRECT)
+        self.writer = os.open(self.path, os.O_WRONLY)
 
     def close(self):
-        for descriptor in (self.plain, self.append, self.direct):
+        for descriptor in (self.plain, self.append, self.direct, self.writer):
             os.close(descriptor)
 
     def size(self):
@@ -103,7 +104,8 @@ class Run:
     def op_write(self):
         offset = self.offset(SIZE_MAX - 1)
         data = self.data(self.length(offset))
-        self.both("write", lambda side: os.pwrite(side.plain, data, offset), offset, len(data))
+        descriptor = self.random.choice(("plain", "writer"))
+        self.both("write", lambda side: os.pwrite(getattr(side, descriptor), data, offset), descriptor, offset, len(data))
 
     def op_append(self):
         data = self.data(self.random.randrange(1, 2 * PAGE))

@@ -27,6 +27,7 @@ Task<Status> allocate_range(Target& target, const fs::ObjectAllocateRequest& req
   const std::uint64_t needed = request.size - std::min(request.size, before.bytes_used);
   if (!fits_beside_grants(target, needed)) co_return Status{Code::no_space, 0, "space is promised to others"};
   Status status = co_await keep_space(target, request);
+  if (status.ok()) target.kept.insert(request.object);
   if (!status.ok() || !request.zero) co_return status;
   const Outcome punched = co_await submit([&](Completion& completion) {
     return target.store.punch(request.object, request.offset, request.size, completion);

@@ -48,6 +48,7 @@ Task<Status> destroy(Target& target, const fs::ObjectDestroyRequest& request, co
   if (request.objects.empty()) co_return kOk;
   // Marked first: a write that waits behind the removal must not make the object anew.
   target.index.mark_destroyed(request.objects);
+  for (const ObjectId& id : request.objects) target.kept.erase(id);
   const Status removed = co_await remove_all(target, request.objects);
   if (!removed.ok()) co_return removed;
   const Outcome flushed = co_await submit([&](Completion& completion) {

@@ -55,16 +55,20 @@ Task<> lose_a_target(DataBench& bench, FileData& lost, FileData& kept) {
   Status synced = co_await kept.sync();
   RIDEAU_HOLDS(synced.ok());
   bench.plane->on_new_epoch(1);
-  RIDEAU_HOLDS(!lost.dirty());
+  RIDEAU_HOLDS(lost.dirty());  // what was not sent yet is not lost
   RIDEAU_HOLDS(errno_of(lost.take_error()) == EIO);
   RIDEAU_HOLDS(lost.take_error().ok());
   RIDEAU_HOLDS(kept.take_error().ok());
-  // The grant went with the session: the next write asks the target.
+  // The grant went with the session: what is dirty is sent without one, and the next write goes straight to the target.
   bench.targets[0]->granted = 0;
   const std::uint64_t writes = bench.targets[0]->writes;
   done = co_await write_bytes(lost, 0, filled(10, 2));
   RIDEAU_HOLDS(done.ok());
-  RIDEAU_HOLDS(bench.targets[0]->writes == writes + 1);
+  RIDEAU_HOLDS(bench.targets[0]->writes == writes + 2);
+  std::vector<std::uint8_t> expected = filled(20, 1);
+  std::fill(expected.begin(), expected.begin() + 10, std::uint8_t{2});
+  const std::vector<std::uint8_t> got = co_await read_bytes(lost, 0, 20, 20);
+  RIDEAU_HOLDS(got == expected);
   // Written, acknowledged, never made durable: gone with the target, as far as anybody knows.
   bench.plane->on_new_epoch(1);
   RIDEAU_HOLDS(errno_of(lost.take_error()) == EIO);
