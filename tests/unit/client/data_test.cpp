@@ -62,12 +62,13 @@ Task<> lose_a_target(DataBench& bench, FileData& lost, FileData& kept) {
   // The grant went with the session: what is dirty is sent without one, and the next write goes straight to the target.
   bench.targets[0]->granted = 0;
   const std::uint64_t writes = bench.targets[0]->writes;
-  done = co_await write_bytes(lost, 0, filled(10, 2));
+  done = co_await write_bytes(lost, 8192, filled(10, 2));  // in another page: grants count pages
   RIDEAU_HOLDS(done.ok());
   RIDEAU_HOLDS(bench.targets[0]->writes == writes + 2);
   std::vector<std::uint8_t> expected = filled(20, 1);
-  std::fill(expected.begin(), expected.begin() + 10, std::uint8_t{2});
-  const std::vector<std::uint8_t> got = co_await read_bytes(lost, 0, 20, 20);
+  expected.resize(8192);
+  expected.resize(8202, 2);
+  const std::vector<std::uint8_t> got = co_await read_bytes(lost, 0, 8202, 8202);
   RIDEAU_HOLDS(got == expected);
   // Written, acknowledged, never made durable: gone with the target, as far as anybody knows.
   bench.plane->on_new_epoch(1);
