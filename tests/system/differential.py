@@ -80,11 +80,7 @@ class Run:
         elif kind < 0.8:
             place = self.ours.size() + self.random.choice((-PAGE, -1, 0, 0, 1, 100))
         else:
-<<<<<<< HEAD
-            place = self.random.randrange(0, max(most, 1))
-=======
             place = self.random.randrange(0, most + 1)
->>>>>>> f2737f6 (tests/system: full object targets, larger work of other programs; nightly runs the long ones)
         return min(max(place, 0), most)
 
     def length(self, offset, most=SIZE_MAX):
