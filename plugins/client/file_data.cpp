@@ -156,6 +156,8 @@ void FileData::adopt(const fs::Layout& layout) {
   if (layout.generation <= impl_->striping.layout().generation) return;
   impl_->discard();
   impl_->striping = Striping(layout);
+  impl_->bytes_max = impl_->plane.file_bytes_max(impl_->striping);
+  impl_->kept_end = 0;  // the objects are new ones
   impl_->stripes.assign(impl_->striping.stripe_count(), {});
 }
 
