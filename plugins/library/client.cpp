@@ -77,6 +77,7 @@ Task<> Client::Impl::start(std::string place, std::promise<Client::Status>& done
 }
 
 Task<Client::Status> Client::Impl::close_all() {
+  // Those that wait for their turn are started by those that end.
   co_await running->operations.join();
   rideau::Status status = kOk;
   if (running->files != nullptr) status = co_await running->files->stop();
@@ -97,6 +98,42 @@ Task<> Client::Impl::stop(std::promise<Client::Status>& done) {
     running.reset();
     done.set_value(std::move(status));
   });
+}
+
+void Client::Impl::submit(Start start) {
+  bool first = false;
+  {
+    const std::lock_guard lock(submitting);
+    first = submitted.empty();
+    submitted.push_back(std::move(start));
+  }
+  if (first) thread.post([this] { take_submitted(); });
+}
+
+void Client::Impl::take_submitted() {
+  std::vector<Start> taken;
+  {
+    const std::lock_guard lock(submitting);
+    taken.swap(submitted);
+  }
+  for (Start& start : taken) {
+    if (closed) {
+      start(false);
+    } else {
+      waiting.push_back(std::move(start));
+    }
+  }
+  start_waiting();
+}
+
+void Client::Impl::start_waiting() {
+  if (std::exchange(starting, true)) return;
+  while (started < kStartedMax && !waiting.empty()) {
+    const Start start = std::move(waiting.front());
+    waiting.pop_front();
+    start(true);
+  }
+  starting = false;
 }
 
 Client::Status Client::Impl::disconnect() {

@@ -3,6 +3,7 @@
 // client_wait.cpp (those that wait).
 #pragma once
 
+#include "framework/base/limits.hpp"
 #include "framework/config/cluster_config.hpp"
 #include "framework/observe/log.hpp"
 #include "framework/plugin_host/catalog.hpp"
@@ -14,6 +15,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <deque>
 #include <future>
 #include <memory>
 #include <mutex>
@@ -22,6 +24,9 @@
 #include <utility>
 
 namespace rideau {
+
+// Operations that run at the same time. A session has no more slots, so more would only spread over more memory.
+constexpr std::uint32_t kStartedMax = 2 * limits::kSlotsPerSession;
 
 // Passes lines on, and remembers the last error: what connect() failed with.
 class LibraryLogger final : public Logger {
@@ -74,11 +79,11 @@ struct Client::Impl {
   template <class Answer, class Make>
   void begin(Make make, std::function<void(Answer)> done) {
     const bool full = in_flight.fetch_add(1, std::memory_order_relaxed) >= operations_max;
-    thread.post([this, full, make = std::move(make), done = std::move(done)]() mutable {
-      if (full || closed) {
+    submit([this, full, make = std::move(make), done = std::move(done)](bool taken) mutable {
+      if (full || !taken) {
         in_flight.fetch_sub(1, std::memory_order_relaxed);
         Answer answer;
-        set_failure(answer, closed ? client_error(ESHUTDOWN, "the client was disconnected")
+        set_failure(answer, !taken ? client_error(ESHUTDOWN, "the client was disconnected")
                                    : client_error(EAGAIN, "too many operations are in flight"));
         done(std::move(answer));
         return;
@@ -89,10 +94,19 @@ struct Client::Impl {
 
   template <class Answer, class Make>
   static Task<> run(Impl& impl, Make make, std::function<void(Answer)> done) {
+    ++impl.started;
     Answer answer = co_await make(*impl.running->files);
+    --impl.started;
     impl.in_flight.fetch_sub(1, std::memory_order_relaxed);
     done(std::move(answer));
+    impl.start_waiting();
   }
+
+  // Starts an operation; `taken` is false when the client was disconnected before.
+  using Start = std::function<void(bool taken)>;
+  void submit(Start start);  // any thread
+  void take_submitted();
+  void start_waiting();
 
   // Waits for the answer of an operation that `start` begins with the callback that it is given.
   template <class Answer, class Start>
@@ -113,7 +127,13 @@ struct Client::Impl {
   LibraryLogger log;
   const std::uint32_t operations_max;
   std::atomic<std::uint32_t> in_flight{0};
-  bool closed = false;        // on the thread
+  std::mutex submitting;
+  std::vector<Start> submitted;  // under it
+  // On the thread.
+  std::deque<Start> waiting;  // for their turn
+  bool starting = false;      // what ends while another is started leaves the next to that loop
+  std::uint32_t started = 0;  // operations that run
+  bool closed = false;
   std::mutex closing;         // one disconnect() at a time
   bool disconnected = false;  // under it
   std::optional<Running> running;

@@ -5,6 +5,7 @@
 //
 // FOLDER is on the disk of the metadata server. One JSON line a round, then one with medians. `creates` are answered
 // creates (each opens the file and closes it again); `durable` counts until a sync that follows the last one ended.
+// `cpu_us`: processor time of this process, for a create and its close.
 #include <rideau/client.hpp>
 
 #include <algorithm>
@@ -18,6 +19,7 @@
 #include <vector>
 
 #include <lmdb.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 namespace {
@@ -34,6 +36,15 @@ struct Arguments {
 };
 
 double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+
+double cpu_seconds() {
+  rusage used{};
+  ::getrusage(RUSAGE_SELF, &used);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
+  };
+  return seconds(used.ru_utime) + seconds(used.ru_stime);
+}
 
 [[noreturn]] void fail(const std::string& what) {
   std::fprintf(stderr, "%s\n", what.c_str());
@@ -133,6 +144,7 @@ struct Round {
   double creates = 0;
   double durable = 0;
   double sync_ms = 0;
+  double cpu_us = 0;
   double lmdb_256 = 0;
   double lmdb_4096 = 0;
 };
@@ -144,10 +156,12 @@ Round run_round(Client& client, const Arguments& arguments, int number) {
   auto folder = client.make_directory(me, Client::kRoot, name, 0755);
   check("make a folder", folder.status);
   check("sync", client.sync());
+  const double cpu = cpu_seconds();
   const Clock::time_point begin = Clock::now();
   Creates creates(client, folder.value.inode, arguments.files);
   creates.run(arguments.in_flight);
   round.creates = arguments.files / seconds_since(begin);
+  round.cpu_us = 1e6 * (cpu_seconds() - cpu) / arguments.files;
   const Clock::time_point answered = Clock::now();
   check("sync", client.sync());
   round.sync_ms = 1000 * seconds_since(answered);
@@ -160,9 +174,10 @@ Round run_round(Client& client, const Arguments& arguments, int number) {
 void print(const char* what, const Round& round, const Arguments& arguments) {
   std::printf(
       "{\"round\": \"%s\", \"files\": %d, \"in_flight\": %d, \"creates\": %.0f, \"durable\": %.0f, \"sync_ms\": %.1f, "
+      "\"cpu_us\": %.1f, "
       "\"lmdb_256\": %.0f, \"lmdb_4096\": %.0f, \"of_lmdb_4096\": %.2f}\n",
-      what, arguments.files, arguments.in_flight, round.creates, round.durable, round.sync_ms, round.lmdb_256,
-      round.lmdb_4096, round.durable / round.lmdb_4096);
+      what, arguments.files, arguments.in_flight, round.creates, round.durable, round.sync_ms, round.cpu_us,
+      round.lmdb_256, round.lmdb_4096, round.durable / round.lmdb_4096);
   std::fflush(stdout);
 }
 
@@ -216,7 +231,7 @@ int main(int count, char** words) {
   }
   Round middle;
   for (double Round::*value :
-       {&Round::creates, &Round::durable, &Round::sync_ms, &Round::lmdb_256, &Round::lmdb_4096}) {
+       {&Round::creates, &Round::durable, &Round::sync_ms, &Round::cpu_us, &Round::lmdb_256, &Round::lmdb_4096}) {
     middle.*value = median(rounds, value);
   }
   print("median", middle, arguments);
