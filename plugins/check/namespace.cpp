@@ -280,6 +280,15 @@ void Namespace::take_destroy(const std::string& key, Bytes value) {
   destroys_[{id, generation}] = record.targets;
 }
 
+// Numbers that were given away and may have been lost in a crash: the next start destroys what they left (OrphanSweep).
+bool Namespace::is_lost_create(InodeId inode) const {
+  if (inode >> kCounterBits != superblock.inode_sequence || !counters_read || counters.next_counter == 0) return false;
+  std::uint64_t lost_from = std::min(counters.next_counter, superblock.counter_reserved);
+  if (superblock.sweep_from != 0) lost_from = std::min(lost_from, superblock.sweep_from);
+  const std::uint64_t counter = inode & kCounterMax;
+  return counter >= lost_from && counter < superblock.counter_reserved;
+}
+
 bool Namespace::owns(TargetId target, ObjectId object) const {
   if (unknown_.contains(owner_of(object))) return true;
   const auto belongs = [&](const std::vector<TargetId>& targets) {
@@ -289,6 +298,7 @@ bool Namespace::owns(TargetId target, ObjectId object) const {
   if (inode != nullptr && inode->layout_generation == generation_of(object) && belongs(layouts_[inode->layout])) {
     return true;
   }
+  if (inode == nullptr && is_lost_create(owner_of(object))) return true;
   const auto going = destroys_.find({owner_of(object), generation_of(object)});
   return going != destroys_.end() && belongs(going->second);
 }

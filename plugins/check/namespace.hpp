@@ -47,7 +47,8 @@ class Namespace {
 
   const InodeInfo* find(fs::InodeId inode) const noexcept { return const_cast<Namespace*>(this)->find(inode); }
   InodeInfo* find(fs::InodeId inode) noexcept;
-  // Whether a file, or what is still to be destroyed of one, has this object on this target.
+  // Whether a file, or what is still to be destroyed of one, has this object on this target. What a crash left of files
+  // whose making was lost is destroyed by the next start, and no damage.
   bool owns(fs::TargetId target, ObjectId object) const;
   // The targets of the layouts that there are.
   std::set<fs::TargetId> targets() const;
@@ -82,6 +83,7 @@ class Namespace {
   void take_destroy(const std::string& key, Bytes value);
   template <class Record>
   void take_plain(const std::string& key, Bytes value);
+  bool is_lost_create(fs::InodeId inode) const;
   void judge_inode(InodeInfo& inode);
   void judge_back_links();
   void judge_reach();

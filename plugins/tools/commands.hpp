@@ -61,6 +61,13 @@ struct LayoutOptions {
 int layout_get(const LayoutOptions& options);
 int layout_set(const LayoutOptions& options);
 
+struct FsckOptions {
+  std::string config;
+  bool repair = false;
+  bool json = false;
+};
+int fsck(const CommonOptions& common, const FsckOptions& options);
+
 int status(const CommonOptions& common, const std::string& config, bool json);
 int check_config(const CommonOptions& common, const std::string& config);
 int list_plugins(const CommonOptions& common);

@@ -15,6 +15,7 @@ struct Parsed {
   ServeOptions serve;
   MountOptions mount;
   LayoutOptions layout;
+  FsckOptions fsck;
   std::string path;
   std::string config;
   std::string plugin_name;
@@ -133,17 +134,19 @@ void add_information_commands(CLI::App& app, Parsed& parsed, int& result) {
   app.add_subcommand("version", "The version of this program")->callback([&] { result = version(); });
 }
 
-// Commands of the design that later versions bring: clear words instead of "unknown command".
-void add_later_commands(CLI::App& app, int& result) {
-  for (const char* name : {"fsck"}) {
-    CLI::App* command = app.add_subcommand(name, "Not in this version");
-    command->group("");
-    command->fallthrough(false)->allow_extras();
-    command->callback([&result, name] {
-      std::fprintf(stderr, "%s: not in this version\n", name);
-      result = kUsage;
-    });
-  }
+void add_fsck_command(CLI::App& app, Parsed& parsed, int& result) {
+  FsckOptions& options = parsed.fsck;
+  CLI::App* command = app.add_subcommand("fsck", "Check a whole file system: names, counts, layouts, objects");
+  command->add_option("--config", options.config, "cluster.toml")->required();
+  command->add_flag("--repair", options.repair, "Mend what can be mended");
+  command->add_flag("--json", options.json, "For programs");
+  command->footer(
+      "Exit status 0: clean; 1: problems (each on a line), mended or not; 2: wrong usage or configuration.\n"
+      "What lost its name comes back in /lost+found as #NUMBER; objects of no file are destroyed.\n"
+      "Examples:\n"
+      "  rideau down --dir ~/cluster && rideau fsck --config ~/cluster/cluster.toml\n"
+      "  rideau fsck --config ~/cluster/cluster.toml --repair");
+  command->callback([&] { result = fsck(parsed.common, options); });
 }
 
 }  // namespace
@@ -164,7 +167,7 @@ int main(int count, char** arguments) {
   add_client_commands(app, parsed, result);
   add_layout_commands(app, parsed, result);
   add_information_commands(app, parsed, result);
-  add_later_commands(app, result);
+  add_fsck_command(app, parsed, result);
   try {
     app.parse(count, arguments);
   } catch (const CLI::ParseError& error) {

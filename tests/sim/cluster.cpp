@@ -2,6 +2,10 @@
 #include "tests/sim/cluster.hpp"
 
 #include "framework/plugin_host/catalog.hpp"
+#include "framework/plugin_host/host.hpp"
+#include "framework/runtime/await.hpp"
+#include "plugins/check/checker.hpp"
+#include "plugins/check/stores.hpp"
 #include "plugins/tools/roles.hpp"
 
 #include <cstdint>
@@ -247,7 +251,7 @@ Mount* Cluster::add_client(std::string* problem) {
   return &mounts_.back();
 }
 
-std::string Cluster::stop() {
+std::string Cluster::stop(bool emptied) {
   for (auto& client : clients_) {
     client->done = false;
     client->tasks.spawn(note_end(client->stop(), client->status, client->done));
@@ -257,15 +261,74 @@ std::string Cluster::stop() {
     if (!problem.empty()) return problem;
     if (!client->status.ok()) return "stop of " + client->name + ": " + status_text(client->status);
   }
-  std::string problem = wait([this] { return empty_stores(); }, "objects of removed files are not destroyed");
-  if (!problem.empty()) return problem + left_behind();
+  std::string problem;
+  if (emptied) problem = wait([this] { return empty_stores(); }, "objects of removed files are not destroyed");
+  if (!problem.empty()) return problem + left_behind(emptied);
   for (auto& server : servers_) {
     server->done = false;
     server->tasks.spawn(note_end(server->node->stop(), server->done));
     problem = wait([&server] { return server->done; }, "stop of " + server->name);
     if (!problem.empty()) return problem;
   }
-  return left_behind();
+  problem = left_behind(emptied);
+  return problem.empty() ? check_stores() : problem;
+}
+
+// The stores of the servers, which have ended, opened by one more node that only checks.
+struct Cluster::Checker {
+  Checker(SimWorld& world, const std::vector<std::unique_ptr<Server>>& servers)
+      : runtime(world, "check", clock_of(world)),
+        log(world, runtime.id()),
+        host(runtime, log, "check"),
+        tasks(runtime) {
+    index = make_sim_index(host, servers[0]->disk->index);
+    for (std::size_t i = 1; i < servers.size(); ++i) {
+      stores.push_back(make_sim_objects(host, servers[i]->disk->objects));
+      sources.emplace_back(servers[i]->target, *stores.back());
+    }
+  }
+  ~Checker() {
+    index->destroy();
+    for (ObjectStore* store : stores) store->destroy();
+  }
+  Task<Status> run(Uuid cluster) {
+    Outcome started = co_await submit([this](Completion& done) { return index->start(done); });
+    for (ObjectStore* store : stores) {
+      if (started.ok()) started = co_await submit([store](Completion& done) { return store->start(done); });
+    }
+    if (!started.ok()) co_return started.status;
+    check::IndexSource meta(*index);
+    std::vector<check::ObjectSource*> objects;
+    for (check::StoreObjects& source : sources) objects.push_back(&source);
+    check::CheckOptions options;
+    options.cluster = cluster;
+    options.target = kMetaTarget;
+    co_return co_await check::check(meta, objects, options, &report);
+  }
+  SimRuntime runtime;
+  TraceLogger log;
+  NodeHost host;
+  IndexStore* index = nullptr;
+  std::vector<ObjectStore*> stores;
+  std::vector<check::StoreObjects> sources;
+  check::Report report;
+  TaskGroup tasks;
+};
+
+std::string Cluster::check_stores() {
+  if (options_.kernel.bug == KernelBug::rots_record) servers_[0]->disk->index.flip_bit(world_.random().next());
+  Checker checker(world_, servers_);
+  Status status;
+  bool done = false;
+  checker.tasks.spawn(note_end(checker.run(config_.uuid), status, done));
+  std::string problem = wait([&done] { return done; }, "the file system check");
+  if (problem.empty() && !status.ok()) problem = "the file system check: " + status_text(status);
+  checker.runtime.kill();
+  if (!problem.empty()) return problem;
+  for (const check::Finding& finding : checker.report.findings) {
+    problem += std::string("the file system check: ") + check::kind_name(finding.kind) + ": " + finding.text + "\n";
+  }
+  return problem;
 }
 
 bool Cluster::empty_stores() const {
@@ -275,9 +338,10 @@ bool Cluster::empty_stores() const {
   return true;
 }
 
-std::string Cluster::left_behind() const {
+std::string Cluster::left_behind(bool emptied) const {
   std::string text;
   for (const auto& disk : disks_) {
+    if (!emptied) break;
     for (const auto& [id, size] : disk->objects.sizes()) {
       text += " object " + std::to_string(id.high) + "." + std::to_string(id.low) + " of " + std::to_string(size) +
               " bytes;";

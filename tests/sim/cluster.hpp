@@ -47,8 +47,9 @@ class Cluster {
   std::vector<Mount>& mounts() noexcept { return mounts_; }
   // One more client, that has seen nothing. Null: it did not start.
   Mount* add_client(std::string* problem);
-  // Clients end first, then what they left to be done is waited for, then servers end. Says what was left behind.
-  std::string stop();
+  // Clients end first, then what they left to be done is waited for, then servers end. Says what was left behind, and
+  // what the file system check finds in the stores. `emptied`: every file was removed, so no object may be left.
+  std::string stop(bool emptied);
   // Runs a coroutine of a node to its end. Empty, or what went wrong.
   std::string run(Mount& mount, Task<> task, const char* what);
   // What the kernels of all clients wait for.
@@ -58,6 +59,7 @@ class Cluster {
  private:
   struct Server;
   struct Client;
+  struct Checker;
   struct Disk {
     SimIndexDisk index;
     SimObjectDisk objects;
@@ -66,7 +68,8 @@ class Cluster {
   void configure(Server& server);
   Client& make_client(const std::string& name);
   std::string wait(const std::function<bool()>& done, const std::string& what);
-  std::string left_behind() const;
+  std::string left_behind(bool emptied) const;
+  std::string check_stores();
 
   SimWorld& world_;
   const ClusterOptions options_;

@@ -36,12 +36,14 @@ constexpr const char* kUsage =
     "  --verbose    prints an account of what happened (of the first run of each seed)\n"
     "  --minutes M  starts no new seed after that time\n"
     "  --jobs J     processes (default: one a core)\n"
-    "  --bug B      plants a mistake that must be found: keeps-names, keeps-attributes, keeps-pages\n";
+    "  --bug B      plants a mistake that must be found: keeps-names, keeps-attributes, keeps-pages,\n"
+    "               rots-record\n";
 
 bool parse_bug(const std::string& text, KernelBug* to) {
   if (text == "keeps-names") *to = KernelBug::keeps_names;
   if (text == "keeps-attributes") *to = KernelBug::keeps_attributes;
   if (text == "keeps-pages") *to = KernelBug::keeps_pages;
+  if (text == "rots-record") *to = KernelBug::rots_record;
   return *to != KernelBug::none;
 }
 

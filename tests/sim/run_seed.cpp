@@ -39,9 +39,11 @@ std::string run(SimWorld& world, Cluster& cluster, Workload& workload) {
   if (fresh == nullptr) return problem;
   problem = cluster.run(*fresh, workload.look(*fresh), "look at everything from a new client");
   if (problem.empty()) problem = workload.check();
-  if (problem.empty()) problem = cluster.run(*fresh, workload.clean(*fresh), "remove everything");
+  // What is left to the check at the end: everything, or nothing.
+  const bool empties = world.random().chance(50);
+  if (problem.empty() && empties) problem = cluster.run(*fresh, workload.clean(*fresh), "remove everything");
   if (problem.empty()) problem = workload.check();
-  if (problem.empty()) problem = cluster.stop();
+  if (problem.empty()) problem = cluster.stop(empties);
   return problem;
 }
 

@@ -40,7 +40,13 @@ class KernelLock {
 };
 
 // Mistakes planted on purpose, to see that the checkers find them.
-enum class KernelBug : std::uint8_t { none, keeps_names, keeps_attributes, keeps_pages };
+enum class KernelBug : std::uint8_t {
+  none,
+  keeps_names,
+  keeps_attributes,
+  keeps_pages,
+  rots_record,  // of no kernel: a bit of the metadata target's index flips before the check at the end
+};
 
 struct SimKernelOptions {
   KernelBug bug = KernelBug::none;

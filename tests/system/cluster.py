@@ -50,6 +50,11 @@ class Cluster:
     def down(self, **options):
         return rideau("down", "--dir", self.folder, **options)
 
+    def check(self):
+        """The stopped cluster's stores hold together."""
+        done = rideau("fsck", "--config", self.config, check=False)
+        expect(done.returncode == 0, f"fsck: exit status {done.returncode}\n{done.stdout[-4000:]}")
+
     def mount_another(self, name, *options):
         point = os.path.join(self.folder, name)
         os.makedirs(point, exist_ok=True)

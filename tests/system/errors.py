@@ -38,7 +38,7 @@ def wrong_options(folder):
     for words in (["--transport", "rdma"], ["--transport", "zmq"], ["--transport", "inproc"], ["--index", "rocks"],
                   ["--objects", "block-device"], ["--single-process"], ["--mds", "2"], ["--device", "oss0=/dev/null"]):
         fails(2, "up", "--dir", folder + "/never", *words, telling="not in this version")
-    fails(2, "fsck", "--config", "x", telling="not in this version")
+    fails(2, "fsck", "--config", "x", telling="x")
     fails(1, "layout", "get", "x", telling="No such file")
     fails(2, "layout", "set", "x", telling="at least one of")
     expect(not os.path.exists(folder + "/never/cluster.toml"), "a refused `up` left a configuration")

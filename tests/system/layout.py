@@ -160,4 +160,5 @@ with cluster(oss=3, options=[]) as made:
     permissions(made)
     two_mounts(made)
     made.down()
+    made.check()
 print("layouts are as chosen")

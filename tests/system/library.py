@@ -21,6 +21,7 @@ with cluster(oss=2) as made:
     names = os.listdir(made.mount)
     expect(len(names) == 1 and len(os.listdir(os.path.join(made.mount, names[0]))) == 300, names)
     made.down()
+    made.check()
     step("no cluster")
     answer = run(CALLS, made.config, made.mount, check=False)
     expect(answer.returncode == 1 and "cannot reach the cluster" in answer.stdout, answer.stdout)

@@ -323,4 +323,5 @@ with cluster() as made, temporary_folder() as scratch:
     for table in (allocation, used_space, holes, sparse, copies, limits, flags, mappings, space_of):
         table(made.mount, scratch)
     made.down()
+    made.check()
 print("bytes behave as on the local file system")

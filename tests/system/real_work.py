@@ -120,4 +120,5 @@ with cluster() as made, temporary_folder() as scratch_folder:
     rideau("sync", made.mount)
     run("rm", "-rf", made.mount + "/include", made.mount + "/clone", made.mount + "/many", made.mount + "/big")
     made.down()
+    made.check()
 print("everything came back as it was")

@@ -83,4 +83,5 @@ with cluster() as made:
         time.sleep(0.2)
     expect(object_files(made.folder) == [], f"objects left: {object_files(made.folder)[:5]}")
     made.down()
+    made.check()
 print("everything that had to be there was there")

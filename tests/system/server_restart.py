@@ -377,6 +377,7 @@ def down_without(nodes):
         made.up()
         expect(call("read", read_file, made.mount + "/durable") == b"d" * 100_000, "what was fsynced is not there")
         made.down()
+        made.check()
 
 
 if __name__ == "__main__":

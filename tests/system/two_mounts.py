@@ -132,4 +132,5 @@ with cluster() as made:
     create_race(made.mount, other)
     closed_elsewhere(made.mount, other)
     made.down()
+    made.check()
 print("both mounts agree")

@@ -444,6 +444,12 @@ TEST_CASE("objects", "[check]") {
     tree.damage({{text_of(key), encoded(key, DestroyRecord{{tree.layout.targets[0]}})}});
     REQUIRE(tree.kinds().empty());
   }
+  SECTION("of files whose making was lost are the next start's affair, others are not") {
+    tree.write_object(home, object_id(tree.open_file + 1, 1, 0));
+    REQUIRE(tree.kinds().empty());
+    tree.write_object(home, object_id(make_inode_id(5, 1 << 30), 1, 0));
+    REQUIRE(tree.kinds() == std::vector<std::string>{"orphan-object"});
+  }
   SECTION("of a living file are not destroyed") {
     const Key key = destroy_key(tree.inode, tree.layout.generation);
     tree.damage({{text_of(key), encoded(key, DestroyRecord{tree.layout.targets})}});

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Goal: `rideau fsck` finds a used cluster clean, refuses to read under running servers, and finds and mends what was
+damaged in the stores of stopped ones."""
+import json
+import os
+import shutil
+import subprocess
+import time
+
+from cluster import RIDEAU, cluster, expect, need_fuse, rideau, step
+
+
+def check(made, *words, wanted):
+    answer = subprocess.run([RIDEAU, "fsck", "--config", made.config, "--json", *words], stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True, timeout=300, check=False)
+    expect(answer.returncode == wanted, f"exit status {answer.returncode}\n{answer.stdout}\n{answer.stderr}")
+    return json.loads(answer.stdout)
+
+
+def kinds(report):
+    return sorted({finding["kind"] for finding in report["findings"]})
+
+
+def objects(made):
+    nodes = json.loads(rideau("status", "--config", made.config, "--json").stdout)["nodes"]
+    return sum(node.get("objects", 0) for node in nodes)
+
+
+def use(made):
+    step("a tree with everything in it")
+    top = made.mount
+    for number in range(20):
+        os.makedirs(f"{top}/dir{number}/inner")
+        for name in range(10):
+            with open(f"{top}/dir{number}/inner/file{name}", "wb") as file:
+                file.write(os.urandom(3000 * name))
+        os.link(f"{top}/dir{number}/inner/file1", f"{top}/dir{number}/second")
+        os.symlink("nowhere", f"{top}/dir{number}/symlink")
+        os.setxattr(f"{top}/dir{number}/inner/file2", "user.name", b"value")
+    os.rename(f"{top}/dir1", f"{top}/dir2/moved")
+    shutil.rmtree(f"{top}/dir3")
+    for name in ("large", "large2"):
+        with open(f"{top}/{name}", "wb") as file:
+            file.write(os.urandom(3_000_000))
+    held = open(f"{top}/unlinked", "wb")
+    held.write(b"x")
+    os.unlink(f"{top}/unlinked")
+    return held
+
+
+need_fuse()
+with cluster(oss=2) as made:
+    held = use(made)
+    answer = rideau("fsck", "--config", made.config, check=False)
+    expect(answer.returncode == 1 and "stop them first" in answer.stdout, answer.stdout)
+    held.close()
+    made.down()
+    step("clean after a stop")
+    report = check(made, wanted=0)
+    # 18 directories with inner, 10 files and a link; dir1 moved; the root and two large files.
+    expect(report["clean"] and report["inodes"] == 19 * 13 + 3 and report["objects"] > 150, report)
+    step("clean after everything was killed")
+    made.up()
+    with open(made.mount + "/late", "wb") as file:
+        file.write(b"late")
+        os.fsync(file.fileno())
+    made.kill_all()
+    subprocess.run(["umount", "-l", made.mount], check=False)
+    report = check(made, wanted=0)
+    expect(report["inodes"] == 19 * 13 + 4, report)
+    step("objects of before: a file that has another layout since has those of the old one again; they go")
+    for oss in ("oss0", "oss1"):
+        shutil.copytree(f"{made.folder}/{oss}", f"{made.folder}/{oss}-before")
+    made.up()
+    before = objects(made)
+    os.truncate(made.mount + "/large2", 0)
+    rideau("layout", "set", "--count", "1", made.mount + "/large2")
+    until = time.monotonic() + 60
+    while objects(made) != before - 2:
+        expect(time.monotonic() < until, "the objects of the old layout are not destroyed")
+        time.sleep(0.05)
+    made.down()
+    check(made, wanted=0)
+    for oss in ("oss0", "oss1"):
+        shutil.rmtree(f"{made.folder}/{oss}")
+        os.rename(f"{made.folder}/{oss}-before", f"{made.folder}/{oss}")
+    report = check(made, wanted=1)
+    expect(kinds(report) == ["orphan-object"] and report["left"] == 2, report)
+    report = check(made, "--repair", wanted=1)
+    expect(report["left"] == 0 and all(finding["mended"] for finding in report["findings"]), report)
+    check(made, wanted=0)
+    answer = rideau("fsck", "--config", made.config)
+    expect("clean" in answer.stdout, answer.stdout)
+    step("everything is still there")
+    made.up()
+    expect(os.path.getsize(made.mount + "/large") == 3_000_000 and len(os.listdir(made.mount)) == 21, os.listdir(made.mount))
+    expect(os.path.getsize(made.mount + "/large2") == 0, "bytes of an old layout")
+    made.down()
+    step("a store of another cluster is not touched")
+    os.rename(f"{made.folder}/oss0", f"{made.folder}/away")
+    os.rename(f"{made.folder}/oss1", f"{made.folder}/oss0")
+    os.rename(f"{made.folder}/away", f"{made.folder}/oss1")
+    answer = rideau("fsck", "--config", made.config, "--repair", check=False)
+    expect(answer.returncode == 1 and "holds target" in answer.stdout, answer.stdout)
+    shutil.rmtree(f"{made.folder}/oss1")
+    answer = rideau("fsck", "--config", made.config, check=False)
+    expect(answer.returncode == 1, answer.stdout)
+    expect(not os.path.exists(f"{made.folder}/oss1"), "a store was made")
+print("the check finds what is wrong and nothing else")
