@@ -71,7 +71,9 @@ void FreeFiles::close() noexcept {
 int FreeFiles::make(int objects, const char* path) noexcept {
   if (!numbers_.empty()) {
     const Name name(numbers_.back());
+    ++system_calls_;
     if (::renameat2(folder_, name.text, objects, path, RENAME_NOREPLACE) == 0) {
+      ++system_calls_;
       const int fd = open_file(objects, path, 0);
       if (fd >= 0) {
         numbers_.pop_back();
@@ -83,11 +85,13 @@ int FreeFiles::make(int objects, const char* path) noexcept {
     }
     if (errno == EEXIST) return -EEXIST;
     const bool no_folder = errno == ENOENT;
+    ++system_calls_;
     const int fd = open_file(objects, path, O_CREAT | O_EXCL);
     // This number does not serve: its file went, or the file system cannot rename in this way.
     if (fd >= 0 || !no_folder) numbers_.pop_back();
     return fd;
   }
+  ++system_calls_;
   return open_file(objects, path, O_CREAT | O_EXCL);
 }
 
@@ -95,8 +99,10 @@ int FreeFiles::remove(int objects, const char* path, int fd) noexcept {
   int result = 0;
   if (folder_ >= 0 && numbers_.size() < kKeptMax) {
     const Name name(next_);
+    ++system_calls_;
     if (::renameat(objects, path, folder_, name.text) == 0) {
       ++next_;
+      system_calls_ += fd < 0 ? 2 : 1;  // and the truncation
       if (fd < 0) fd = open_file(folder_, name.text, 0);
       if (fd >= 0 && ::ftruncate(fd, 0) == 0) {
         numbers_.push_back(next_ - 1);
@@ -106,10 +112,12 @@ int FreeFiles::remove(int objects, const char* path, int fd) noexcept {
     } else {
       result = -errno;
     }
+    system_calls_ += fd >= 0 ? 1 : 0;
     if (fd >= 0) ::close(fd);
     if (result == 0 || result == -ENOENT) return result;
     return ::unlinkat(objects, path, 0) == 0 ? 0 : -errno;
   }
+  system_calls_ += fd >= 0 ? 2 : 1;
   // Closed first and here: the kernel frees the blocks where the last reference goes.
   if (::unlinkat(objects, path, 0) != 0) result = -errno;
   if (fd >= 0) ::close(fd);

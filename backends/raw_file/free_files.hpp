@@ -25,11 +25,14 @@ class FreeFiles {
   int make(int objects, const char* path) noexcept;
   // The file of this path goes. `fd`: its descriptor, closed here, or -1. 0 or a negative errno.
   int remove(int objects, const char* path, int fd) noexcept;
+  // Made by make() and remove() so far.
+  std::uint64_t system_calls() const noexcept { return system_calls_; }
 
  private:
   int folder_ = -1;
   std::uint32_t next_ = 0;
   std::vector<std::uint32_t> numbers_;
+  std::uint64_t system_calls_ = 0;
 };
 
 }  // namespace rideau::raw_file

@@ -38,7 +38,12 @@ NameBatch::~NameBatch() {
 }
 
 void NameBatch::run(Home& home) noexcept {
-  for (NameStep& step : steps) run_step(home, step);
+  const std::uint64_t before = home.free_files().system_calls();
+  for (NameStep& step : steps) {
+    run_step(home, step);
+    if (step.bytes != nullptr && step.result == 0) ++system_calls;  // the write
+  }
+  system_calls += home.free_files().system_calls() - before;
 }
 
 }  // namespace rideau::raw_file

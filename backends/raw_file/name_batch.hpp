@@ -35,6 +35,7 @@ class NameBatch {
 
   void run(Home& home) noexcept;
   std::vector<NameStep> steps;
+  std::uint64_t system_calls = 0;  // of run()
 };
 
 }  // namespace rideau::raw_file

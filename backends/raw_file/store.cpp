@@ -294,6 +294,7 @@ void RawFileStore::settle() noexcept {
 void RawFileStore::submit_ring() noexcept {
   while (unsubmitted_ > 0) {
     const int count = io_uring_submit(&ring_);
+    host_.count(Tally::system_calls, 1);
     if (count > 0) {
       unsubmitted_ -= std::min(unsubmitted_, static_cast<std::uint32_t>(count));
       continue;

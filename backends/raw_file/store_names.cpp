@@ -41,6 +41,7 @@ void RawFileStore::start_naming() noexcept {
       },
       [this, batch](Status, std::uint64_t) {
         naming_runs_ = false;
+        host_.count(Tally::system_calls, batch->system_calls);
         for (NameStep& step : batch->steps) {
           if (step.removes) {
             on_removed(*step.op, step.result);

@@ -74,6 +74,14 @@ class Parser {
     } else if (cluster->find("name") == nullptr) {
       table.missing("name", "what people call this cluster");
     }
+    if (std::string folder; table.text("folder", &folder)) {
+      if (!folder.empty() && folder.front() == '/') {
+        config_.folder = folder;
+        while (config_.folder.size() > 1 && config_.folder.back() == '/') config_.folder.pop_back();
+      } else {
+        table.problem(cluster->find("folder")->line, "folder", "wants an absolute path");
+      }
+    }
     std::string uuid;
     if (table.text("uuid", &uuid)) {
       const std::optional<Uuid> parsed = parse_uuid(uuid);
@@ -121,6 +129,7 @@ class Parser {
     std::int64_t threads = node->blocking_threads;
     if (table.integer("blocking_threads", 1, 256, &threads))
       node->blocking_threads = static_cast<std::uint32_t>(threads);
+    if (table.text("metrics", &node->metrics) && node->metrics == "off") node->metrics.clear();
   }
 
   void read_client(TableReader& table, ClientSettings* client) {

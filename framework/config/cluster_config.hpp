@@ -66,13 +66,14 @@ struct NodeConfig {
   Level log_level = Level::info;
   std::uint64_t spin_ns = 0;  // how long to poll before sleeping
   std::uint32_t blocking_threads = 4;
+  std::string metrics = "127.0.0.1:0";  // where the node tells its metrics over HTTP; empty: nowhere
 
   bool has(Role role) const noexcept;
 };
 
 struct ClusterConfig {
   std::string file;    // absolute
-  std::string folder;  // of the file, absolute: relative paths start here
+  std::string folder;  // absolute: relative paths start here, run/ and log/ lie here. Of the file, unless it says so
   std::string name;
   Uuid uuid{};
   std::uint32_t stripe_count = 0;  // of new files; 0: over all object targets

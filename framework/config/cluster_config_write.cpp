@@ -42,6 +42,8 @@ std::string head_text(const NewCluster& cluster) {
          "uuid = " +
          quoted(to_text(cluster.uuid)) +
          "   # targets refuse to serve another cluster\n"
+         "#folder = \"/var/lib/rideau\" # where relative paths start, and run/ and log/ are; default: beside this "
+         "file\n"
          "\n"
          "# What nodes and new files get when they say nothing themselves.\n"
          "[defaults]\n"
@@ -59,6 +61,7 @@ std::string head_text(const NewCluster& cluster) {
          "#log_level = \"info\"         # debug, info, warning, error\n"
          "#spin = \"20 us\"             # how long a node polls before it sleeps\n"
          "#blocking_threads = 4\n"
+         "#metrics = \"127.0.0.1:0\"   # HTTP for Prometheus; port 0: any, `rideau status` shows it; \"off\": none\n"
          "\n"
          "# Settings of every client; [node.NAME.client] overrides them for one.\n"
          "[client]\n"

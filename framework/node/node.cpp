@@ -88,6 +88,41 @@ Task<Status> Node::start() {
   co_return kOk;
 }
 
+void collect_plugin(MetricList& to, const PluginInstance& plugin) {
+  to.counter("rideau_system_calls_total", "System calls by the part that made them.", {{"part", plugin.name()}},
+             plugin.counted(Tally::system_calls));
+  to.counter("rideau_plugin_copied_bytes_total", "Bytes of payloads that a plugin copied.", {{"part", plugin.name()}},
+             plugin.counted(Tally::copied_bytes));
+}
+
+void Node::collect(MetricList& to) const {
+  if (server_ != nullptr) server_->collect(to);
+  if (transport_ != nullptr) collect_plugin(to, *transport_);
+  for (const auto& target : targets_) {
+    for (const PluginInstance* store : {target->index.get(), target->objects.get()}) {
+      if (store != nullptr) collect_plugin(to, *store);
+    }
+    if (target->started) target->role->collect(to);
+  }
+}
+
+std::vector<rpc::Server::SessionInfo> Node::sessions() const {
+  return server_ != nullptr ? server_->sessions() : std::vector<rpc::Server::SessionInfo>{};
+}
+
+Task<Status> Node::backup(ByteSink& to) {
+  for (const auto& target : targets_) {
+    if (target->config->role != Role::mds || !target->started) continue;
+    const Status done = co_await target->role->backup(to);
+    co_return done;
+  }
+  co_return Status{Code::unsupported, 0, "this node has no metadata target that serves"};
+}
+
+bool Node::evict(const Uuid& client, const std::string& reason) {
+  return server_ != nullptr && server_->evict(client, reason);
+}
+
 Task<> Node::stop() {
   if (server_ != nullptr) co_await server_->stop();
   for (auto& target : targets_) {

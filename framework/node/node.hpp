@@ -5,6 +5,7 @@
 
 #include "framework/config/cluster_config.hpp"
 #include "framework/plugin_host/catalog.hpp"
+#include "framework/observe/metrics.hpp"
 #include "framework/plugin_host/instance.hpp"
 #include "framework/rpc/server.hpp"
 
@@ -15,6 +16,8 @@
 #include <vector>
 
 namespace rideau {
+
+class ByteSink;
 
 // A role on one target, as the node drives it.
 class RoleInstance {
@@ -27,6 +30,9 @@ class RoleInstance {
   virtual void on_listening() = 0;
   // The node takes no calls any more, and none runs.
   virtual Task<> stop() = 0;
+  virtual void collect(MetricList& to) const = 0;  // after start()
+  // Everything durable of its index as one stream; unsupported for roles that need none.
+  virtual Task<Status> backup(ByteSink& to) = 0;
   virtual std::string problem() const = 0;  // after a failed start
 };
 
@@ -42,7 +48,10 @@ struct RoleContext {
 };
 using RoleFactory = std::function<std::unique_ptr<RoleInstance>(const RoleContext&)>;
 
-class Node {
+// Figures of one plugin instance.
+void collect_plugin(MetricList& to, const PluginInstance& plugin);
+
+class Node final : public MetricSource {
  public:
   Node(Runtime& runtime, Logger& log, const PluginCatalog& catalog, const ClusterConfig& cluster,
        const NodeConfig& node);
@@ -55,6 +64,13 @@ class Node {
   const std::string& problem() const noexcept { return problem_; }
   bool bad_configuration() const noexcept { return bad_configuration_; }
   const std::string& bound_address() const noexcept { return bound_; }
+  // Calls, sessions, plugins, roles: what is up of them.
+  void collect(MetricList& to) const override;
+  std::vector<rpc::Server::SessionInfo> sessions() const;
+  // Of the metadata target of this node; unsupported without one.
+  Task<Status> backup(ByteSink& to);
+  // As rpc::Server::evict.
+  bool evict(const Uuid& client, const std::string& reason);
 
  private:
   struct Target {

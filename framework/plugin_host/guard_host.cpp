@@ -66,4 +66,9 @@ void GuardHost::log(Level level, Text message) noexcept {
   real_.log(level, message);
 }
 
+void GuardHost::count(Tally what, std::uint64_t amount) noexcept {
+  core_.require(static_cast<std::uint32_t>(what) < kTallies, Culprit::plugin, "Host::count", "the tally is unknown");
+  real_.count(what, amount);
+}
+
 }  // namespace rideau

@@ -20,6 +20,7 @@ class GuardHost final : public Host {
   void run_blocking(Job& job, Completion& done) noexcept override;
   Status open(Text role, PluginKind kind, Instance** out) noexcept override;
   void log(Level level, Text message) noexcept override;
+  void count(Tally what, std::uint64_t amount) noexcept override;
 
  private:
   GuardCore& core_;

@@ -154,6 +154,15 @@ void NodeHost::log(Level level, Text message) noexcept {
   logger_.write(level, line);
 }
 
+void NodeHost::count(Tally what, std::uint64_t amount) noexcept {
+  const auto index = static_cast<std::size_t>(what);
+  if (index < tallies_.size()) tallies_[index].fetch_add(amount, std::memory_order_relaxed);
+}
+
+std::uint64_t NodeHost::counted(Tally what) const noexcept {
+  return tallies_[static_cast<std::size_t>(what)].load(std::memory_order_relaxed);
+}
+
 std::string NodeHost::last_complaint() const {
   const std::lock_guard lock(complaint_mutex_);
   return last_complaint_;

@@ -6,6 +6,7 @@
 #include "framework/runtime/runtime.hpp"
 #include "rideau/host.hpp"
 
+#include <array>
 #include <atomic>
 #include <map>
 #include <mutex>
@@ -43,6 +44,10 @@ class NodeHost final : public Host {
   void run_blocking(Job& job, Completion& done) noexcept override;
   Status open(Text role, PluginKind kind, Instance** out) noexcept override;
   void log(Level level, Text message) noexcept override;
+  void count(Tally what, std::uint64_t amount) noexcept override;
+
+  // So far; any thread.
+  std::uint64_t counted(Tally what) const noexcept;
 
  private:
   struct Wait;
@@ -61,6 +66,7 @@ class NodeHost final : public Host {
   std::atomic<bool> dead_{false};
   Wait* waits_ = nullptr;  // pending, doubly linked
   Wait* free_waits_ = nullptr;
+  std::array<std::atomic<std::uint64_t>, kTallies> tallies_{};
   mutable std::mutex complaint_mutex_;
   std::string last_complaint_;
 };

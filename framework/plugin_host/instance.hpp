@@ -45,6 +45,9 @@ class PluginInstance {
   // Power cut: nothing completes any more, and the destructor destroys without stop.
   void kill() noexcept;
 
+  // What the instance has counted so far; any thread.
+  std::uint64_t counted(Tally what) const noexcept { return host_->counted(what); }
+
   // After a failure: plugin, instance, what failed, and what the plugin said about it.
   const std::string& message() const noexcept { return message_; }
 

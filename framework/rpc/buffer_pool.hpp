@@ -49,6 +49,7 @@ class BufferPool {
   Task<Buffer> take(std::uint64_t bytes);
   // At once, beyond the bound: for what the slots of the sessions bound already.
   Buffer take_now(std::uint64_t bytes);
+  std::uint64_t bytes_free() const noexcept { return credits_.free(); }
 
  private:
   friend class Buffer;

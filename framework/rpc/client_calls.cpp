@@ -40,12 +40,13 @@ void ClientSession::Impl::give_back_slot(std::uint32_t index) {
 
 Task<Reply> ClientSession::Impl::call(const Request& request) {
   Reply reply;
+  const std::uint64_t began_ns = runtime.now_ns();
   const std::uint32_t index = co_await take_slot();
   Slot& slot = slots[index];
   slot.request = &request;
   slot.trace_id = request.trace_id != 0 ? request.trace_id : ++next_trace;
   const std::uint32_t limit_ms = request.deadline_ms == 0 ? limits::kCallMs : request.deadline_ms;
-  slot.deadline_ns = limit_ms == kNoDeadline ? 0 : runtime.now_ns() + limit_ms * kMillisecond;
+  slot.deadline_ns = limit_ms == kNoDeadline ? 0 : began_ns + limit_ms * kMillisecond;
   std::uint64_t belongs_to = generation;  // the session that the caller has in mind; 0: the first one, to come
   bool sent = false;                      // under that session
   for (;;) {
@@ -89,6 +90,8 @@ Task<Reply> ClientSession::Impl::call(const Request& request) {
     break;
   }
   give_back_slot(index);
+  counts.add(request.method, reply.ok(), runtime.now_ns() - began_ns);
+  payload_received += reply.payload_bytes;
   co_return reply;
 }
 
@@ -140,6 +143,7 @@ Task<Status> ClientSession::Impl::attempt(const Request& request, std::uint32_t 
   Status outcome = lent;
   if (lent.ok()) {
     ++messages_sent;
+    payload_sent += payload;
     if (!resend) ++calls_sent;
     Eager eager;
     if (payload > 0 && lent_source == nullptr) eager = {request.payload, request.payload_parts};

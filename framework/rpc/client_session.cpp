@@ -45,6 +45,21 @@ const std::string& ClientSession::last_refusal() const noexcept { return impl_->
 std::uint64_t ClientSession::calls_sent() const noexcept { return impl_->calls_sent; }
 std::uint64_t ClientSession::messages_sent() const noexcept { return impl_->messages_sent; }
 
+void ClientSession::collect(MetricList& to, const MetricLabels& labels, MethodName method_name) const {
+  const Impl& self = *impl_;
+  const CallCounts::Names names{"rideau_client_calls_total", "rideau_client_calls_failed_total",
+                                "rideau_client_call_seconds"};
+  self.counts.collect(to, names, labels, method_name);
+  const char* messages = "Messages of this session, callbacks and pings among them.";
+  to.counter("rideau_client_messages_sent_total", messages, labels, self.messages_sent);
+  to.counter("rideau_client_messages_received_total", messages, labels, self.messages_received);
+  const char* payload = "Bytes of files that went with calls and replies.";
+  to.counter("rideau_client_payload_sent_bytes_total", payload, labels, self.payload_sent);
+  to.counter("rideau_client_payload_received_bytes_total", payload, labels, self.payload_received);
+  to.gauge("rideau_client_session_connected", "1: there is a link to the target.", labels,
+           self.state == Impl::State::up ? 1 : 0);
+}
+
 Task<Reply> ClientSession::call(const Request& request) { return impl_->call(request); }
 
 Task<Status> ClientSession::connect() {
@@ -264,6 +279,7 @@ Sink ClientSession::Impl::receive(LinkHold& hold, MessageLoan loan_given, std::u
     return {};
   }
   last_heard_ns = runtime.now_ns();
+  ++messages_received;
   if (&hold == hello_link) {
     wire::Welcome welcome;
     wire::Refusal refusal;

@@ -9,6 +9,7 @@
 #include "framework/base/limits.hpp"
 #include "framework/base/uuid.hpp"
 #include "framework/rpc/call.hpp"
+#include "framework/rpc/call_counts.hpp"
 #include "framework/runtime/task_group.hpp"
 #include "framework/wire/envelope.hpp"
 
@@ -72,6 +73,8 @@ class ClientSession final : LinkEvents {
   // Counts of the hot path.
   std::uint64_t calls_sent() const noexcept;
   std::uint64_t messages_sent() const noexcept;
+  // The same and more, for statistics: calls by method, messages, bytes of payloads.
+  void collect(MetricList& to, const MetricLabels& labels, MethodName method_name) const;
 
  private:
   struct Impl;

@@ -91,6 +91,10 @@ struct ClientSession::Impl {
   std::uint64_t next_trace = 0;  // random at the start: two clients do not mean the same
   std::uint64_t calls_sent = 0;
   std::uint64_t messages_sent = 0;
+  std::uint64_t messages_received = 0;
+  std::uint64_t payload_sent = 0;  // bytes
+  std::uint64_t payload_received = 0;
+  CallCounts counts;
 };
 
 }  // namespace rideau::rpc

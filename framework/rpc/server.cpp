@@ -65,10 +65,40 @@ std::vector<Server::SessionInfo> Server::sessions() const {
   std::vector<SessionInfo> all;
   for (const auto& [number, target] : impl_->targets) {
     for (const auto& [id, session] : target.sessions) {
-      all.push_back({number, id, session->client_name(), session->connected()});
+      all.push_back({number, id, session->client(), session->client_name(), session->connected()});
     }
   }
   return all;
+}
+
+bool Server::evict(const Uuid& client, const std::string& reason) {
+  std::vector<SessionState*> found;
+  for (auto& [number, target] : impl_->targets) {
+    for (auto& [id, session] : target.sessions) {
+      if (session->client() == client && !session->ending) found.push_back(session.get());
+    }
+  }
+  for (SessionState* session : found) session->evict(reason);
+  return !found.empty();
+}
+
+void Server::collect(MetricList& to) const {
+  const CallCounts::Names names{"rideau_server_calls_total", "rideau_server_calls_failed_total",
+                                "rideau_server_call_seconds"};
+  for (const auto& [number, target] : impl_->targets) {
+    const MetricLabels labels{{"target", std::to_string(number)}};
+    target.counts.collect(to, names, labels, target.service->method_name());
+    to.gauge("rideau_sessions", "Clients that have a session.", labels, static_cast<double>(target.sessions.size()));
+  }
+  to.counter("rideau_server_messages_received_total", "Messages of clients.", {}, impl_->messages_received);
+  to.counter("rideau_server_messages_sent_total", "Messages to clients.", {}, impl_->messages_sent);
+  to.counter("rideau_server_payload_received_bytes_total", "Bytes of files that came with calls.", {},
+             impl_->payload_received);
+  to.counter("rideau_server_payload_sent_bytes_total", "Bytes of files that went with replies.", {},
+             impl_->payload_sent);
+  to.gauge("rideau_server_links", "Connections of clients.", {}, static_cast<double>(impl_->links.size()));
+  to.gauge("rideau_server_buffer_bytes_free", "Room for payloads that may still be taken at once.", {},
+           static_cast<double>(impl_->buffers.bytes_free()));
 }
 
 std::uint64_t Server::calls_handled() const noexcept { return impl_->calls_handled; }
@@ -236,12 +266,14 @@ ServerLink::~ServerLink() {
 }
 
 void ServerLink::send(wire::Envelope envelope, wire::Encoded body) {
+  ++server.messages_sent;
   server.tasks.spawn(send_owned(LinkReference(hold), envelope, std::move(body)));
 }
 
 Sink ServerLink::on_head(Link&, MessageLoan given, std::uint64_t eager_bytes) noexcept {
   Loan loan(*hold, given);
   last_heard_ns = server.runtime.now_ns();
+  ++server.messages_received;
   wire::Envelope envelope;
   Bytes body;
   if (!wire::decode(given.head, &envelope, &body).ok()) {

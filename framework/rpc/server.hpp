@@ -5,6 +5,7 @@
 
 #include "framework/base/uuid.hpp"
 #include "framework/rpc/call.hpp"
+#include "framework/rpc/call_counts.hpp"
 #include "framework/runtime/task_group.hpp"
 #include "framework/wire/envelope.hpp"
 
@@ -86,6 +87,8 @@ class Service {
   virtual std::uint64_t durable() const noexcept = 0;
   // Never the same number twice for a target, also after a crash.
   virtual std::uint64_t next_session_id() = 0;
+  // For statistics.
+  virtual MethodName method_name() const noexcept { return nullptr; }
 
  protected:
   ~Service() = default;
@@ -111,11 +114,16 @@ class Server {
   struct SessionInfo {
     std::uint32_t target;
     std::uint64_t id;
+    Uuid client;
     std::string client_name;
     bool connected;
   };
   std::vector<SessionInfo> sessions() const;
+  // Ends every session of this client at once; false when there is none. `reason` is for the log.
+  bool evict(const Uuid& client, const std::string& reason);
   std::uint64_t calls_handled() const noexcept;
+  // Calls by target and method, messages, bytes of payloads, sessions, buffers.
+  void collect(MetricList& to) const;
 
   struct Impl;
 

@@ -30,6 +30,7 @@ Sink Server::Impl::receive_call(ServerLink& link, const wire::Envelope& envelope
   }
   auto call =
       std::make_unique<ServerCall::State>(*this, session, LinkReference(link.hold), envelope, body, std::move(loan));
+  call->arrived_ns = link.last_heard_ns;
   if (envelope.sequence == slot.sequence && !slot.running && slot.kept) {
     send_kept(*call, slot);
     return {};
@@ -57,6 +58,7 @@ void Server::Impl::send_kept(const ServerCall::State& call, const SlotState& slo
   wire::Encoded body;
   body.words().assign((slot.body.size() + 7) / 8, 0);
   std::copy(slot.body.begin(), slot.body.end(), reinterpret_cast<std::uint8_t*>(body.words().data()));
+  ++messages_sent;
   tasks.spawn(send_owned(call.link, envelope, std::move(body)));
 }
 
@@ -162,6 +164,10 @@ Task<> ServerCall::reply(Status status, Bytes body, std::uint64_t transaction, s
   RIDEAU_ASSERT(payload_bytes == 0 || payload_bytes <= state.room_buffer.memory().size);
   if (state.payload_lost) co_return;  // as if never called: the caller asks again, or waits no more
   state.replied = true;
+  Server::Impl& server = state.server;
+  state.session.target.counts.add(method(), status.ok(), server.runtime.now_ns() - state.arrived_ns);
+  server.payload_received += state.envelope.payload_bytes;
+  server.payload_sent += payload_bytes;
   SlotState& slot = state.session.slots[state.envelope.slot];
   slot.replied = true;
   if (modifies() && body.size <= limits::kKeptReplyBytesMax) {
@@ -194,6 +200,7 @@ Task<> ServerCall::reply(Status status, Bytes body, std::uint64_t transaction, s
       eager = {&payload, 1};
     }
   }
+  ++server.messages_sent;
   const Status sent = co_await send_message(state.link, envelope, body, eager);
   static_cast<void>(sent);
 }

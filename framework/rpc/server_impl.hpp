@@ -22,6 +22,7 @@ class SessionState;
 struct TargetState {
   Service* service = nullptr;
   TargetOptions options{};
+  CallCounts counts;
   std::map<std::uint64_t, std::unique_ptr<SessionState>> sessions;
 };
 
@@ -47,6 +48,7 @@ struct ServerCall::State {
   wire::Envelope envelope;
   Bytes body;
   Loan loan;
+  std::uint64_t arrived_ns = 0;
   Buffer payload_buffer;
   IoVec payload_part{};
   Buffer room_buffer;
@@ -132,6 +134,10 @@ struct Server::Impl final : LinkEvents {
   std::uint64_t next_link = 1;
   bool stopping = false;
   std::uint64_t calls_handled = 0;
+  std::uint64_t messages_received = 0;
+  std::uint64_t messages_sent = 0;
+  std::uint64_t payload_received = 0;  // bytes
+  std::uint64_t payload_sent = 0;
 };
 
 class ServerLink final : public LinkEvents {

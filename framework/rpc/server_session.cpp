@@ -66,6 +66,7 @@ Task<Reply> SessionState::call_back(std::uint16_t method, Bytes body, std::uint6
     envelope.method = method;
     envelope.sequence = sequence;
     envelope.trace_id = trace_id;
+    ++server.messages_sent;
     const Status sent = co_await send_message(over, envelope, body, Eager{});
     static_cast<void>(sent);  // a failure shows as the end of the link
     while (!callback.answered && !callback.expired && !ending && over.usable()) {

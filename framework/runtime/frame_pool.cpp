@@ -24,6 +24,7 @@ struct FrameClass {
 
 struct FramePool {
   std::array<FrameClass, kClasses> classes{};
+  FrameCounts counts{};
   ~FramePool() {
     for (FrameClass& frames : classes) {
       while (frames.first != nullptr) {
@@ -43,14 +44,19 @@ std::size_t class_of(std::size_t bytes) { return (bytes + kStep - 1) / kStep - 1
 
 void* allocate_frame(std::size_t bytes) {
   const std::size_t index = class_of(bytes);
-  if (index >= kClasses) return ::operator new(bytes);
+  ++pool.counts.taken;
+  if (index >= kClasses || pool.classes[index].first == nullptr) {
+    ++pool.counts.allocated;
+    return ::operator new(index >= kClasses ? bytes : (index + 1) * kStep);
+  }
   FrameClass& frames = pool.classes[index];
-  if (frames.first == nullptr) return ::operator new((index + 1) * kStep);
   FreeFrame* frame = frames.first;
   frames.first = frame->next;
   --frames.count;
   return frame;
 }
+
+FrameCounts frame_counts() noexcept { return pool.counts; }
 
 void free_frame(void* memory, std::size_t bytes) noexcept {
   const std::size_t index = class_of(bytes);

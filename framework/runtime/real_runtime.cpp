@@ -109,6 +109,7 @@ std::int64_t RealRuntime::wall_ns() noexcept { return static_cast<std::int64_t>(
 
 void RealRuntime::random(MutableBytes out) noexcept {
   while (out.size > 0) {
+    count_system_call();
     const ssize_t count = ::getrandom(out.data, out.size, 0);
     if (count < 0) continue;  // EINTR; /dev/urandom semantics cannot fail otherwise
     out.data += count;
@@ -126,6 +127,7 @@ void RealRuntime::arm(int fd, FdWaits& waits, std::uint32_t wanted) noexcept {
   event.events = wanted;
   event.data.fd = fd;
   const int operation = waits.armed == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+  count_system_call();
   int failed = ::epoll_ctl(epoll_fd_, operation, fd, &event);
   if (failed != 0 && errno == ENOENT) failed = ::epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, fd, &event);
   if (failed != 0 && errno == EEXIST) failed = ::epoll_ctl(epoll_fd_, EPOLL_CTL_MOD, fd, &event);
@@ -166,6 +168,7 @@ void RealRuntime::deliver_fd(int fd, std::uint32_t epoll_events) noexcept {
   if (waits.readable == nullptr && waits.writable == nullptr) wanted = 0;
   if (wanted != waits.armed) {
     if (wanted == 0) {
+      count_system_call();
       ::epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, fd, nullptr);
       waits.armed = 0;
     } else {
@@ -196,7 +199,10 @@ bool RealRuntime::remove_fd_wait(Completion& pending) noexcept {
 void RealRuntime::forget_fd(int fd) noexcept {
   if (fd < 0 || static_cast<std::size_t>(fd) >= fds_.size()) return;
   FdWaits waits = fds_[static_cast<std::size_t>(fd)];
-  if (waits.armed != 0) ::epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, fd, nullptr);
+  if (waits.armed != 0) {
+    count_system_call();
+    ::epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, fd, nullptr);
+  }
   fds_[static_cast<std::size_t>(fd)] = {};
   for (Completion* done : {waits.readable, waits.writable == waits.readable ? nullptr : waits.writable}) {
     if (done == nullptr) continue;
@@ -220,6 +226,7 @@ void RealRuntime::complete(Completion& done, Status status, std::uint64_t value)
   }
   if (sleeping_.load(std::memory_order_seq_cst)) {
     const std::uint64_t one = 1;
+    count_system_call();
     [[maybe_unused]] const ssize_t written = ::write(wake_fd_, &one, sizeof one);
   }
 }
@@ -270,10 +277,12 @@ bool RealRuntime::resume_ready() noexcept {
 
 void RealRuntime::poll(int timeout_ms) noexcept {
   epoll_event events[64];
+  count_system_call();
   const int count = ::epoll_wait(epoll_fd_, events, 64, timeout_ms);
   for (int i = 0; i < count; ++i) {
     if (events[i].data.fd == wake_fd_) {
       std::uint64_t drained = 0;
+      count_system_call();
       [[maybe_unused]] const ssize_t taken = ::read(wake_fd_, &drained, sizeof drained);
     } else {
       deliver_fd(events[i].data.fd, events[i].events);

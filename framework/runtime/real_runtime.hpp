@@ -46,6 +46,8 @@ class RealRuntime final : public Runtime {
   // How often the node's thread slept in the kernel, and how many completions it resumed: the counts of a hot path.
   std::uint64_t sleeps() const noexcept { return sleeps_; }
   std::uint64_t resumes() const noexcept { return resumes_; }
+  // That this runtime made itself, those of its blocking jobs not among them; any thread.
+  std::uint64_t system_calls() const noexcept { return system_calls_.load(std::memory_order_relaxed); }
 
  private:
   struct Queue {
@@ -65,6 +67,7 @@ class RealRuntime final : public Runtime {
     Completion* done;
   };
 
+  void count_system_call() noexcept { system_calls_.fetch_add(1, std::memory_order_relaxed); }
   void arm(int fd, FdWaits& waits, std::uint32_t wanted) noexcept;
   void deliver_fd(int fd, std::uint32_t epoll_events) noexcept;
   bool remove_fd_wait(Completion& pending) noexcept;
@@ -85,6 +88,7 @@ class RealRuntime final : public Runtime {
   std::vector<FdWaits> fds_;
   std::uint64_t sleeps_ = 0;
   std::uint64_t resumes_ = 0;
+  std::atomic<std::uint64_t> system_calls_{0};
 
   std::mutex inbox_mutex_;
   Queue inbox_;

@@ -11,6 +11,7 @@
 #include "framework/base/assert.hpp"
 
 #include <coroutine>
+#include <cstdint>
 #include <cstdlib>
 #include <optional>
 #include <utility>
@@ -20,6 +21,12 @@ namespace rideau {
 // Recycles coroutine frames by size: a hot operation allocates nothing once warm. One thread at a time.
 void* allocate_frame(std::size_t bytes);
 void free_frame(void* frame, std::size_t bytes) noexcept;
+// Of the calling thread: frames that were handed out, and those among them that had to be allocated.
+struct FrameCounts {
+  std::uint64_t taken = 0;
+  std::uint64_t allocated = 0;
+};
+FrameCounts frame_counts() noexcept;
 
 namespace detail {
 

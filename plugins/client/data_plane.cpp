@@ -248,4 +248,13 @@ Task<Result<DataPlane::Space>> DataPlane::space() {
   co_return all;
 }
 
+DataFigures DataPlane::figures() const noexcept {
+  DataFigures figures;
+  figures.cache_bytes = impl_->cache.bytes();
+  figures.dirty_bytes = impl_->dirty_total;
+  figures.copied_bytes = impl_->copied_bytes;
+  for (const auto& [id, target] : impl_->targets) figures.grant_bytes += target.grant;
+  return figures;
+}
+
 }  // namespace rideau::client

@@ -116,6 +116,7 @@ struct DataPlane::Impl {
   std::set<std::pair<std::uint64_t, fs::InodeId>> dirty_files;  // with bytes not sent yet, by the time of the first
   std::uint64_t dirty_total = 0;                                // bytes, those on their way included
   std::uint64_t last_version = 0;
+  std::uint64_t copied_bytes = 0;
   WaitQueue progress;  // woken when a request to write ended
   Alarm age_alarm;
 

@@ -26,6 +26,14 @@ struct DataOptions {
   std::uint64_t read_ahead_bytes = 4ull << 20;
 };
 
+// For statistics; bytes.
+struct DataFigures {
+  std::uint64_t cache_bytes = 0;  // of memory
+  std::uint64_t dirty_bytes = 0;  // those on their way included
+  std::uint64_t grant_bytes = 0;
+  std::uint64_t copied_bytes = 0;  // into and out of the cache, since the start
+};
+
 class FileData;
 class ObjectChannel;
 
@@ -54,6 +62,7 @@ class DataPlane {
   // A target lost our session: its grants are gone; files with dirty bytes there get the error EIO once.
   void on_new_epoch(fs::TargetId target);
   std::uint64_t dirty_bytes() const noexcept;  // those on their way included
+  DataFigures figures() const noexcept;
 
   // Asks every target how large an object it holds: the limit of files follows. Before any file is used.
   Task<Status> ask_limits();

@@ -47,6 +47,7 @@ Task<Result<std::uint64_t>> FileData::Impl::read(std::uint64_t offset, const IoV
 }
 
 void FileData::Impl::copy_out(std::uint64_t begin, std::uint64_t end, const std::vector<IoVec>& room) {
+  plane.copied_bytes += end - begin;
   fs::PartsCursor cursor(room.data(), static_cast<std::uint32_t>(room.size()));
   while (begin < end) {
     const std::uint64_t inside = begin % kBlockBytes;
@@ -193,6 +194,7 @@ void FileData::Impl::keep_fetched(const Fetch& done, const std::vector<std::shar
     } else {
       std::uint8_t* bytes = blocks.writable(block, to);
       for (const ByteRange& gap : block.valid.gaps(from, to)) {
+        plane.copied_bytes += gap.end - gap.begin;
         std::memcpy(bytes + gap.begin, buffer->data() + gap.begin, gap.end - gap.begin);
       }
     }

@@ -87,6 +87,7 @@ bool FileData::Impl::charge(std::uint64_t begin, std::uint64_t end) {
 }
 
 void FileData::Impl::copy_in(std::uint64_t begin, std::uint64_t end, const std::vector<IoVec>& data, bool dirty_in) {
+  plane.copied_bytes += end - begin;
   fs::PartsCursor cursor(data.data(), static_cast<std::uint32_t>(data.size()));
   for (std::uint64_t at = begin; at < end;) {
     const std::uint64_t index = at / kBlockBytes;

@@ -25,6 +25,7 @@
 
 namespace rideau {
 class Logger;
+class MetricList;
 class Transport;
 }  // namespace rideau
 
@@ -145,6 +146,9 @@ class FileSystem {
   // Everything this client wrote is durable when this ended.
   Task<Status> sync_all();
   Task<Result<StatFileSystem>> stat_file_system();
+
+  // Sessions, caches, dirty bytes, copies.
+  void collect(MetricList& to) const;
 
  private:
   struct Impl;

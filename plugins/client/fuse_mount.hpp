@@ -14,6 +14,10 @@ namespace rideau {
 class Logger;
 }
 
+namespace rideau {
+class MetricList;
+}
+
 namespace rideau::client {
 
 class FileSystem;
@@ -42,6 +46,8 @@ class FuseMount {
   Task<> serve();
   // Unmounts, busy or not: serve() ends soon. On the node's thread.
   void unmount();
+  // Requests by kind, system calls on the FUSE descriptor.
+  void collect(MetricList& to) const;
 
   struct Impl;
 

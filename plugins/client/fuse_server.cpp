@@ -55,6 +55,7 @@ void FuseMount::Impl::look_at_head(const char* bytes, std::size_t size) {
   fuse_in_header head;
   kills_privileges = false;
   if (!copy_from(bytes, size, 0, &head)) return;
+  ++requests_by_kind[head.opcode < kOpcodes ? head.opcode : 0];
   switch (head.opcode) {
     case FUSE_INIT: {
       fuse_init_in init;
@@ -91,6 +92,7 @@ void FuseMount::Impl::look_at_head(const char* bytes, std::size_t size) {
 
 FuseMount::Impl::Read FuseMount::Impl::read_one() {
   if (request == nullptr) request = take_buffer();
+  ++system_calls;
   const ssize_t size = ::read(fd, request.get(), buffer_bytes_);
   if (size < 0) {
     if (errno == EAGAIN) return Read::empty;
@@ -144,6 +146,7 @@ Task<> FuseMount::Impl::serve() {
 // libfuse hands over every answer here: that of INIT promises what libfuse cannot say.
 ssize_t FuseMount::Impl::write_answer(int out, struct iovec* parts, int count, void* user) {
   auto* self = static_cast<Impl*>(user);
+  ++self->system_calls;
   fuse_out_header head;
   if (count == 2 && !self->initialised && parts[0].iov_len == sizeof head) {
     std::memcpy(&head, parts[0].iov_base, sizeof head);

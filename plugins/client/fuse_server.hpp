@@ -15,6 +15,7 @@
 #include "plugins/client/fuse_mount.hpp"
 #include "plugins/client/repeat.hpp"
 
+#include <array>
 #include <memory>
 #include <vector>
 
@@ -71,6 +72,10 @@ struct FuseMount::Impl {
   int fd = -1;
   bool ending = false;
   bool initialised = false;
+
+  static constexpr std::uint32_t kOpcodes = 64;            // beyond it a request is counted as 0
+  std::array<std::uint64_t, kOpcodes> requests_by_kind{};  // since the mount
+  std::uint64_t system_calls = 0;                          // on the descriptor
 
   std::vector<FuseBuffer> free_buffers;
   FuseBuffer request;  // being read or handled

@@ -38,6 +38,7 @@ Status Committer::start(const fs::Counters& counters) {
   if (group_bytes_max_ < kGroupBytesMin) return {Code::refused, 0, "batches of this index store are too small"};
   counters_ = counters;
   last_ = counters.transaction + kTransactionsSkipped;
+  first_ = last_;
   durable_ = last_;
   if (const Status status = store_.space(&space_); !status.ok()) return status;
   if (snapshot() == nullptr) return {Code::io_error, EIO, "read the index"};
@@ -248,6 +249,7 @@ Task<Status> Committer::commit_group() {
   filling_ = 1 - filling_;
   in_reserve_ = false;
   commit_running_ = true;
+  const std::uint64_t began_ns = runtime_.now_ns();
   if (commit_wanted_) {
     commit_wanted_ = false;
     committed_.wake_all();  // the group that fills is empty now
@@ -266,6 +268,7 @@ Task<Status> Committer::commit_group() {
   committing().clear();
   release_snapshot();
   durable_ = upto;
+  commit_times_.add(runtime_.now_ns() - began_ns);
   account_space(spent);
   committed_.wake_all();
   co_return kOk;

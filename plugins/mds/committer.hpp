@@ -8,6 +8,7 @@
 #pragma once
 
 #include "framework/base/result.hpp"
+#include "framework/observe/metrics.hpp"
 #include "framework/runtime/sync.hpp"
 #include "framework/runtime/task_group.hpp"
 #include "plugins/fs/keys.hpp"
@@ -51,6 +52,7 @@ class Committer {
   void erase(Bytes key) { filling().erase(key); }
   // Counted in the commit, checked by the file system check.
   fs::Counters& counters() noexcept { return counters_; }
+  const fs::Counters& counters() const noexcept { return counters_; }
 
   // Reads. Views are valid until the next put or erase of the same key, or the next co_await.
   Status get(Bytes key, Bytes* value);  // not_found
@@ -68,6 +70,12 @@ class Committer {
   // The status of the commit that failed; ok while none has.
   Status failure() const noexcept { return failure_; }
   Status space(IndexSpace* out);
+
+  // For statistics, since start().
+  std::uint64_t transactions() const noexcept { return last_ - first_; }
+  std::uint64_t groups() const noexcept { return commit_times_.count(); }
+  const LatencyHistogram& commit_times() const noexcept { return commit_times_; }
+  const IndexSpace& space_known() const noexcept { return space_; }
 
  private:
   EditGroup& filling() noexcept { return groups_[filling_]; }
@@ -95,7 +103,9 @@ class Committer {
   std::uint64_t next_commit_ns_ = 0;
   Snapshot* snapshot_ = nullptr;
   fs::Counters counters_{};
+  std::uint64_t first_ = 0;  // the last one before this start
   std::uint64_t last_ = 0;
+  LatencyHistogram commit_times_;
   std::uint64_t durable_ = 0;
   std::uint64_t group_bytes_max_ = 0;
   IndexSpace space_{};  // as last asked for, less an upper bound of what was committed since

@@ -3,7 +3,9 @@
 
 #include "framework/base/limits.hpp"
 #include "framework/observe/log.hpp"
+#include "framework/runtime/byte_sink.hpp"
 #include "plugins/fs/codec.hpp"
+#include "plugins/mds/backup.hpp"
 #include "plugins/mds/ops/ops.hpp"
 
 #include <cinttypes>
@@ -56,6 +58,18 @@ Task<> Mds::stop() {
   co_await tasks_.join();
   co_await target_.committer.stop();
   started_ = false;
+}
+
+Task<Status> Mds::backup(ByteSink& to) {
+  if (!started_) co_return Status{Code::closed, 0, "the target does not serve"};
+  const Status durable = co_await target_.committer.wait_durable(target_.committer.last());
+  if (!durable.ok()) co_return durable;
+  BackupHead head;
+  head.cluster = target_.options.cluster;
+  head.target = target_.options.target;
+  head.made_ns = target_.runtime.wall_ns();
+  const Status written = co_await write_backup(index_, head, to);
+  co_return written;
 }
 
 std::uint64_t Mds::next_session_id() {

@@ -15,6 +15,10 @@
 #include <memory>
 #include <string>
 
+namespace rideau {
+class ByteSink;
+}
+
 namespace rideau::mds {
 
 class Mds final : public rpc::Service, lock::LockManager::Events {
@@ -36,8 +40,10 @@ class Mds final : public rpc::Service, lock::LockManager::Events {
 
   std::uint64_t boot_epoch() const noexcept { return target_.superblock.boot_epoch; }
   Target& target() noexcept { return target_; }
-  // Changes so far, and groups they were committed in, as far as it matters to people: for statistics.
-  std::uint64_t last_transaction() const noexcept { return target_.committer.last(); }
+  // Everything that is durable now, as a stream (backup.hpp), while the target goes on serving.
+  Task<Status> backup(ByteSink& to);
+  // Transactions, groups, sessions, open files, the index.
+  void collect(MetricList& to) const;
 
   Task<> handle(rpc::ServerCall& call) override;
   void on_session(rpc::ServerSession& session) override;
@@ -45,6 +51,7 @@ class Mds final : public rpc::Service, lock::LockManager::Events {
   void on_session_end(rpc::ServerSession& session) override;
   std::uint64_t durable() const noexcept override { return target_.committer.durable(); }
   std::uint64_t next_session_id() override;
+  rpc::MethodName method_name() const noexcept override;
 
  private:
   void revoke(lock::HolderId holder, lock::ResourceId resource, lock::Mode wanted) override;

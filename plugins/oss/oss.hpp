@@ -36,6 +36,8 @@ class Oss final : public rpc::Service {
   Task<Status> stop();
   const std::string& last_problem() const noexcept { return last_problem_; }
   std::uint64_t boot_epoch() const noexcept { return index_.boot_epoch(); }
+  // Space, grants, the index.
+  void collect(MetricList& to) const;
 
   // rpc::Service
   Task<> handle(rpc::ServerCall& call) override;
@@ -44,6 +46,7 @@ class Oss final : public rpc::Service {
   void on_session_end(rpc::ServerSession& session) override;
   std::uint64_t durable() const noexcept override { return 0; }
   std::uint64_t next_session_id() override;
+  rpc::MethodName method_name() const noexcept override;
 
  private:
   Task<> end_session(std::uint64_t session);

@@ -36,6 +36,7 @@ int down(const CommonOptions& common, const std::string& folder);
 struct ServeOptions {
   std::string config;
   std::string node;
+  std::string log_file;            // empty: standard error
   std::vector<std::string> roles;  // when given, they must be the node's
 };
 int serve(const CommonOptions& common, const ServeOptions& options);
@@ -67,6 +68,18 @@ struct FsckOptions {
   bool json = false;
 };
 int fsck(const CommonOptions& common, const FsckOptions& options);
+
+// A command for one running node of this machine, or for all of them.
+struct NodeCommandOptions {
+  std::string config;
+  std::string node;  // empty: all
+};
+int stats(const CommonOptions& common, const NodeCommandOptions& options, bool json);
+int set_log_level(const CommonOptions& common, const NodeCommandOptions& options, const std::string& level);
+int backup(const CommonOptions& common, const NodeCommandOptions& options, const std::string& file);
+int restore(const CommonOptions& common, const NodeCommandOptions& options, const std::string& file);
+int reopen_logs(const CommonOptions& common, const NodeCommandOptions& options);
+int evict(const CommonOptions& common, const std::string& config, const std::string& client);
 
 int status(const CommonOptions& common, const std::string& config, bool json);
 int check_config(const CommonOptions& common, const std::string& config);

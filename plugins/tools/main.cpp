@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The program: parses the command line and calls the command.
+#include "plugins/tools/command_text.hpp"
 #include "plugins/tools/commands.hpp"
 
 #include <CLI/CLI.hpp>
@@ -20,6 +21,10 @@ struct Parsed {
   std::string config;
   std::string plugin_name;
   bool json = false;
+  NodeCommandOptions node_command;
+  std::string log_level;
+  std::string client;
+  std::string shell;
 };
 
 void add_up(CLI::App& app, Parsed& parsed, int& result) {
@@ -54,6 +59,8 @@ void add_server_commands(CLI::App& app, Parsed& parsed, int& result) {
   serve_command->add_option("--config", parsed.serve.config, "cluster.toml")->required();
   serve_command->add_option("--node", parsed.serve.node, "Name of the node in the file")->required();
   serve_command->add_option("--role", parsed.serve.roles, "mds, oss: must be what the file says")->delimiter(',');
+  serve_command->add_option("--log-file", parsed.serve.log_file,
+                            "Append the log to this file, and open it anew on SIGHUP (default: standard error)");
   serve_command->footer("Example:\n  rideau serve --config /etc/rideau/cluster.toml --node oss0");
   serve_command->callback([&] { result = serve(parsed.common, parsed.serve); });
 }
@@ -119,7 +126,9 @@ void add_information_commands(CLI::App& app, Parsed& parsed, int& result) {
 
   CLI::App* check_command = app.add_subcommand("check-config", "Tell everything that is wrong with a configuration");
   check_command->add_option("file", parsed.config, "cluster.toml")->required();
-  check_command->footer("Exit status 2 when there are problems, each on a line: file:line: key: problem.");
+  check_command->footer(
+      "Exit status 2 when there are problems, each on a line: file:line: key: problem.\n"
+      "Example:\n  rideau check-config /etc/rideau/cluster.toml");
   check_command->callback([&] { result = check_config(parsed.common, parsed.config); });
 
   CLI::App* plugins_command = app.add_subcommand("plugins", "What plugins are found where");
@@ -131,7 +140,98 @@ void add_information_commands(CLI::App& app, Parsed& parsed, int& result) {
         describe_command->parsed() ? describe_plugin(parsed.common, parsed.plugin_name) : list_plugins(parsed.common);
   });
 
-  app.add_subcommand("version", "The version of this program")->callback([&] { result = version(); });
+  describe_command->footer("Example:\n  rideau plugins describe raw-file");
+
+  CLI::App* version_command = app.add_subcommand("version", "The version of this program");
+  version_command->footer("Example:\n  rideau version");
+  version_command->callback([&] { result = version(); });
+}
+
+void add_operator_commands(CLI::App& app, Parsed& parsed, int& result) {
+  NodeCommandOptions& options = parsed.node_command;
+  CLI::App* stats_command = app.add_subcommand("stats", "What running nodes of this machine have counted");
+  stats_command->add_option("--config", options.config, "cluster.toml")->required();
+  stats_command->add_option("--node", options.node, "One node (default: all that run here)");
+  stats_command->add_flag("--json", parsed.json, "For programs");
+  stats_command->footer(
+      "Calls by method, messages, system calls, copies, allocations, caches: the figures of the Prometheus endpoint.\n"
+      "Examples:\n"
+      "  rideau stats --config ~/cluster/cluster.toml\n"
+      "  rideau stats --config ~/cluster/cluster.toml --node mds0 --json");
+  stats_command->callback([&] { result = stats(parsed.common, options, parsed.json); });
+
+  CLI::App* level_command = app.add_subcommand("log-level", "Change the log level of running nodes of this machine");
+  level_command->add_option("--config", options.config, "cluster.toml")->required();
+  level_command->add_option("--node", options.node, "One node (default: all that run here)");
+  level_command->add_option("level", parsed.log_level, "debug, info, warning, error")
+      ->required()
+      ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
+  level_command->footer(
+      "It holds until the process ends; the file decides at its next start.\n"
+      "Example:\n  rideau log-level --config ~/cluster/cluster.toml --node oss0 debug");
+  level_command->callback([&] { result = set_log_level(parsed.common, options, parsed.log_level); });
+
+  CLI::App* reopen_command = app.add_subcommand("reopen-logs", "Open log files anew after they were renamed");
+  reopen_command->add_option("--config", options.config, "cluster.toml")->required();
+  reopen_command->add_option("--node", options.node, "One node (default: all that run here)");
+  reopen_command->footer(
+      "For logrotate. SIGHUP to a node does the same.\n"
+      "Example:\n  rideau reopen-logs --config /etc/rideau/cluster.toml");
+  reopen_command->callback([&] { result = reopen_logs(parsed.common, options); });
+
+  CLI::App* backup_command = app.add_subcommand("backup", "Back up a metadata target while it serves");
+  backup_command->add_option("--config", options.config, "cluster.toml")->required();
+  backup_command->add_option("--node", options.node, "The node of the metadata target, on this machine")->required();
+  backup_command->add_option("file", parsed.path, "A file that is not there yet; the node writes it")->required();
+  backup_command->footer(
+      "The names and attributes of one moment, durable at that moment. The bytes of files are not in it.\n"
+      "Example:\n  rideau backup --config ~/cluster/cluster.toml --node mds0 /backup/mds0-monday");
+  backup_command->callback([&] { result = backup(parsed.common, options, parsed.path); });
+
+  CLI::App* restore_command = app.add_subcommand("restore", "Restore a metadata target from a backup");
+  restore_command->add_option("--config", options.config, "cluster.toml")->required();
+  restore_command->add_option("--node", options.node, "The node of the metadata target, which must not run")
+      ->required();
+  restore_command->add_option("file", parsed.path, "The backup")->required();
+  restore_command->footer(
+      "Its folder must be empty or absent; nothing is replaced. What was changed after the backup is lost: newer "
+      "files\n"
+      "have no names, files removed since have names without bytes.\n"
+      "Example:\n  rideau restore --config ~/cluster/cluster.toml --node mds0 /backup/mds0-monday");
+  restore_command->callback([&] { result = restore(parsed.common, options, parsed.path); });
+
+  CLI::App* evict_command = app.add_subcommand("evict", "End the sessions of a client at the servers of this machine");
+  evict_command->add_option("--config", parsed.config, "cluster.toml")->required();
+  evict_command->add_option("client", parsed.client, "Its id, as `rideau status` shows it")->required();
+  evict_command->footer(
+      "Its locks go to others at once, and what it had not written is lost: its programs get EIO. A client that is "
+      "alive\n"
+      "begins a new session. On a cluster of several machines, run it on the machine of the metadata server.\n"
+      "Example:\n  rideau evict --config ~/cluster/cluster.toml 0b9d2c1e-6a52-4c1f-9d55-5a1f0c3f6f10");
+  evict_command->callback([&] { result = evict(parsed.common, parsed.config, parsed.client); });
+}
+
+void add_text_commands(CLI::App& app, Parsed& parsed, int& result) {
+  CLI::App* completion_command = app.add_subcommand("completion", "Completion for a shell, on standard output");
+  completion_command->add_option("shell", parsed.shell, "The shell")
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  completion_command->footer(
+      "`cmake --install` puts these where the shells look. For a build that is not installed:\n"
+      "Examples:\n"
+      "  source <(rideau completion bash)\n"
+      "  rideau completion zsh > ~/.zfunc/_rideau\n"
+      "  rideau completion fish > ~/.config/fish/completions/rideau.fish");
+  completion_command->callback([&] {
+    const std::string text = parsed.shell == "bash"  ? bash_completion(app)
+                             : parsed.shell == "zsh" ? zsh_completion(app)
+                                                     : fish_completion(app);
+    result = std::fputs(text.c_str(), stdout) < 0 ? kFailed : kDone;
+  });
+
+  CLI::App* man_command = app.add_subcommand("man", "The man page, on standard output");
+  man_command->footer("Example:\n  rideau man | man -l -");
+  man_command->callback([&] { result = std::fputs(man_page(app).c_str(), stdout) < 0 ? kFailed : kDone; });
 }
 
 void add_fsck_command(CLI::App& app, Parsed& parsed, int& result) {
@@ -168,6 +268,8 @@ int main(int count, char** arguments) {
   add_layout_commands(app, parsed, result);
   add_information_commands(app, parsed, result);
   add_fsck_command(app, parsed, result);
+  add_operator_commands(app, parsed, result);
+  add_text_commands(app, parsed, result);
   try {
     app.parse(count, arguments);
   } catch (const CLI::ParseError& error) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `rideau mount`: a client of the cluster at a mount point; in the background once mounted. `rideau umount` ends it.
+#include "framework/node/node.hpp"
 #include "framework/node/open_plugin.hpp"
 #include "framework/runtime/real_runtime.hpp"
 #include "framework/runtime/task_group.hpp"
@@ -7,6 +8,7 @@
 #include "plugins/client/file_system.hpp"
 #include "plugins/client/fuse_mount.hpp"
 #include "plugins/tools/commands.hpp"
+#include "plugins/tools/control.hpp"
 #include "plugins/tools/mount_table.hpp"
 #include "plugins/tools/process.hpp"
 #include "plugins/tools/setup.hpp"
@@ -54,7 +56,25 @@ struct Session {
   bool default_permissions;
   Report& report;
   PidFile& pid_file;
+  Control& control;
   int result = kFailed;
+};
+
+// What the mount and all below it tell about themselves, as long as they are there.
+class MountFigures final : public MetricSource {
+ public:
+  MountFigures(const PluginInstance& transport, const client::FileSystem& files, const client::FuseMount& mounted)
+      : transport_(transport), files_(files), mounted_(mounted) {}
+  void collect(MetricList& to) const override {
+    files_.collect(to);
+    mounted_.collect(to);
+    collect_plugin(to, transport_);
+  }
+
+ private:
+  const PluginInstance& transport_;
+  const client::FileSystem& files_;
+  const client::FuseMount& mounted_;
 };
 
 Task<> end_on_signal(Runtime& runtime, StopSignals& signals, client::FuseMount& mounted) {
@@ -62,7 +82,8 @@ Task<> end_on_signal(Runtime& runtime, StopSignals& signals, client::FuseMount& 
   mounted.unmount();
 }
 
-Task<> run_mounted(Session& session, StopSignals& signals, client::FileSystem& files, const std::string& name) {
+Task<> run_mounted(Session& session, StopSignals& signals, const PluginInstance& transport, client::FileSystem& files,
+                   const std::string& name) {
   client::FuseOptions options;
   options.mountpoint = session.mount_point;
   options.fs_name = name;
@@ -75,6 +96,8 @@ Task<> run_mounted(Session& session, StopSignals& signals, client::FileSystem& f
     session.report.done(problem);
     co_return;
   }
+  const MountFigures figures(transport, files, mounted);
+  const MetricRegistration registration(session.control.metrics(), figures);
   session.pid_file.record(session.mount_point);
   session.log.info("mounted at %s", session.mount_point.c_str());
   session.report.done("");
@@ -83,6 +106,19 @@ Task<> run_mounted(Session& session, StopSignals& signals, client::FileSystem& f
   co_await mounted.serve();
   session.log.info("unmounted from %s", session.mount_point.c_str());
   session.result = kDone;
+}
+
+Task<> run_client(Session& session, StopSignals& signals);
+
+// The control socket is there before the cluster is asked for anything.
+Task<> run_controlled(Session& session, StopSignals& signals) {
+  std::string problem;
+  if (session.control.start(&problem)) {
+    co_await run_client(session, signals);
+  } else {
+    session.report.done(problem);
+  }
+  co_await session.control.stop();
 }
 
 Task<> run_client(Session& session, StopSignals& signals) {
@@ -104,7 +140,7 @@ Task<> run_client(Session& session, StopSignals& signals) {
     client::FileSystem files(session.runtime, session.log, std::move(options));
     const Status started = co_await files.start();
     if (started.ok()) {
-      co_await run_mounted(session, signals, files, "rideau:" + session.cluster.name);
+      co_await run_mounted(session, signals, *opened.instance, files, "rideau:" + session.cluster.name);
     } else {
       session.report.done("cannot reach the cluster " + session.cluster.name + ": " + status_text(started) +
                           "; `rideau status --config " + session.cluster.file + "` tells which server is missing");
@@ -199,14 +235,11 @@ void go_to_background(const std::string& log) {
   ::setsid();
   [[maybe_unused]] const int moved = ::chdir("/");
   const int input = ::open("/dev/null", O_RDONLY);
-  const int output = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
   ::dup2(input, 0);
-  if (output >= 0) {
-    ::dup2(output, 1);
-    ::dup2(output, 2);
-    ::close(output);
-  }
   ::close(input);
+  // Without the file its lines still reach whoever typed the command.
+  std::string why;
+  if (!open_log_file(log, &why)) std::fprintf(stderr, "%s\n", why.c_str());
 }
 
 }  // namespace
@@ -241,14 +274,16 @@ int mount(const CommonOptions& common, const MountOptions& options) {
     go_to_background(log_path(cluster.folder, node.name));
   }
   Report report(report_descriptor);
-  StopSignals signals;
+  StopSignals signals(options.foreground ? "" : log_path(cluster.folder, node.name));
   pid_file.record("");
   prepare_node_process();
   const std::unique_ptr<Logger> log = make_log(common, node);
   RealRuntime runtime({node.spin_ns, node.blocking_threads});
   const bool default_permissions = options.default_permissions || node.client.default_permissions;
-  Session session{runtime, *log, catalog, cluster, node, mount_point, default_permissions, report, pid_file};
-  runtime.run(run_client(session, signals));
+  Control control(runtime, *log, cluster, node);
+  if (!options.foreground) control.set_log_file(log_path(cluster.folder, node.name));
+  Session session{runtime, *log, catalog, cluster, node, mount_point, default_permissions, report, pid_file, control};
+  runtime.run(run_controlled(session, signals));
   return session.result;
 }
 

@@ -158,6 +158,9 @@ std::string log_folder(const std::string& cluster_folder) { return cluster_folde
 std::string pid_path(const std::string& cluster_folder, const std::string& node) {
   return run_folder(cluster_folder) + "/" + node + ".pid";
 }
+std::string socket_path(const std::string& cluster_folder, const std::string& node) {
+  return run_folder(cluster_folder) + "/" + node + ".sock";
+}
 std::string log_path(const std::string& cluster_folder, const std::string& node) {
   return log_folder(cluster_folder) + "/" + node + ".log";
 }
@@ -166,6 +169,13 @@ bool make_folder(const std::string& path, std::string* why) {
   if (::mkdir(path.c_str(), 0755) == 0 || errno == EEXIST) return true;
   *why = "cannot make the folder " + path + ": " + std::strerror(errno);
   return false;
+}
+
+bool make_folders(const std::string& path, std::string* why) {
+  for (std::size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
+    if (!make_folder(path.substr(0, slash), why)) return false;
+    if (slash == path.npos) return true;
+  }
 }
 
 std::string last_lines(const std::string& file, std::size_t lines) {

@@ -53,8 +53,11 @@ std::string own_program();  // path of this binary
 std::string run_folder(const std::string& cluster_folder);
 std::string log_folder(const std::string& cluster_folder);
 std::string pid_path(const std::string& cluster_folder, const std::string& node);
+std::string socket_path(const std::string& cluster_folder, const std::string& node);
 std::string log_path(const std::string& cluster_folder, const std::string& node);
 bool make_folder(const std::string& path, std::string* why);
+// With everything above it.
+bool make_folders(const std::string& path, std::string* why);
 std::string last_lines(const std::string& file, std::size_t lines);
 void pause_ms(std::uint32_t ms);
 std::uint64_t clock_ms();

@@ -32,6 +32,8 @@ class OssRole final : public RoleInstance {
     const Status stopped = co_await oss_.stop();
     static_cast<void>(stopped);  // it has logged what is not durable
   }
+  void collect(MetricList& to) const override { oss_.collect(to); }
+  Task<Status> backup(ByteSink&) override { co_return Status{Code::unsupported, 0, "backup of an object target"}; }
   std::string problem() const override { return oss_.last_problem(); }
 
  private:
@@ -139,6 +141,8 @@ class MdsRole final : public RoleInstance {
     }
     co_await tasks_.join();
   }
+  void collect(MetricList& to) const override { mds_.collect(to); }
+  Task<Status> backup(ByteSink& to) override { return mds_.backup(to); }
   std::string problem() const override { return "see the lines above"; }
 
  private:

@@ -3,6 +3,7 @@
 #include "framework/node/node.hpp"
 #include "framework/runtime/real_runtime.hpp"
 #include "plugins/tools/commands.hpp"
+#include "plugins/tools/control.hpp"
 #include "plugins/tools/process.hpp"
 #include "plugins/tools/roles.hpp"
 #include "plugins/tools/setup.hpp"
@@ -29,7 +30,15 @@ std::string roles_text(const NodeConfig& node) {
   return text;
 }
 
-Task<> serve_node(Runtime& runtime, Node& node, StopSignals& signals, Logger& log, PidFile& pid_file, int& result) {
+Task<> serve_node(Runtime& runtime, Node& node, Control& control, StopSignals& signals, Logger& log, PidFile& pid_file,
+                  int& result) {
+  std::string problem;
+  if (!control.start(&problem)) {
+    log.error("%s", problem.c_str());
+    result = kFailed;
+    co_await control.stop();
+    co_return;
+  }
   const Status started = co_await node.start();
   if (started.ok()) {
     pid_file.record(node.bound_address());
@@ -38,13 +47,14 @@ Task<> serve_node(Runtime& runtime, Node& node, StopSignals& signals, Logger& lo
   } else {
     result = node.bad_configuration() ? kUsage : kFailed;
   }
+  co_await control.stop();
   co_await node.stop();
 }
 
 }  // namespace
 
 int serve(const CommonOptions& common, const ServeOptions& options) {
-  StopSignals signals;
+  StopSignals signals(options.log_file);
   const PluginCatalog catalog = make_catalog(common);
   ClusterConfig cluster;
   if (!load_config(options.config, nullptr, &cluster)) return kUsage;
@@ -66,6 +76,10 @@ int serve(const CommonOptions& common, const ServeOptions& options) {
     return kUsage;
   }
   std::string why;
+  if (!options.log_file.empty() && !open_log_file(options.log_file, &why)) {
+    std::fprintf(stderr, "%s\n", why.c_str());
+    return kFailed;
+  }
   if (!make_folder(run_folder(cluster.folder), &why)) {
     std::fprintf(stderr, "%s\n", why.c_str());
     return kFailed;
@@ -88,8 +102,12 @@ int serve(const CommonOptions& common, const ServeOptions& options) {
   RealRuntime runtime({config->spin_ns, config->blocking_threads});
   Node node(runtime, *log, catalog, cluster, *config);
   add_roles(node);
+  Control control(runtime, *log, cluster, *config);
+  control.set_log_file(options.log_file);
+  control.serve_node(node);
+  const MetricRegistration figures(control.metrics(), node);
   int result = kDone;
-  runtime.run(serve_node(runtime, node, signals, *log, pid_file, result));
+  runtime.run(serve_node(runtime, node, control, signals, *log, pid_file, result));
   return result;
 }
 

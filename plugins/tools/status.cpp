@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `rideau status`: every node of the file: role, up or not, capacity, versions. Exit status 1 when one is missing.
 #include "plugins/tools/commands.hpp"
+#include "plugins/tools/control_client.hpp"
 #include "plugins/tools/mount_table.hpp"
 #include "plugins/tools/probe.hpp"
 #include "plugins/tools/process.hpp"
@@ -9,11 +10,57 @@
 #include "framework/base/version.hpp"
 
 #include <cstdio>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
 namespace rideau::tools {
 namespace {
+
+// What the nodes of this machine tell through their control sockets.
+struct LocalNode {
+  std::string node;
+  std::string metrics;  // address; empty: none
+};
+struct ClientSession {
+  std::string client;
+  std::string name;
+  std::string node;  // where it has this session
+  std::uint32_t target = 0;
+  bool connected = false;
+};
+struct LocalFacts {
+  std::vector<LocalNode> nodes;
+  std::vector<ClientSession> sessions;  // at metadata targets
+
+  std::string metrics_of(const std::string& node) const {
+    for (const LocalNode& local : nodes) {
+      if (local.node == node) return local.metrics;
+    }
+    return {};
+  }
+};
+
+LocalFacts local_facts(const ClusterConfig& cluster) {
+  LocalFacts facts;
+  for (const std::string& node : local_nodes(cluster, "")) {
+    const ControlAnswer answer = ask_node(cluster.folder, node, "GET", "/node", {}, 1000);
+    const nlohmann::json told = answer.ok() ? nlohmann::json::parse(answer.body, nullptr, false) : nlohmann::json();
+    if (!told.is_object()) continue;
+    facts.nodes.push_back({node, told.value("metrics", "")});
+    const NodeConfig* config = cluster.find(node);
+    if (config == nullptr || !config->has(Role::mds)) continue;
+    for (const nlohmann::json& session : told["sessions"]) {
+      const std::uint32_t target = session.value("target", 0u);
+      for (const TargetConfig& known : config->targets) {
+        if (known.id != target || known.role != Role::mds) continue;
+        facts.sessions.push_back(
+            {session.value("client", ""), session.value("name", ""), node, target, session.value("connected", false)});
+      }
+    }
+  }
+  return facts;
+}
 
 struct ClientHealth {
   std::string node;
@@ -62,7 +109,7 @@ std::string capacity_text(const TargetHealth& health) {
 }
 
 void print_text(const ClusterConfig& cluster, const std::vector<TargetHealth>& targets,
-                const std::vector<ClientHealth>& clients) {
+                const std::vector<ClientHealth>& clients, const LocalFacts& facts) {
   std::printf("cluster %s (%s)\n", cluster.name.c_str(), to_text(cluster.uuid).c_str());
   std::printf("%-12s %-7s %-7s %-5s %-22s %-8s %s\n", "NODE", "ROLE", "TARGET", "STATE", "ADDRESS", "VERSION",
               "CAPACITY");
@@ -76,10 +123,22 @@ void print_text(const ClusterConfig& cluster, const std::vector<TargetHealth>& t
                 "-", client.up ? kVersion : "-",
                 client.mount_point.empty() ? "not mounted on this machine" : client.mount_point.c_str());
   }
+  bool titled = false;
+  for (const LocalNode& local : facts.nodes) {
+    if (local.metrics.empty()) continue;
+    if (!std::exchange(titled, true)) std::printf("\n%-12s %s\n", "NODE", "METRICS");
+    std::printf("%-12s http://%s/metrics\n", local.node.c_str(), local.metrics.c_str());
+  }
+  if (facts.sessions.empty()) return;
+  std::printf("\n%-36s %-12s %-7s %-9s %s\n", "CLIENT", "NODE", "TARGET", "STATE", "NAME");
+  for (const ClientSession& session : facts.sessions) {
+    std::printf("%-36s %-12s %-7u %-9s %s\n", session.client.c_str(), session.node.c_str(), session.target,
+                session.connected ? "connected" : "away", session.name.c_str());
+  }
 }
 
 void print_json(const ClusterConfig& cluster, const std::vector<TargetHealth>& targets,
-                const std::vector<ClientHealth>& clients, bool healthy) {
+                const std::vector<ClientHealth>& clients, const LocalFacts& facts, bool healthy) {
   nlohmann::ordered_json document;
   document["cluster"] = cluster.name;
   document["uuid"] = to_text(cluster.uuid);
@@ -106,6 +165,7 @@ void print_json(const ClusterConfig& cluster, const std::vector<TargetHealth>& t
     } else {
       node["problem"] = health.problem;
     }
+    if (const std::string metrics = facts.metrics_of(health.node); !metrics.empty()) node["metrics"] = metrics;
     document["nodes"].push_back(node);
   }
   for (const ClientHealth& client : clients) {
@@ -118,7 +178,19 @@ void print_json(const ClusterConfig& cluster, const std::vector<TargetHealth>& t
       node["mount_point"] = client.mount_point;
       node["process"] = client.process;
     }
+    if (const std::string metrics = facts.metrics_of(client.node); !metrics.empty()) node["metrics"] = metrics;
     document["nodes"].push_back(node);
+  }
+  // Known on the machine of the metadata server alone.
+  document["sessions"] = nlohmann::ordered_json::array();
+  for (const ClientSession& session : facts.sessions) {
+    nlohmann::ordered_json one;
+    one["client"] = session.client;
+    one["name"] = session.name;
+    one["node"] = session.node;
+    one["target"] = session.target;
+    one["connected"] = session.connected;
+    document["sessions"].push_back(one);
   }
   std::printf("%s\n", document.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
 }
@@ -131,13 +203,14 @@ int status(const CommonOptions& common, const std::string& config, bool json) {
   if (!load_config(config, nullptr, &cluster)) return kUsage;
   const std::vector<TargetHealth> targets = probe_cluster(cluster, catalog, 1000);
   const std::vector<ClientHealth> clients = clients_of(cluster);
+  const LocalFacts facts = local_facts(cluster);
   // A client may be mounted elsewhere, or not at all: only servers can be missing.
   bool healthy = true;
   for (const TargetHealth& health : targets) healthy = healthy && health.up;
   if (json) {
-    print_json(cluster, targets, clients, healthy);
+    print_json(cluster, targets, clients, facts, healthy);
   } else {
-    print_text(cluster, targets, clients);
+    print_text(cluster, targets, clients, facts);
   }
   return healthy ? kDone : kFailed;
 }

@@ -6,6 +6,7 @@
 #include "plugins/tools/mount_table.hpp"
 #include "plugins/tools/probe.hpp"
 #include "plugins/tools/process.hpp"
+#include "plugins/tools/progress.hpp"
 #include "plugins/tools/setup.hpp"
 
 #include <algorithm>
@@ -106,14 +107,6 @@ int write_new_cluster(const UpOptions& options, const std::string& folder, const
   return kDone;
 }
 
-// Makes FOLDER and everything above it.
-bool make_folders(const std::string& path, std::string* why) {
-  for (std::size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
-    if (!make_folder(path.substr(0, slash), why)) return false;
-    if (slash == path.npos) return true;
-  }
-}
-
 struct Started {
   const NodeConfig* node;
   pid_t process;
@@ -128,8 +121,9 @@ bool start_servers(const CommonOptions& common, const ClusterConfig& cluster, st
     std::vector<std::string> words{own_program()};
     for (const std::string& path : common.plugin_paths) words.insert(words.end(), {"--plugin-path", path});
     if (!common.log_level.empty()) words.insert(words.end(), {"--log-level", common.log_level});
-    words.insert(words.end(), {"serve", "--config", cluster.file, "--node", node.name});
-    const pid_t process = made ? start_detached(words, log_path(cluster.folder, node.name), &why) : 0;
+    const std::string log = log_path(cluster.folder, node.name);
+    words.insert(words.end(), {"serve", "--config", cluster.file, "--node", node.name, "--log-file", log});
+    const pid_t process = made ? start_detached(words, log, &why) : 0;
     if (process == 0) {
       std::fprintf(stderr, "node %s: %s\n", node.name.c_str(), why.c_str());
       return false;
@@ -142,11 +136,13 @@ bool start_servers(const CommonOptions& common, const ClusterConfig& cluster, st
 // Waits until every target answers; tells early which process has ended, with the end of its log.
 bool await_servers(const ClusterConfig& cluster, const PluginCatalog& catalog, const std::vector<Started>& started) {
   const std::uint64_t until = clock_ms() + kStartMs;
+  Progress progress;
   for (;;) {
     const std::vector<TargetHealth> healths = probe_cluster(cluster, catalog, 200);
     const auto down =
         std::find_if(healths.begin(), healths.end(), [](const TargetHealth& health) { return !health.up; });
     if (down == healths.end()) return true;
+    progress.tell("waiting for " + down->node + " at " + down->address);
     for (const Started& server : started) {
       if (!child_ended(server.process)) continue;
       const std::string log = log_path(cluster.folder, server.node->name);

@@ -32,6 +32,7 @@ class TestHost final : public Host {
     log_ += message.view();
     log_ += '\n';
   }
+  void count(Tally, std::uint64_t) noexcept override {}
   std::string take_log() {
     const std::lock_guard lock(mutex_);
     return std::exchange(log_, {});

@@ -168,6 +168,7 @@ class BuggyHost final : public Host {
   void run_blocking(Job& job, Completion& done) noexcept override { host_.run_blocking(job, done); }
   Status open(Text role, PluginKind kind, Instance** out) noexcept override { return host_.open(role, kind, out); }
   void log(Level level, Text message) noexcept override { host_.log(level, message); }
+  void count(Tally what, std::uint64_t amount) noexcept override { host_.count(what, amount); }
 
  private:
   TestHost host_;

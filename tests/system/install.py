@@ -33,6 +33,31 @@ def installed_files(prefix):
     expect(BUILD not in libraries and "not found" not in libraries, f"the program needs what is not installed:\n{libraries}")
 
 
+def texts_and_units(prefix, folder):
+    step("completion, man page, unit, log rotation and examples")
+    for path, word in (("share/bash-completion/completions/rideau", "complete -o default -F _rideau rideau"),
+                       ("share/zsh/site-functions/_rideau", "#compdef rideau"),
+                       ("share/fish/vendor_completions.d/rideau.fish", "complete -c rideau"),
+                       ("share/man/man1/rideau.1", ".TH RIDEAU 1"),
+                       ("lib/systemd/system/rideau@.service", "/bin/rideau serve --config"),
+                       ("share/doc/rideau/examples/rideau.logrotate", "/bin/rideau reopen-logs")):
+        with open(f"{prefix}/{path}") as file:
+            text = file.read()
+        expect(word in text and "@RIDEAU" not in text, f"{path}:\n{text[:2000]}")
+    run("bash", "-n", prefix + "/share/bash-completion/completions/rideau")
+    for name in ("one_machine", "four_machines"):
+        run(prefix + "/bin/rideau", "check-config", f"{prefix}/share/doc/rideau/examples/{name}.toml")
+    if shutil.which("systemd-analyze"):
+        os.mkdir(folder)
+        with open(prefix + "/lib/systemd/system/rideau@.service") as file:
+            unit = file.read().replace(prefix.replace("/prefix", "/first"), prefix)
+        with open(folder + "/rideau@mds0.service", "w") as file:
+            file.write(unit)
+        done = run("systemd-analyze", "verify", "--man=no", folder + "/rideau@mds0.service", check=False)
+        complaints = [line for line in done.stdout.splitlines() if "rideau@" in line]
+        expect(not complaints, "\n".join(complaints))
+
+
 def package(prefix, folder):
     step("find_package(rideau) from outside")
     os.mkdir(folder)
@@ -78,6 +103,14 @@ def cluster_runs(prefix, folder):
         run(program, "up", "--dir", made)
         with open(made + "/mnt/file") as file:
             expect(file.read() == "installed", "another content")
+        step("a line of fstab: what mount(8) calls")
+        os.mkdir(folder + "/point")
+        helper = [prefix + "/sbin/mount.rideau", made + "/cluster.toml", folder + "/point"]
+        expect(run(*helper, "-o", "ro", check=False).returncode == 1, "an option that does not exist")
+        run(*helper, "-n", "-o", "rw,_netdev,nofail,x-systemd.automount")
+        with open(folder + "/point/file") as file:
+            expect(file.read() == "installed", "another content")
+        run("umount", folder + "/point")
         run(program, "down", "--dir", made)
     finally:
         subprocess.run([program, "down", "--dir", made], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
@@ -90,6 +123,7 @@ with temporary_folder() as top:
     # It works wherever it is put.
     shutil.move(top + "/first", top + "/prefix")
     installed_files(top + "/prefix")
+    texts_and_units(top + "/prefix", top + "/units")
     package(top + "/prefix", top + "/package")
     conformance(top + "/prefix", top + "/conformance")
     cluster_runs(top + "/prefix", top)

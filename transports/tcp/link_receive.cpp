@@ -102,6 +102,7 @@ void TcpLink::receive() noexcept {
     std::uint64_t described = 0;
     const std::uint32_t count = describe_room(parts, kScatterParts, &described);
     const IoResult result = read_parts(fd_, parts, count);
+    transport_.host().count(Tally::system_calls, 1);
     if (result.error == EAGAIN) break;
     if (result.error != 0) {
       fail(read_failure(result.error));
@@ -395,7 +396,10 @@ void TcpLink::begin_body(Into into, PartCursor target) noexcept {
 bool TcpLink::parse_body() noexcept {
   const std::uint64_t body = std::min<std::uint64_t>(body_left_, available());
   if (body > 0) {
-    if (into_ != Into::nowhere) target_.write(chunk_->data() + begin_, body);
+    if (into_ != Into::nowhere) {
+      target_.write(chunk_->data() + begin_, body);
+      transport_.host().count(Tally::copied_bytes, body);
+    }
     begin_ += body;
     body_left_ -= body;
   }

@@ -312,6 +312,7 @@ void TcpLink::write_some() noexcept {
     std::uint64_t described = 0;
     const std::uint32_t count = queue_.gather(parts, kGatherParts, &described);
     const IoResult result = write_parts(fd_, parts, count);
+    transport_.host().count(Tally::system_calls, 1);
     if (result.error == EAGAIN) {
       blocked_ = true;
       return;

@@ -38,6 +38,7 @@ void Listener::on_ready() noexcept {
     int fd = -1;
     Address peer;
     const Status status = accept_one(fd_, transport_.config().socket, &fd, &peer);
+    transport_.host().count(Tally::system_calls, 1);
     if (status.code == Code::not_found) break;
     if (!status.ok()) {
       transport_.log(Level::warning, "cannot accept a connection (errno %d)", status.os_error);

@@ -2,8 +2,8 @@
 // What a plugin may know of the world. Time, randomness, waiting, threads and logging come from here and from nowhere
 // else; that is what lets a whole cluster be simulated from one seed.
 //
-// Threads: a node has one thread. The host calls a plugin on that thread alone. Of the functions below, complete() and
-// log() may be called from any thread (a Job, say); the others only on the node's thread.
+// Threads: a node has one thread. The host calls a plugin on that thread alone. Of the functions below, complete(),
+// log() and count() may be called from any thread (a Job, say); the others only on the node's thread.
 #pragma once
 
 #include "rideau/buffer.hpp"
@@ -17,6 +17,13 @@ namespace rideau {
 enum class PluginKind : std::uint32_t { transport = 1, index_store = 2, object_store = 3 };
 
 enum class Level : std::uint32_t { debug = 0, info = 1, warning = 2, error = 3 };
+
+// What is counted of an instance for its operator. Values are part of the ABI: append, never renumber.
+enum class Tally : std::uint32_t {
+  system_calls = 0,  // that it made itself; not those inside a library that does not tell
+  copied_bytes = 1,  // of payloads, from one buffer of the process to another
+};
+constexpr std::uint32_t kTallies = 2;
 
 enum WaitEvents : std::uint32_t { kWaitReadable = 1, kWaitWritable = 2 };
 
@@ -63,6 +70,8 @@ class Host {
   virtual Status open(Text role, PluginKind kind, Instance** out) noexcept = 0;
 
   virtual void log(Level level, Text message) noexcept = 0;
+  // Adds to what `rideau stats` shows of this instance; cheap beside a system call.
+  virtual void count(Tally what, std::uint64_t amount) noexcept = 0;
 
  protected:
   ~Host() = default;

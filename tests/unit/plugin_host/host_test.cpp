@@ -7,6 +7,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <thread>
+
 #include <unistd.h>
 
 using namespace rideau;
@@ -87,6 +89,19 @@ Task<> after_kill(RealRuntime& runtime) {
 }
 
 }  // namespace
+
+TEST_CASE("counts of a plugin add up, also from its jobs, and what is no tally is passed over") {
+  RealRuntime runtime;
+  NullLogger log;
+  NodeHost host(runtime, log, "oss0.index");
+  host.count(Tally::system_calls, 2);
+  host.count(Tally::copied_bytes, 4096);
+  host.count(static_cast<Tally>(99), 7);
+  std::thread other([&host] { host.count(Tally::system_calls, 3); });
+  other.join();
+  CHECK(host.counted(Tally::system_calls) == 5);
+  CHECK(host.counted(Tally::copied_bytes) == 4096);
+}
 
 TEST_CASE("waits of a plugin") {
   RealRuntime runtime;

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a metadata target tells about itself.
+#include "plugins/fs/method_names.hpp"
+#include "plugins/mds/mds.hpp"
+
+namespace rideau::mds {
+
+rpc::MethodName Mds::method_name() const noexcept { return fs::meta_method_name; }
+
+void Mds::collect(MetricList& to) const {
+  const MetricLabels labels{{"target", std::to_string(target_.options.target)}};
+  const Committer& committer = target_.committer;
+  to.counter("rideau_mds_transactions_total", "Changes to the namespace in this boot epoch.", labels,
+             committer.transactions());
+  to.counter("rideau_mds_commit_groups_total", "Groups in which they were committed.", labels, committer.groups());
+  to.histogram("rideau_mds_commit_seconds", "Time that a group took to become durable.", labels,
+               committer.commit_times());
+  to.gauge("rideau_mds_transactions_not_durable", "Changes that were answered and are not durable yet.", labels,
+           static_cast<double>(committer.last() - committer.durable()));
+  to.gauge("rideau_mds_inodes", "Inodes in use.", labels, static_cast<double>(committer.counters().inodes));
+  to.gauge("rideau_mds_entries", "Names in directories.", labels, static_cast<double>(committer.counters().entries));
+  to.gauge("rideau_mds_open_inodes", "Inodes that some client has open.", labels,
+           static_cast<double>(target_.opens.size()));
+  const IndexSpace& space = committer.space_known();
+  to.gauge("rideau_index_bytes_total", "Size of the index at most.", labels, static_cast<double>(space.bytes_total));
+  to.gauge("rideau_index_bytes_free", "What the index can still take, as last asked.", labels,
+           static_cast<double>(space.bytes_free));
+  to.gauge("rideau_boot_epoch", "Starts of this target so far.", labels, static_cast<double>(boot_epoch()));
+}
+
+}  // namespace rideau::mds
