@@ -61,7 +61,7 @@ std::string head_text(const NewCluster& cluster) {
          "#log_level = \"info\"         # debug, info, warning, error\n"
          "#spin = \"20 us\"             # how long a node polls before it sleeps\n"
          "#blocking_threads = 4\n"
-         "#metrics = \"127.0.0.1:0\"   # HTTP for Prometheus; port 0: any, `rideau status` shows it; \"off\": none\n"
+         "#metrics = \"0.0.0.0:9400\"  # HTTP for Prometheus; default: a free port of loopback, see `status`\n"
          "\n"
          "# Settings of every client; [node.NAME.client] overrides them for one.\n"
          "[client]\n"
