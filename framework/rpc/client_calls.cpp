@@ -54,7 +54,7 @@ Task<Reply> ClientSession::Impl::call(const Request& request) {
     const std::uint64_t linkless_ns = runtime.now_ns() + limits::kCallMs * kMillisecond;
     const std::uint64_t give_up_ns = slot.deadline_ns != 0 ? slot.deadline_ns : linkless_ns;
     while (state == State::down || state == State::connecting) {
-      if (runtime.now_ns() >= give_up_ns) break;
+      if (runtime.now_ns() >= give_up_ns || (leave_by_ns != 0 && runtime.now_ns() >= leave_by_ns)) break;
       co_await changed.wait();
     }
     if (state != State::up) {

@@ -87,6 +87,8 @@ Task<Status> ClientSession::connect() {
   co_return kOk;
 }
 
+void ClientSession::leave() noexcept { impl_->leave_by_ns = impl_->runtime.now_ns() + limits::kLeaveMs * kMillisecond; }
+
 Task<> ClientSession::close() {
   Impl& self = *impl_;
   while (self.slots_busy > 0 && self.state == Impl::State::up) co_await self.slot_free.wait();

@@ -60,6 +60,8 @@ class ClientSession final : LinkEvents {
   Task<Status> connect();
   // At most limits::kSlotsPerSession run at once; more wait their turn.
   Task<Reply> call(const Request& request);
+  // The client is about to stop: from here on no call waits longer than limits::kLeaveMs for a target that is away.
+  void leave() noexcept;
   // Ends the session in order: waits for calls in flight, says goodbye, closes the link.
   Task<> close();
 

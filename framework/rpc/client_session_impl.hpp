@@ -86,6 +86,7 @@ struct ClientSession::Impl {
   Slot* eager_slot = nullptr;  // whose payload is arriving
   std::uint32_t callbacks_running = 0;
   std::uint64_t last_heard_ns = 0;
+  std::uint64_t leave_by_ns = 0;  // not 0: calls without a link end then
   std::string last_refusal;
   std::string server_version;
   std::uint64_t next_trace = 0;  // random at the start: two clients do not mean the same

@@ -186,6 +186,8 @@ Task<Status> FileSystem::stop() {
   if (impl.stopped) co_return kOk;
   Status status = kOk;
   if (impl.started) {
+    for (const auto& target : impl.targets) target->session.leave();
+    impl.meta_session.leave();
     status = co_await sync_all();
     co_await impl.locks.release_now();
     const Status sent = co_await impl.send_everything();

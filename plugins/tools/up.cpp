@@ -112,9 +112,12 @@ struct Started {
   pid_t process;
 };
 
+// Starts what does not run and was not started before.
 bool start_servers(const CommonOptions& common, const ClusterConfig& cluster, std::vector<Started>* started) {
   std::string why;
   for (const NodeConfig& node : cluster.nodes) {
+    const auto is_node = [&node](const Started& server) { return server.node == &node; };
+    if (std::any_of(started->begin(), started->end(), is_node)) continue;
     if (node.targets.empty() || living_process(pid_path(cluster.folder, node.name))) continue;
     bool made = make_folders(node.data, &why);
     for (const TargetConfig& target : node.targets) made = made && make_folders(target.data, &why);
@@ -133,17 +136,20 @@ bool start_servers(const CommonOptions& common, const ClusterConfig& cluster, st
   return true;
 }
 
-// Waits until every target answers; tells early which process has ended, with the end of its log.
-bool await_servers(const ClusterConfig& cluster, const PluginCatalog& catalog, const std::vector<Started>& started) {
+// Waits until every target answers; tells early which process has ended, with the end of its log. A process that was
+// killed may look alive for as long as one of its threads waits for a disk: such a node is started once it has gone.
+bool await_servers(const CommonOptions& common, const ClusterConfig& cluster, const PluginCatalog& catalog,
+                   std::vector<Started>* started) {
   const std::uint64_t until = clock_ms() + kStartMs;
   Progress progress;
   for (;;) {
+    if (!start_servers(common, cluster, started)) return false;
     const std::vector<TargetHealth> healths = probe_cluster(cluster, catalog, 200);
     const auto down =
         std::find_if(healths.begin(), healths.end(), [](const TargetHealth& health) { return !health.up; });
     if (down == healths.end()) return true;
     progress.tell("waiting for " + down->node + " at " + down->address);
-    for (const Started& server : started) {
+    for (const Started& server : *started) {
       if (!child_ended(server.process)) continue;
       const std::string log = log_path(cluster.folder, server.node->name);
       std::fprintf(stderr, "node %s does not start. The end of %s:\n%s", server.node->name.c_str(), log.c_str(),
@@ -201,7 +207,7 @@ int up(const CommonOptions& common, const UpOptions& options) {
   ClusterConfig cluster;
   if (!load_config(file, &catalog, &cluster)) return kUsage;
   std::vector<Started> started;
-  const bool up_now = start_servers(common, cluster, &started) && await_servers(cluster, catalog, started);
+  const bool up_now = await_servers(common, cluster, catalog, &started);
   if (!up_now) {
     for (const Started& server : started) end_process(pid_path(cluster.folder, server.node->name), kStopMs);
     return kFailed;
