@@ -91,9 +91,9 @@ std::string absolute_path(const std::string& path) {
 MountState mount_state(const std::string& absolute) {
   if (!is_mounted(absolute)) return MountState::none;
   // Not stat(), which the kernel may still answer from its cache, nor statfs() or open(), which may wait for a server
-  // that is away: of attributes in this name space the client says itself that it has none, and the kernel asks it each
+  // that is away: an attribute of this name the client refuses itself, and the kernel asks it each
   // time.
-  const ssize_t size = ::getxattr(absolute.c_str(), "security.rideau", nullptr, 0);
+  const ssize_t size = ::getxattr(absolute.c_str(), "rideau.alive", nullptr, 0);
   return size < 0 && (errno == ENOTCONN || errno == ECONNABORTED) ? MountState::stale : MountState::alive;
 }
 
