@@ -20,10 +20,10 @@ constexpr int kWireNesting = 16;
 
 // Times.
 constexpr std::uint32_t kConnectMs = 5'000;
-constexpr std::uint32_t kHelloMs = 5'000;         // a link that has not said hello by then is closed
-constexpr std::uint32_t kCallMs = 60'000;         // a call without an answer; the link is tried anew before
+constexpr std::uint32_t kHelloMs = 5'000;   // a link that has not said hello by then is closed
+constexpr std::uint32_t kCallMs = 60'000;   // a call without an answer; the link is tried anew before
 constexpr std::uint32_t kLeaveMs = 10'000;  // calls of a client that stops wait no longer for a target that is away
-constexpr std::uint32_t kPingMs = 2'000;          // an idle session says that it lives
+constexpr std::uint32_t kPingMs = 2'000;    // an idle session says that it lives
 constexpr std::uint32_t kSessionLeaseMs = 6'000;  // without a link; then the server ends the session
 constexpr std::uint32_t kReconnectFirstMs = 20;
 constexpr std::uint32_t kReconnectLastMs = 1'000;
