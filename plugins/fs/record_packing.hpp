@@ -78,7 +78,8 @@ class RecordReader {
     *out = get<T>();
   }
   void raw(void* out, std::size_t size) noexcept {
-    if (const std::uint8_t* from = take(size); from != nullptr) std::memcpy(out, from, size);
+    // Nothing may be copied to nowhere, not even no bytes.
+    if (const std::uint8_t* from = take(size); from != nullptr && size != 0) std::memcpy(out, from, size);
   }
   Bytes bytes(std::size_t size) noexcept {
     const std::uint8_t* from = take(size);
