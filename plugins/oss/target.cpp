@@ -6,7 +6,7 @@
 
 namespace rideau::oss {
 
-Status note_failure(Target& target, const char* what, ObjectId id, Status status) {
+Status note_failure(Target& target, std::string_view what, ObjectId id, Status status) {
   const bool expected = status.code == Code::no_space || status.code == Code::closed || status.code == Code::posix;
   target.log.write(expected ? Level::debug : Level::error,
                    std::string(what) + " of object " + std::to_string(id.high) + "." + std::to_string(id.low) +

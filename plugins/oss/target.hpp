@@ -15,6 +15,7 @@
 
 #include <optional>
 #include <set>
+#include <string_view>
 
 namespace rideau::oss {
 
@@ -31,7 +32,7 @@ struct Target {
 constexpr std::uint64_t kWholeObject = ~0ull;  // end of a range that covers everything
 
 // A corrupt object or a failing device is logged with what was being done; the client gets the status.
-Status note_failure(Target& target, const char* what, ObjectId id, Status status);
+Status note_failure(Target& target, std::string_view what, ObjectId id, Status status);
 // ESTALE when the object was destroyed, EFBIG when the range is beyond what the store holds.
 Status check_writable(Target& target, ObjectId id, std::uint64_t offset, std::uint64_t size);
 std::optional<FreeSpace> free_space(Target& target);

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // find_data: where the next bytes are that may be other than zero. A store that does not know its holes has none: the
 // whole object is data.
-#include "plugins/fs/codec.hpp"
-#include "plugins/oss/target.hpp"
+#include "plugins/oss/ops/versioned.hpp"
 
 #include <algorithm>
 
@@ -25,15 +24,7 @@ Task<Result<fs::ObjectFindDataReply>> find_data(Target& target, const fs::Object
 }
 
 Task<> handle_find_data(Target& target, rpc::ServerCall& call) {
-  fs::ObjectFindDataRequest request;
-  wire::Encoded body;
-  Status status = fs::decode(call.body(), &request);
-  if (status.ok()) {
-    Result<fs::ObjectFindDataReply> done = co_await find_data(target, request);
-    status = done.status();
-    if (done.ok()) fs::encode(*done, body);
-  }
-  co_await call.reply(status, body.bytes());
+  return handle_look<fs::ObjectFindDataRequest>(target, call, find_data);
 }
 
 }  // namespace rideau::oss

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // list: which objects there are, in ascending order, a portion a call.
-#include "plugins/fs/codec.hpp"
-#include "plugins/oss/target.hpp"
+#include "plugins/oss/ops/versioned.hpp"
 
 namespace rideau::oss {
 
@@ -19,15 +18,7 @@ Task<Result<fs::ObjectListReply>> list(Target& target, const fs::ObjectListReque
 }
 
 Task<> handle_list(Target& target, rpc::ServerCall& call) {
-  fs::ObjectListRequest request;
-  wire::Encoded body;
-  Status status = fs::decode(call.body(), &request);
-  if (status.ok()) {
-    Result<fs::ObjectListReply> done = co_await list(target, request);
-    status = done.status();
-    if (done.ok()) fs::encode(*done, body);
-  }
-  co_await call.reply(status, body.bytes());
+  return handle_look<fs::ObjectListRequest>(target, call, list);
 }
 
 }  // namespace rideau::oss

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // stat: sizes of objects, and what they use on the device; zeros where there is none.
-#include "plugins/fs/codec.hpp"
-#include "plugins/oss/target.hpp"
+#include "plugins/oss/ops/versioned.hpp"
 
 namespace rideau::oss {
 
@@ -21,15 +20,7 @@ Task<Result<fs::ObjectStatReply>> stat(Target& target, const fs::ObjectStatReque
 }
 
 Task<> handle_stat(Target& target, rpc::ServerCall& call) {
-  fs::ObjectStatRequest request;
-  wire::Encoded body;
-  Status status = fs::decode(call.body(), &request);
-  if (status.ok()) {
-    Result<fs::ObjectStatReply> done = co_await stat(target, request);
-    status = done.status();
-    if (done.ok()) fs::encode(*done, body);
-  }
-  co_await call.reply(status, body.bytes());
+  return handle_look<fs::ObjectStatRequest>(target, call, stat);
 }
 
 }  // namespace rideau::oss
