@@ -1,23 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sdk/testkit/index_suite_tools.hpp"
 
+#include "sdk/testkit/store_life.hpp"
+
 #include <cstdio>
 #include <cstring>
 
 namespace rideau::index_suite {
-
-std::uint64_t Dice::roll() {
-  std::uint64_t z = (state_ += 0x9e3779b97f4a7c15ull);
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-  return z ^ (z >> 31);
-}
-
-std::string Dice::bytes(std::size_t count) {
-  std::string text(count, '\0');
-  for (char& byte : text) byte = static_cast<char>(roll());
-  return text;
-}
 
 std::string numbered(std::string_view prefix, std::uint64_t number) {
   char digits[24];
@@ -102,26 +91,13 @@ void Call::apply_to(ModelIndex& model) const {
 }
 
 Task<bool> Suite::open(bool fresh) {
-  if (fresh) {
-    const Status cleared = factory.clear();
-    if (!report.ok(cleared, "clear the storage")) co_return false;
-  }
-  Result<IndexStore*> made = factory.make();
-  if (!report.ok(made.status(), "make an instance")) co_return false;
-  IndexStore* store = *made;
-  const Outcome started = co_await rideau::submit([store](Completion& done) { return store->start(done); });
-  if (!report.ok(started.status, "start")) {
-    store->destroy();
-    co_return false;
-  }
-  store_ = store;
-  co_return true;
+  store_ = co_await open_store(factory, report, fresh);
+  co_return store_ != nullptr;
 }
 
 Task<> Suite::close() {
   if (store_ == nullptr) co_return;
-  const Outcome stopped = co_await rideau::submit([this](Completion& done) { return store_->stop(done); });
-  report.ok(stopped.status, "stop");
+  co_await stop_store(*store_, report);
   kill();
 }
 

@@ -5,6 +5,7 @@
 
 #include "framework/runtime/await.hpp"
 #include "framework/runtime/sync.hpp"
+#include "sdk/testkit/dice.hpp"
 #include "sdk/testkit/index_suite.hpp"
 #include "sdk/testkit/model_index.hpp"
 
@@ -15,19 +16,6 @@
 #include <vector>
 
 namespace rideau::index_suite {
-
-// Small and seeded (SplitMix64, public domain, Steele and others 2014).
-class Dice {
- public:
-  explicit Dice(std::uint64_t seed) : state_(seed) {}
-  std::uint64_t roll();
-  std::uint64_t below(std::uint64_t bound) { return roll() % bound; }
-  bool one_in(std::uint64_t n) { return below(n) == 0; }
-  std::string bytes(std::size_t count);
-
- private:
-  std::uint64_t state_;
-};
 
 // A batch with its keys and values.
 class Batch {

@@ -18,7 +18,7 @@ Task<> check_write_read(Suite& suite) {
   report.rule("object.bytes.write-then-read");
   const std::uint64_t offsets[] = {0, 1, 4095, 4096, 4097, 65536, 70001, 12};
   for (const std::uint64_t offset : offsets) {
-    std::string bytes = dice.bytes(1 + dice.below(9000));
+    std::string bytes = dice.nonzero_bytes(1 + dice.below(9000));
     model.write(kFirst, offset, bytes);
     const Status done = co_await suite.write(kFirst, offset, bytes);
     report.ok(done, "write");
@@ -26,7 +26,7 @@ Task<> check_write_read(Suite& suite) {
   }
 
   report.rule("object.bytes.unwritten-reads-as-zero");
-  co_await suite.write(kSecond, 300'000, dice.bytes(10));
+  co_await suite.write(kSecond, 300'000, dice.nonzero_bytes(10));
   std::string sparse;
   const Status read = co_await suite.read(kSecond, 100, 299'900, &sparse);
   report.ok(read, "read of a hole");
@@ -65,7 +65,7 @@ Task<> check_scattered(Suite& suite) {
     const std::size_t parts_max = suite.store().limits().parts_max;
     const std::size_t size = std::min(piece * std::min<std::size_t>(parts_max, 200), std::size_t{50'000});
     const std::uint64_t offset = dice.below(20'000);
-    const std::string bytes = dice.bytes(size);
+    const std::string bytes = dice.nonzero_bytes(size);
     Call& write = suite.call();
     write.write(suite.store(), kFirst, offset, bytes, piece);
     co_await suite.wait(write);
@@ -79,7 +79,7 @@ Task<> check_scattered(Suite& suite) {
     suite.forget_calls();
   }
   // Parts of no size stand between others.
-  std::string buffer = dice.bytes(30);
+  std::string buffer = dice.nonzero_bytes(30);
   std::vector<IoVec> parts{{buffer.data(), 0}, {buffer.data(), 10}, {nullptr, 0}, {buffer.data() + 10, 20}};
   Call& write = suite.call();
   write.transfer(suite.store(), true, kSecond, 0, parts);
@@ -95,7 +95,7 @@ Task<> check_truncate(Suite& suite) {
   report.rule("object.truncate.sets-the-size");
   Dice dice(suite.seed + 3);
   ModelObjects model;
-  const std::string bytes = dice.bytes(20'000);
+  const std::string bytes = dice.nonzero_bytes(20'000);
   co_await suite.write(kFirst, 0, bytes);
   model.write(kFirst, 0, bytes);
   const std::uint64_t sizes[] = {15'000, 15'001, 4096, 4097, 100'000, 1, 0, 5000, 20'000};
@@ -117,7 +117,7 @@ Task<> check_punch(Suite& suite) {
   report.rule("object.punch.reads-as-zero");
   Dice dice(suite.seed + 4);
   ModelObjects model;
-  const std::string bytes = dice.bytes(50'000);
+  const std::string bytes = dice.nonzero_bytes(50'000);
   co_await suite.write(kFirst, 0, bytes);
   model.write(kFirst, 0, bytes);
   struct Range {
@@ -150,8 +150,8 @@ Task<> check_remove(Suite& suite) {
   report.rule("object.remove.idempotent");
   Dice dice(suite.seed + 5);
   report.ok(co_await suite.remove(kAbsent), "remove of no object");
-  co_await suite.write(kFirst, 0, dice.bytes(5000));
-  co_await suite.write(kSecond, 0, dice.bytes(5000));
+  co_await suite.write(kFirst, 0, dice.nonzero_bytes(5000));
+  co_await suite.write(kSecond, 0, dice.nonzero_bytes(5000));
   report.ok(co_await suite.remove(kFirst), "remove");
   co_await suite.expect_absent(kFirst, "removed");
   report.ok(co_await suite.remove(kFirst), "second remove");
@@ -160,7 +160,7 @@ Task<> check_remove(Suite& suite) {
   report.equal(found.size, 5000, "size of the neighbour");
 
   report.rule("object.remove.then-write-is-new");
-  const std::string bytes = dice.bytes(100);
+  const std::string bytes = dice.nonzero_bytes(100);
   report.ok(co_await suite.write(kFirst, 1000, bytes), "write after remove");
   co_await suite.expect(kFirst, std::string(1000, '\0') + bytes, "written after remove");
 }

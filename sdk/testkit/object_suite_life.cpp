@@ -22,7 +22,7 @@ Task<> check_reopen(Suite& suite) {
     for (int i = 0; i < 10; ++i) {
       const ObjectId id{dice.below(4), dice.below(4)};
       const std::uint64_t offset = dice.below(100'000);
-      const std::string bytes = dice.bytes(dice.below(10'000));
+      const std::string bytes = dice.nonzero_bytes(dice.below(10'000));
       report.ok(co_await suite.write(id, offset, bytes), "write");
       model.write(id, offset, bytes);
     }
@@ -75,7 +75,7 @@ Task<> check_stop_while_pending(Suite& suite) {
       Call& call = calls[i];
       suite.adopt(call);
       if (i < 100) {
-        contents.back() = dice.bytes(5000);
+        contents.back() = dice.nonzero_bytes(5000);
         call.write(suite.store(), id, (i / 50) * 5000, contents.back());
       } else if (i % 3 == 0) {
         call.read(suite.store(), id, 0, 10'000);
@@ -151,14 +151,15 @@ Task<> check_flush_all(Suite& suite) {
         model.punch(id, offset, 9000);
       } else {
         const std::uint64_t offset = dice.below(30'000);
-        const std::string bytes = dice.bytes(dice.below(9000));
+        const std::string bytes = dice.nonzero_bytes(dice.below(9000));
         report.ok(co_await suite.write(id, offset, bytes), "write");
         model.write(id, offset, bytes);
       }
     }
     report.ok(co_await suite.flush(std::vector<ObjectId>()), "flush of all");
     // Other objects only: what becomes of these is open.
-    for (std::uint64_t i = 0; i < 10; ++i) suite.call().write(suite.store(), ObjectId{77, i}, 0, dice.bytes(3000));
+    for (std::uint64_t i = 0; i < 10; ++i)
+      suite.call().write(suite.store(), ObjectId{77, i}, 0, dice.nonzero_bytes(3000));
     if (dice.one_in(2)) co_await suite.wait_all();
     if (dice.one_in(2)) suite.call().flush(suite.store(), {});
     suite.kill();
@@ -176,11 +177,11 @@ Task<> check_flush_some(Suite& suite) {
     ModelObjects flushed;
     std::vector<ObjectId> ids;
     const ObjectId removed{6, 1000};
-    report.ok(co_await suite.write(removed, 0, dice.bytes(100)), "write");
+    report.ok(co_await suite.write(removed, 0, dice.nonzero_bytes(100)), "write");
     report.ok(co_await suite.flush(std::vector<ObjectId>()), "flush of all");
     for (std::uint64_t i = 0; i < 20; ++i) {
       const ObjectId id{6 + i / 7, i};
-      const std::string bytes = dice.bytes(1 + dice.below(9000));
+      const std::string bytes = dice.nonzero_bytes(1 + dice.below(9000));
       report.ok(co_await suite.write(id, 0, bytes), "write");
       if (!dice.one_in(2)) continue;
       ids.push_back(id);
@@ -219,7 +220,7 @@ Task<> check_unflushed(Suite& suite) {
     if (!opened) co_return;
     const std::size_t unit = suite.store().limits().atomic_bytes;
     const ObjectId id{12, 34};
-    const std::string before = dice.bytes(size);
+    const std::string before = dice.nonzero_bytes(size);
     report.ok(co_await suite.write(id, 0, before), "write");
     const std::vector<ObjectId> only(1, id);
     report.ok(co_await suite.flush(only), "flush");
@@ -228,7 +229,7 @@ Task<> check_unflushed(Suite& suite) {
       const std::size_t units = size / std::max<std::size_t>(unit, 512) / 6;
       const std::size_t step = std::max<std::size_t>(unit, 512);
       if (units == 0) break;
-      const std::string bytes = dice.bytes((1 + dice.below(units)) * step);
+      const std::string bytes = dice.nonzero_bytes((1 + dice.below(units)) * step);
       const std::size_t offset = static_cast<std::size_t>(i) * units * step;
       after.replace(offset, bytes.size(), bytes);
       report.ok(co_await suite.write(id, offset, bytes), "write that is not flushed");

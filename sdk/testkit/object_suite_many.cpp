@@ -47,7 +47,7 @@ Task<> check_writes_at_once(Suite& suite) {
     for (std::uint64_t i = 0; i < 128; ++i) {
       const ObjectId id{100 + i % 8, 0};
       const std::uint64_t offset = (i / 8) * 10'000 + dice.below(1000);
-      const std::string bytes = dice.bytes(1 + dice.below(9000));
+      const std::string bytes = dice.nonzero_bytes(1 + dice.below(9000));
       model.write(id, offset, bytes);
       suite.call().write(suite.store(), id, offset, bytes, dice.one_in(3) ? 1000 : 0);
     }
@@ -92,7 +92,7 @@ Task<> check_mixed_at_once(Suite& suite) {
         model.truncate(id, size);
       } else {
         const std::uint64_t offset = dice.below(10'000);
-        const std::string bytes = dice.bytes(dice.below(20'000));
+        const std::string bytes = dice.nonzero_bytes(dice.below(20'000));
         call.write(suite.store(), id, offset, bytes);
         model.write(id, offset, bytes);
       }
@@ -115,7 +115,7 @@ Task<> check_cancel(Suite& suite) {
   std::vector<Call*> calls;
   std::vector<std::string> contents;
   for (std::uint64_t i = 0; i < 100; ++i) {
-    contents.push_back(dice.bytes(20'000));
+    contents.push_back(dice.nonzero_bytes(20'000));
     calls.push_back(&suite.call());
     calls.back()->write(suite.store(), ObjectId{500 + i % 4, i}, 0, contents.back());
   }

@@ -34,7 +34,7 @@ Step submit_random(Suite& suite, Dice& dice, ModelObjects& model, ObjectId id) {
   const std::uint64_t size = dice.one_in(4) ? dice.below(60'000) : dice.below(5000);
   const std::size_t piece = dice.one_in(4) ? 1 + dice.below(3000) + size / 100 : 0;
   if (kind < 40) {
-    const std::string bytes = dice.bytes(size);
+    const std::string bytes = dice.nonzero_bytes(size);
     step.call->write(store, id, offset, bytes, piece);
     model.write(id, offset, bytes);
   } else if (kind < 70) {

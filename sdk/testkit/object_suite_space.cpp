@@ -22,7 +22,7 @@ Task<> check_allocate(Suite& suite) {
   }
   report.rule("object.allocate.keeps-bytes-and-size");
   Dice dice(suite.seed + 21);
-  const std::string bytes = dice.bytes(10'000);
+  const std::string bytes = dice.nonzero_bytes(10'000);
   report.ok(co_await suite.write(kObject, 0, bytes), "write");
   report.ok(co_await suite.allocate(kObject, 5000, 3'000'000), "allocate over the end");
   co_await suite.expect(kObject, bytes, "after allocate");
@@ -79,7 +79,7 @@ Task<> check_find_data(Suite& suite) {
   Dice dice(suite.seed + 22);
   const std::uint64_t gap = 10u << 20;
   for (const std::uint64_t at : {gap, 3 * gap + 17, 5 * gap}) {
-    report.ok(co_await suite.write(kObject, at, dice.bytes(70'000)), "write");
+    report.ok(co_await suite.write(kObject, at, dice.nonzero_bytes(70'000)), "write");
   }
   report.ok(co_await suite.truncate(kObject, 7 * gap), "truncate");
   std::vector<ObjectExtent> runs;

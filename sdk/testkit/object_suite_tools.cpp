@@ -2,27 +2,13 @@
 // Calls, and the store under test, for the rules of the object suite.
 #include "sdk/testkit/object_suite_tools.hpp"
 
+#include "sdk/testkit/store_life.hpp"
+
 #include <algorithm>
 #include <cinttypes>
 #include <cstdio>
 
 namespace rideau::object_suite {
-
-std::uint64_t Dice::roll() {
-  std::uint64_t z = (state_ += 0x9e3779b97f4a7c15ull);
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-  return z ^ (z >> 31);
-}
-
-std::string Dice::bytes(std::size_t count) {
-  std::string text(count, '\0');
-  for (std::size_t at = 0; at < count;) {
-    std::uint64_t word = roll();
-    for (int i = 0; i < 8 && at < count; ++i, word >>= 8) text[at++] = static_cast<char>((word & 0xff) | 1);
-  }
-  return text;
-}
 
 std::vector<IoVec> cut_buffer(std::string& buffer, std::size_t piece) {
   std::vector<IoVec> parts;
@@ -121,27 +107,13 @@ std::vector<ObjectId> Call::ids() const {
 }
 
 Task<bool> Suite::open(bool fresh) {
-  if (fresh) {
-    const Status cleared = factory.clear();
-    if (!report.ok(cleared, "clear the storage")) co_return false;
-  }
-  Result<ObjectStore*> made = factory.make();
-  if (!report.ok(made.status(), "make an instance")) co_return false;
-  ObjectStore* store = *made;
-  const Outcome started = co_await rideau::submit([store](Completion& done) { return store->start(done); });
-  if (!report.ok(started.status, "start")) {
-    store->destroy();
-    co_return false;
-  }
-  store_ = store;
-  co_return true;
+  store_ = co_await open_store(factory, report, fresh);
+  co_return store_ != nullptr;
 }
 
 Task<> Suite::close() {
   if (store_ == nullptr) co_return;
-  ObjectStore* store = store_;
-  const Outcome stopped = co_await rideau::submit([store](Completion& done) { return store->stop(done); });
-  report.ok(stopped.status, "stop");
+  co_await stop_store(*store_, report);
   kill();
 }
 

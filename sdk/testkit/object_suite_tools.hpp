@@ -5,6 +5,7 @@
 
 #include "framework/runtime/await.hpp"
 #include "framework/runtime/sync.hpp"
+#include "sdk/testkit/dice.hpp"
 #include "rideau/abi.hpp"
 #include "sdk/testkit/model_object.hpp"
 #include "sdk/testkit/object_suite.hpp"
@@ -17,20 +18,6 @@
 #include <vector>
 
 namespace rideau::object_suite {
-
-// Small and seeded (SplitMix64, public domain, Steele and others 2014).
-class Dice {
- public:
-  explicit Dice(std::uint64_t seed) : state_(seed) {}
-  std::uint64_t roll();
-  std::uint64_t below(std::uint64_t bound) { return roll() % bound; }
-  bool one_in(std::uint64_t n) { return below(n) == 0; }
-  // Never a zero byte: what was written and what was not can be told apart.
-  std::string bytes(std::size_t count);
-
- private:
-  std::uint64_t state_;
-};
 
 // One call with what it was given and what came of it. Stays in memory until the store has completed it or is gone.
 class Call : Completion {

@@ -70,7 +70,7 @@ Task<> transfers(Stage& stage, Pair pair) {
     if (size > bulk_max(stage)) continue;
     for (const std::size_t part_count : part_counts) {
       Lent lent;
-      lent.memory = stage.dice.bytes(size);
+      lent.memory = random_bytes(stage.dice, size);
       if (!lend(stage, *pair.far, lent, part_count, kAccessPull | kAccessPush)) co_return;
       Transfer what;
       what.offset = stage.dice.below(size + 1);
@@ -87,7 +87,7 @@ Task<> transfers(Stage& stage, Pair pair) {
 
       stage.report.rule("transport.bulk.push");
       Buffer expected = lent.memory;
-      Buffer bytes = stage.dice.bytes(what.size);
+      Buffer bytes = random_bytes(stage.dice, what.size);
       std::copy(bytes.begin(), bytes.end(), expected.begin() + static_cast<std::ptrdiff_t>(what.offset));
       const Outcome pushed = co_await push(stage, *pair.near, lent.key, what, bytes);
       stage.report.ok(pushed.status, "push");
@@ -109,10 +109,10 @@ Task<> order(Stage& stage, Pair pair) {
   for (int i = 0; i < 40; ++i) {
     Transfer what;
     what.size = i % 2 == 0 ? lent.memory.size() : 16 + stage.dice.below(5000);
-    Buffer bytes = stage.dice.bytes(what.size);
+    Buffer bytes = random_bytes(stage.dice, what.size);
     const std::size_t before = pair.far->inbox.size();
     const Outcome pushed = co_await push(stage, *pair.near, lent.key, what, bytes);
-    Buffer head = stage.dice.bytes(16);
+    Buffer head = random_bytes(stage.dice, 16);
     const Status sent = co_await stage.send(*pair.near, head, none);
     stage.report.check(pushed.ok() && sent.ok(), "push and send");
     auto arrived = [&] { return pair.far->inbox.size() > before; };
@@ -126,7 +126,7 @@ Task<> order(Stage& stage, Pair pair) {
 Task<> expect_untouched(Stage& stage, Pair pair, const RegionKey& key, Transfer what, const Lent& lent,
                         const char* why) {
   const Buffer before = lent.memory;
-  Buffer bytes = stage.dice.bytes(what.size);
+  Buffer bytes = random_bytes(stage.dice, what.size);
   const Outcome pushed = co_await push(stage, *pair.near, key, what, bytes);
   stage.report.ok(pushed.status, "a push says only that its parts may be reused");
   const bool arrived = co_await stage.works(pair);
@@ -143,7 +143,7 @@ Task<> bounds(Stage& stage, Pair pair) {
   Report& report = stage.report;
   report.rule("transport.bulk.bounds");
   Lent lent;
-  lent.memory = stage.dice.bytes(1000);
+  lent.memory = random_bytes(stage.dice, 1000);
   if (!lend(stage, *pair.far, lent, 4, kAccessPull | kAccessPush)) co_return;
   const Transfer outside[] = {{1001, 0, 1}, {1000, 1, 1},       {999, 2, 1},
                               {0, 1001, 1}, {UINT64_MAX, 1, 1}, {UINT64_MAX - 3, 8, 1}};
@@ -205,7 +205,7 @@ Task<> check_keys(Stage& stage) {
   if (pair.near == nullptr) co_return;
   const Transfer part{10, 500, 1};
   Lent lent;
-  lent.memory = stage.dice.bytes(2000);
+  lent.memory = random_bytes(stage.dice, 2000);
   if (!lend(stage, *pair.far, lent, 2, kAccessPull | kAccessPush)) co_return;
   const RegionKey old_key = lent.key;
   co_await reclaim(stage, *pair.far, lent);
@@ -272,14 +272,14 @@ Task<> reclaim_round(Stage& stage, Pair pair, bool pulls) {
   Report& report = stage.report;
   const std::size_t size = std::min<std::size_t>(bulk_max(stage), 4u << 20);
   Lent lent;
-  lent.memory = stage.dice.bytes(size);
+  lent.memory = random_bytes(stage.dice, size);
   if (!lend(stage, *pair.far, lent, 5, pulls ? kAccessPull : kAccessPush)) co_return;
   const Buffer original = lent.memory;
   Calls calls;
   std::deque<Buffer> local;
   std::deque<IoVec> parts;
   for (int i = 0; i < 4; ++i) {
-    local.push_back(pulls ? Buffer(size, 0xaa) : stage.dice.bytes(size));
+    local.push_back(pulls ? Buffer(size, 0xaa) : random_bytes(stage.dice, size));
     parts.push_back(whole(local.back()));
     const IoVec* part = &parts.back();
     Link* link = pair.near->link;
@@ -342,16 +342,16 @@ Task<> check_many_outstanding(Stage& stage) {
     Link* link = (i % 2 == 0 ? pair.near : pair.far)->link;
     const bool pulls = i % 4 < 2;
     const std::size_t size = 1 + stage.dice.below(60000);
-    lent[static_cast<std::size_t>(i)].memory = stage.dice.bytes(size);
+    lent[static_cast<std::size_t>(i)].memory = random_bytes(stage.dice, size);
     Lent& place = lent[static_cast<std::size_t>(i)];
     if (!lend(stage, owner, place, 3, pulls ? kAccessPull : kAccessPush)) co_return;
-    local.push_back(pulls ? Buffer(size) : stage.dice.bytes(size));
+    local.push_back(pulls ? Buffer(size) : random_bytes(stage.dice, size));
     parts.push_back(whole(local.back()));
     const IoVec* part = &parts.back();
     calls.start([&](Completion& c) {
       return pulls ? link->pull(place.key, 0, part, 1, c) : link->push(place.key, 0, part, 1, c);
     });
-    heads.push_back(stage.dice.bytes(stage.dice.below(head_max)));
+    heads.push_back(random_bytes(stage.dice, stage.dice.below(head_max)));
     parts.push_back(whole(heads.back()));
     const IoVec* head = &parts.back();
     calls.start([&](Completion& c) { return link->send(head, 1, nullptr, 0, c); });

@@ -27,13 +27,13 @@ struct Traffic {
     const TransportLimits limits = stage.near().limits();
     switch (stage.dice.below(4)) {
       case 0: {
-        const IoVec* head = buffer(stage.dice.bytes(stage.dice.below(200)));
+        const IoVec* head = buffer(random_bytes(stage.dice, stage.dice.below(200)));
         calls.start([&](Completion& c) { return link.send(head, 1, nullptr, 0, c); });
         return;
       }
       case 1: {
-        const IoVec* head = buffer(stage.dice.bytes(stage.dice.below(limits.head_bytes_max / 4)));
-        const IoVec* eager = buffer(stage.dice.bytes(limits.eager_bytes_max));
+        const IoVec* head = buffer(random_bytes(stage.dice, stage.dice.below(limits.head_bytes_max / 4)));
+        const IoVec* eager = buffer(random_bytes(stage.dice, limits.eager_bytes_max));
         const std::uint32_t count = limits.eager_bytes_max == 0 ? 0 : 1;
         calls.start([&](Completion& c) { return link.send(head, 1, eager, count, c); });
         return;
@@ -45,7 +45,7 @@ struct Traffic {
         return;
       }
       default: {
-        const IoVec* from = buffer(stage.dice.bytes(region_bytes));
+        const IoVec* from = buffer(random_bytes(stage.dice, region_bytes));
         calls.start([&](Completion& c) { return link.push(key, 0, from, 1, c); });
         return;
       }
@@ -68,7 +68,7 @@ Task<bool> load(Stage& stage, Loaded& loaded) {
   Peer* ends[2] = {loaded.pair.near, loaded.pair.far};
   const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(stage.near().limits().bulk_bytes_max, 500000));
   for (int i = 0; i < 2; ++i) {
-    loaded.memory[i] = stage.dice.bytes(size);
+    loaded.memory[i] = random_bytes(stage.dice, size);
     const IoVec part = whole(loaded.memory[i]);
     const Status lent = ends[i]->link->lend(&part, 1, kAccessPull | kAccessPush, &loaded.regions[i], &loaded.keys[i]);
     if (!stage.report.ok(lent, "lend")) co_return false;
@@ -162,7 +162,7 @@ Task<> cancel_round(Stage& stage) {
     Calls::Call& call = loaded.traffic.calls.calls()[i];
     if (call.status.code == Code::cancelled && call.fills != nullptr) *call.fills = Buffer(call.fills->size(), 0x5a);
   }
-  Buffer last = stage.dice.bytes(77);
+  Buffer last = random_bytes(stage.dice, 77);
   Buffer none;
   for (int i = 0; i < 2; ++i) {
     const Status sent = co_await stage.send(*ends[i], last, none);
@@ -265,7 +265,7 @@ Task<> check_stopping(Stage& stage) {
   Report& report = stage.report;
   report.rule("transport.stop.ends-everything");
   for (int round = 0; round < 10; ++round) {
-    Stage inner(stage.runtime, stage.factory, report, stage.dice.next());
+    Stage inner(stage.runtime, stage.factory, report, stage.dice.roll());
     const bool open = co_await inner.open();
     if (!open) co_return;
     Loaded loaded;

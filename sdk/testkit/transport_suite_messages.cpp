@@ -46,8 +46,8 @@ struct Stream {
 };
 
 Task<> one_size(Stage& stage, Pair pair, std::size_t head_size, std::size_t eager_size) {
-  Buffer head = stage.dice.bytes(head_size);
-  Buffer eager = stage.dice.bytes(eager_size);
+  Buffer head = random_bytes(stage.dice, head_size);
+  Buffer eager = random_bytes(stage.dice, eager_size);
   const std::size_t before = pair.far->inbox.size();
   const Status sent = co_await stage.send(*pair.near, head, eager);
   if (!stage.report.ok(sent, "send")) co_return;
@@ -78,7 +78,7 @@ Task<> in_order(Stage& stage, Pair pair) {
       const std::size_t head = stage.dice.below(8) == 0 ? stage.dice.below(20000) : stage.dice.below(300);
       const std::size_t eager = stage.dice.below(4) == 0 ? stage.dice.below(eager_max + 1) : 0;
       Link& link = *(forward ? pair.near : pair.far)->link;
-      (forward ? out : back).send(link, stage.dice.bytes(head), stage.dice.bytes(eager));
+      (forward ? out : back).send(link, random_bytes(stage.dice, head), random_bytes(stage.dice, eager));
     }
     if (stage.dice.below(10) == 0) co_await yield_now(stage.runtime);
   }
@@ -121,7 +121,7 @@ Task<> check_messages(Stage& stage) {
   report.rule("transport.messages.gathered-parts");
   const std::uint32_t counts[] = {2, 33, limits.parts_max};
   for (const std::uint32_t count : counts) {
-    Buffer head = stage.dice.bytes(std::min<std::size_t>(limits.head_bytes_max, 20000));
+    Buffer head = random_bytes(stage.dice, std::min<std::size_t>(limits.head_bytes_max, 20000));
     const std::vector<IoVec> parts = split(head, count, stage.dice);
     Link* link = pair.near->link;
     const Outcome sent = co_await submit([&](Completion& c) { return link->send(parts.data(), count, nullptr, 0, c); });
@@ -163,8 +163,8 @@ Task<> check_payloads(Stage& stage) {
   pair.far->take = Take::exact;
 
   report.rule("transport.payloads.gathered-parts");
-  Buffer head = stage.dice.bytes(33);
-  Buffer eager = stage.dice.bytes(limits.eager_bytes_max);
+  Buffer head = random_bytes(stage.dice, 33);
+  Buffer eager = random_bytes(stage.dice, limits.eager_bytes_max);
   const IoVec head_part = whole(head);
   const std::vector<IoVec> parts = split(eager, limits.parts_max, stage.dice);
   const auto count = static_cast<std::uint32_t>(parts.size());
@@ -192,7 +192,7 @@ Task<> check_loans(Stage& stage) {
   if (pair.near == nullptr) co_return;
   pair.far->hold = true;
   Stream few;
-  for (int i = 0; i < 300; ++i) few.send(*pair.near->link, stage.dice.bytes(stage.dice.below(400)), {});
+  for (int i = 0; i < 300; ++i) few.send(*pair.near->link, random_bytes(stage.dice, stage.dice.below(400)), {});
   auto few_arrived = [&] { return pair.far->inbox.size() == few.heads.size(); };
   bool came = co_await stage.eventually(few_arrived);
   report.check(came && few.arrived_at(*pair.far), "300 small messages arrive while all of them are held");
@@ -204,7 +204,8 @@ Task<> check_loans(Stage& stage) {
   report.rule("transport.loans.back-pressure");
   Stream many;
   const std::size_t size = std::min<std::size_t>(stage.near().limits().head_bytes_max, 100000);
-  for (int i = 0; i < 300; ++i) many.send(*pair.near->link, stage.dice.bytes(size - stage.dice.below(1000)), {});
+  for (int i = 0; i < 300; ++i)
+    many.send(*pair.near->link, random_bytes(stage.dice, size - stage.dice.below(1000)), {});
   // Time enough for a transport without bounds to take everything; whether it does is its own affair.
   co_await sleep_for(stage.runtime, 20 * kMillisecond);
   const bool still_open = !pair.near->closed && !pair.far->closed;
@@ -221,7 +222,7 @@ Task<> check_loans(Stage& stage) {
 
   report.rule("transport.loans.outlive-the-link");
   Stream last;
-  for (int i = 0; i < 20; ++i) last.send(*pair.near->link, stage.dice.bytes(300), {});
+  for (int i = 0; i < 20; ++i) last.send(*pair.near->link, random_bytes(stage.dice, 300), {});
   auto last_arrived = [&] { return pair.far->inbox.size() == 20; };
   came = co_await stage.eventually(last_arrived);
   report.check(came, "20 messages arrive");

@@ -6,22 +6,9 @@
 
 namespace rideau::transport_suite {
 
-// SplitMix64: good enough to vary tests, and the same everywhere.
-std::uint64_t Dice::next() noexcept {
-  state_ += 0x9e3779b97f4a7c15u;
-  std::uint64_t mixed = state_;
-  mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9u;
-  mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111ebu;
-  return mixed ^ (mixed >> 31);
-}
-
-Buffer Dice::bytes(std::size_t size) {
-  Buffer out(size);
-  for (std::size_t i = 0; i < size; i += 8) {
-    const std::uint64_t word = next();
-    std::memcpy(out.data() + i, &word, std::min<std::size_t>(8, size - i));
-  }
-  return out;
+Buffer random_bytes(Dice& dice, std::size_t size) {
+  const std::string bytes = dice.bytes(size);
+  return Buffer(bytes.begin(), bytes.end());
 }
 
 std::vector<IoVec> split(Buffer& buffer, std::size_t parts, Dice& dice) {
@@ -235,7 +222,7 @@ Task<bool> Stage::works(Pair pair) {
     Peer* to = from == pair.near ? pair.far : pair.near;
     if (from->closed || to->closed) co_return false;
     const std::size_t before = to->inbox.size();
-    Buffer head = dice.bytes(40);
+    Buffer head = random_bytes(dice, 40);
     Buffer none;
     const Status sent = co_await send(*from, head, none);
     if (!sent.ok()) co_return false;

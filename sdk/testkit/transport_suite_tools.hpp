@@ -5,6 +5,7 @@
 
 #include "framework/runtime/await.hpp"
 #include "framework/runtime/task.hpp"
+#include "sdk/testkit/dice.hpp"
 #include "sdk/testkit/transport_suite.hpp"
 
 #include <deque>
@@ -16,17 +17,7 @@ namespace rideau::transport_suite {
 
 using Buffer = std::vector<std::uint8_t>;
 
-class Dice {
- public:
-  explicit Dice(std::uint64_t seed) : state_(seed) {}
-  std::uint64_t next() noexcept;
-  std::uint64_t below(std::uint64_t bound) noexcept { return bound == 0 ? 0 : next() % bound; }
-  Buffer bytes(std::size_t size);
-
- private:
-  std::uint64_t state_;
-};
-
+Buffer random_bytes(Dice& dice, std::size_t size);
 // Splits a buffer into parts of random sizes, empty ones among them.
 std::vector<IoVec> split(Buffer& buffer, std::size_t parts, Dice& dice);
 inline IoVec whole(Buffer& buffer) { return {buffer.data(), buffer.size()}; }

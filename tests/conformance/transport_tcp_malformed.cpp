@@ -27,6 +27,7 @@ using tcp::FrameType;
 using transport_suite::Buffer;
 using transport_suite::Pair;
 using transport_suite::Peer;
+using transport_suite::random_bytes;
 using transport_suite::Stage;
 
 // A peer that speaks bytes.
@@ -101,14 +102,15 @@ struct Case {
   Code why;
 };
 
-std::vector<Case> cases(transport_suite::Dice& dice) {
+std::vector<Case> cases(Dice& dice) {
   std::vector<Case> all;
-  all.push_back({"random bytes instead of a greeting", false, dice.bytes(4000), Code::corrupt});
+  all.push_back({"random bytes instead of a greeting", false, random_bytes(dice, 4000), Code::corrupt});
   all.push_back({"an HTTP request", false, Buffer(64, 'G'), Code::corrupt});
-  all.push_back({"a message before the greeting", false, frame(FrameType::message, dice.bytes(8), {}), Code::corrupt});
+  all.push_back(
+      {"a message before the greeting", false, frame(FrameType::message, random_bytes(dice, 8), {}), Code::corrupt});
   all.push_back({"another version", false, hello(99), Code::refused});
   all.push_back({"a second greeting", true, hello(), Code::corrupt});
-  all.push_back({"random bytes after the greeting", true, dice.bytes(4000), Code::corrupt});
+  all.push_back({"random bytes after the greeting", true, random_bytes(dice, 4000), Code::corrupt});
   all.push_back({"an unknown type", true, promise(static_cast<FrameType>(77), 0, 0), Code::corrupt});
   all.push_back({"a head over the limit", true, promise(FrameType::message, (1 << 20) + 1, 0), Code::corrupt});
   all.push_back(
@@ -123,10 +125,10 @@ std::vector<Case> cases(transport_suite::Dice& dice) {
   tcp::BulkHead bulk;
   bulk.size = 9;
   all.push_back({"a push of a wrong size", true, frame(FrameType::push, bytes_of(bulk), Buffer(8)), Code::corrupt});
-  Buffer damaged = frame(FrameType::message, dice.bytes(100), {});
+  Buffer damaged = frame(FrameType::message, random_bytes(dice, 100), {});
   damaged[60] ^= 1;
   all.push_back({"a damaged head", true, damaged, Code::corrupt});
-  Buffer cut = frame(FrameType::message, dice.bytes(100), dice.bytes(1000));
+  Buffer cut = frame(FrameType::message, random_bytes(dice, 100), random_bytes(dice, 1000));
   cut.resize(500);
   all.push_back({"a stream that ends in a payload", true, cut, Code::closed});
   cut.resize(50);
@@ -184,8 +186,8 @@ Task<> run_pieces(Stage& stage) {
   const std::size_t before = stage.acceptor.peers.size();
   RawClient client(stage.address);
   Buffer stream = hello();
-  const Buffer heads[] = {stage.dice.bytes(13), stage.dice.bytes(0), stage.dice.bytes(64)};
-  const Buffer eagers[] = {stage.dice.bytes(21), stage.dice.bytes(5), stage.dice.bytes(0)};
+  const Buffer heads[] = {random_bytes(stage.dice, 13), random_bytes(stage.dice, 0), random_bytes(stage.dice, 64)};
+  const Buffer eagers[] = {random_bytes(stage.dice, 21), random_bytes(stage.dice, 5), random_bytes(stage.dice, 0)};
   for (int i = 0; i < 3; ++i) {
     const Buffer one = frame(FrameType::message, heads[i], eagers[i]);
     stream.insert(stream.end(), one.begin(), one.end());
@@ -217,11 +219,12 @@ Task<> run_flips(Stage& stage) {
     Buffer stream = hello();
     std::vector<Buffer> heads;
     for (int i = 0; i < 5; ++i) {
-      heads.push_back(stage.dice.bytes(stage.dice.below(200)));
+      heads.push_back(random_bytes(stage.dice, stage.dice.below(200)));
       tcp::BulkHead bulk;
       bulk.size = 24;
-      for (const Buffer& one : {frame(FrameType::message, heads.back(), stage.dice.bytes(stage.dice.below(100))),
-                                frame(FrameType::push, bytes_of(bulk), stage.dice.bytes(24))}) {
+      for (const Buffer& one :
+           {frame(FrameType::message, heads.back(), random_bytes(stage.dice, stage.dice.below(100))),
+            frame(FrameType::push, bytes_of(bulk), random_bytes(stage.dice, 24))}) {
         stream.insert(stream.end(), one.begin(), one.end());
       }
     }
