@@ -114,7 +114,7 @@ void FuseMount::collect(MetricList& to) const {
                {{"request", name != nullptr ? name : std::to_string(opcode)}}, impl_->requests_by_kind[opcode]);
   }
   to.counter("rideau_system_calls_total", "System calls by the part that made them.", {{"part", "fuse"}},
-             impl_->system_calls);
+             impl_->system_calls.load(std::memory_order_relaxed));
 }
 
 }  // namespace rideau::client

@@ -92,7 +92,7 @@ void FuseMount::Impl::look_at_head(const char* bytes, std::size_t size) {
 
 FuseMount::Impl::Read FuseMount::Impl::read_one() {
   if (request == nullptr) request = take_buffer();
-  ++system_calls;
+  system_calls.fetch_add(1, std::memory_order_relaxed);
   const ssize_t size = ::read(fd, request.get(), buffer_bytes_);
   if (size < 0) {
     if (errno == EAGAIN) return Read::empty;
@@ -143,10 +143,11 @@ Task<> FuseMount::Impl::serve() {
   co_await tasks.join();
 }
 
-// libfuse hands over every answer here: that of INIT promises what libfuse cannot say.
+// libfuse hands over every answer here, and the notices of FuseKernelCache on its threads: the answer of INIT promises
+// what libfuse cannot say.
 ssize_t FuseMount::Impl::write_answer(int out, struct iovec* parts, int count, void* user) {
   auto* self = static_cast<Impl*>(user);
-  ++self->system_calls;
+  self->system_calls.fetch_add(1, std::memory_order_relaxed);
   fuse_out_header head;
   if (count == 2 && !self->initialised && parts[0].iov_len == sizeof head) {
     std::memcpy(&head, parts[0].iov_base, sizeof head);

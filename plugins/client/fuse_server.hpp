@@ -16,6 +16,7 @@
 #include "plugins/client/repeat.hpp"
 
 #include <array>
+#include <atomic>
 #include <memory>
 #include <vector>
 
@@ -75,7 +76,7 @@ struct FuseMount::Impl {
 
   static constexpr std::uint32_t kOpcodes = 64;            // beyond it a request is counted as 0
   std::array<std::uint64_t, kOpcodes> requests_by_kind{};  // since the mount
-  std::uint64_t system_calls = 0;                          // on the descriptor
+  std::atomic<std::uint64_t> system_calls{0};              // on the descriptor; notices are written by blocking threads
 
   std::vector<FuseBuffer> free_buffers;
   FuseBuffer request;  // being read or handled
