@@ -2,6 +2,7 @@
 #include "framework/rpc/buffer_pool.hpp"
 
 #include "framework/base/assert.hpp"
+#include "framework/base/watched_memory.hpp"
 
 #include <bit>
 #include <new>
@@ -41,7 +42,7 @@ MutableBytes BufferPool::allocate(unsigned index) {
 
 void BufferPool::give_back(MutableBytes memory, bool charged) noexcept {
   auto& list = free_[class_of(memory.size)];
-  if ((list.size() + 1) * memory.size <= kKeptBytesPerClass) {
+  if (!kMemoryIsWatched && (list.size() + 1) * memory.size <= kKeptBytesPerClass) {
     list.push_back(memory.data);
   } else {
     ::operator delete(memory.data, kPage);

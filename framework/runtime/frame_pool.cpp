@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Free lists of coroutine frames, one for each multiple of 64 bytes up to 4 KiB, for each thread.
+#include "framework/base/watched_memory.hpp"
 #include "framework/runtime/task.hpp"
 
 #include <array>
@@ -62,7 +63,7 @@ void free_frame(void* memory, std::size_t bytes) noexcept {
   const std::size_t index = class_of(bytes);
   if (index < kClasses) {
     FrameClass& frames = pool.classes[index];
-    if (frames.count < kKeptPerClass) {
+    if (!kMemoryIsWatched && frames.count < kKeptPerClass) {
       auto* frame = static_cast<FreeFrame*>(memory);
       frame->next = frames.first;
       frames.first = frame;

@@ -3,6 +3,7 @@
 #include "plugins/client/data_cache.hpp"
 
 #include "framework/base/assert.hpp"
+#include "framework/base/watched_memory.hpp"
 
 #include <bit>
 #include <cstring>
@@ -25,7 +26,8 @@ Buffer::Buffer(std::shared_ptr<BufferPool> pool, std::uint32_t capacity) : pool_
 
 Buffer::~Buffer() {
   pool_->bytes -= capacity_;
-  if (capacity_ == kBlockBytes && pool_->spare.size() < kSpareBuffersMax) pool_->spare.push_back(std::move(bytes_));
+  const bool keeps = !kMemoryIsWatched && capacity_ == kBlockBytes && pool_->spare.size() < kSpareBuffersMax;
+  if (keeps) pool_->spare.push_back(std::move(bytes_));
 }
 
 std::shared_ptr<Buffer> DataCache::make_buffer(std::uint32_t bytes_min) {

@@ -4,6 +4,7 @@
 // looked up in the raw bytes before it sees them, and added to the answer of INIT on its way out.
 #include "plugins/client/fuse_server.hpp"
 
+#include "framework/base/watched_memory.hpp"
 #include "plugins/client/open_names.hpp"
 
 #include <algorithm>
@@ -48,7 +49,7 @@ FuseBuffer FuseMount::Impl::take_buffer() {
 }
 
 void FuseMount::Impl::give_buffer(FuseBuffer buffer) {
-  if (free_buffers.size() < kKeptBuffersMax) free_buffers.push_back(std::move(buffer));
+  if (!kMemoryIsWatched && free_buffers.size() < kKeptBuffersMax) free_buffers.push_back(std::move(buffer));
 }
 
 void FuseMount::Impl::look_at_head(const char* bytes, std::size_t size) {

@@ -3,15 +3,13 @@
 // under them nothing is counted.
 #pragma once
 
+#include "framework/base/watched_memory.hpp"
+
 #include <cstdint>
 
 namespace rideau::tools {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kAllocationsCounted = false;
-#else
-constexpr bool kAllocationsCounted = true;
-#endif
+constexpr bool kAllocationsCounted = !kMemoryIsWatched;
 
 std::uint64_t allocations_of_this_thread() noexcept;
 
