@@ -7,7 +7,8 @@ target_compile_options(rideau_flags INTERFACE -Wall -Wextra -Wshadow -Wnon-virtu
 # g++ 12 reports these for coroutine frames that are fine.
 target_compile_options(rideau_flags INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
 if(RIDEAU_SANITIZE)
-  target_compile_options(rideau_flags INTERFACE -fsanitize=${RIDEAU_SANITIZE} -fno-omit-frame-pointer)
+  # What is found ends the program, so that no test passes over it.
+  target_compile_options(rideau_flags INTERFACE -fsanitize=${RIDEAU_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(rideau_flags INTERFACE -fsanitize=${RIDEAU_SANITIZE})
 endif()
 if(RIDEAU_FUZZ)

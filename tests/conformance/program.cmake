@@ -2,7 +2,7 @@
 # Each driver through the program, loaded and guarded, as the author of a plugin runs it.
 foreach(driver tcp lmdb raw_file)
   add_test(NAME conformance_${driver} COMMAND rideau-conformance $<TARGET_FILE:${driver}> --seed 7)
-  set_tests_properties(conformance_${driver} PROPERTIES TIMEOUT 300)
+  set_tests_properties(conformance_${driver} PROPERTIES TIMEOUT ${RIDEAU_TEST_SECONDS})
 endforeach()
 # A plugin that is none, and a key that is none: a clear error and exit status 2.
 add_test(NAME conformance_no_plugin COMMAND rideau-conformance ${CMAKE_CURRENT_LIST_FILE})

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real cluster in a temporary folder, for the system tests: started and stopped through the program alone."""
 import contextlib
+import glob
 import os
 import shutil
 import signal
@@ -11,6 +12,21 @@ import time
 
 BUILD = os.path.abspath(sys.argv[1])
 RIDEAU = os.path.join(BUILD, "bin", "rideau")
+
+# In a build with a sanitizer every process of this test writes what it finds to REPORTS.<process>: nobody sees how a server
+# or a mount ends, and its log goes with the cluster.
+REPORTS = os.path.join(BUILD, "reports", f"{os.path.basename(sys.argv[0])}-{os.getpid()}")
+for sanitizer in ("ASAN", "TSAN", "UBSAN"):
+    os.environ[f"{sanitizer}_OPTIONS"] = f"{os.environ.get(f'{sanitizer}_OPTIONS', '')}:log_path={REPORTS}"
+
+
+def expect_no_reports():
+    found = sorted(glob.glob(REPORTS + ".*"))
+    texts = []
+    for path in found:
+        with open(path, errors="replace") as file:
+            texts.append(f"{path}\n{file.read()[:20000]}")
+    expect(not found, f"{len(found)} processes were reported by the sanitizer:\n" + "\n".join(texts[:3]))
 
 
 def run(*words, check=True, timeout=600, **options):
@@ -48,7 +64,12 @@ class Cluster:
         return rideau("up", "--dir", self.folder, "--oss", self.oss, *self.options, **options)
 
     def down(self, **options):
-        return rideau("down", "--dir", self.folder, **options)
+        processes = self.processes()
+        done = rideau("down", "--dir", self.folder, **options)
+        if done.returncode == 0:
+            for process in processes:
+                await_end(process)      # what a sanitizer looks for at the end of a process is part of it
+        return done
 
     def check(self):
         """The stopped cluster's stores hold together."""
@@ -67,15 +88,23 @@ class Cluster:
             return int(file.readline())
 
     def nodes(self):
-        return sorted(name[:-4] for name in os.listdir(os.path.join(self.folder, "run")) if name.endswith(".pid"))
+        return sorted(os.path.basename(path)[:-4] for path in glob.glob(glob.escape(self.folder) + "/run/*.pid"))
+
+    def processes(self):
+        """Of the nodes that have told theirs."""
+        found = []
+        for node in self.nodes():
+            with contextlib.suppress(FileNotFoundError, ValueError):
+                found.append(self.process(node))
+        return found
 
     def kill_all(self):
-        for node in self.nodes():
-            with contextlib.suppress(ProcessLookupError, ValueError):
-                os.kill(self.process(node), signal.SIGKILL)
-        for node in self.nodes():
-            with contextlib.suppress(ValueError):
-                await_end(self.process(node))
+        processes = self.processes()
+        for process in processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        for process in processes:
+            await_end(process)
 
     def log(self, node):
         with open(os.path.join(self.folder, "log", node + ".log"), errors="replace") as file:
@@ -103,6 +132,7 @@ def temporary_folder():
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        expect_no_reports()
 
 
 @contextlib.contextmanager
@@ -123,7 +153,7 @@ def cluster(oss=2, options=(), start=True):
             if os.path.exists(made.config):
                 for point in [*made.extra_mounts, made.mount]:
                     subprocess.run(["umount", "-l", point], stderr=subprocess.DEVNULL, check=False)
-                made.kill_all() if os.path.isdir(os.path.join(made.folder, "run")) else None
+                made.kill_all()
                 subprocess.run(["umount", "-l", made.mount], stderr=subprocess.DEVNULL, check=False)
 
 

@@ -169,7 +169,7 @@ with cluster(start=False) as made:
         mapped(made)
         made.down()
     finally:
-        made.kill_all() if os.path.isdir(made.folder + "/run") else None
+        made.kill_all()
         subprocess.run(["umount", "-l", made.mount], stderr=subprocess.DEVNULL, check=False)
         for disk in disks:
             subprocess.run(["umount", "-l", disk], check=False)
