@@ -3,6 +3,7 @@
 
 #include "plugins/check/namespace.hpp"
 #include "plugins/check/repair.hpp"
+#include "plugins/check/second_look.hpp"
 
 #include <algorithm>
 
@@ -14,6 +15,7 @@ namespace {
 
 // Mending shows further damage only where records hang on each other: each pass ends at least one such step.
 constexpr std::uint32_t kPassesMax = 10;
+constexpr std::uint32_t kLivePassesMax = 3;
 constexpr std::uint64_t kProgressEvery = 10'000;
 constexpr std::size_t kDestroyedAtOnce = 1000;
 
@@ -23,12 +25,8 @@ class Check {
       : meta_(meta), objects_(objects), options_(options), report_(report) {}
 
   Task<Status> run() {
+    if (options_.live) co_return co_await run_live();
     Status status = co_await read_all();
-    if (status.ok() && options_.live && !findings_.empty()) {
-      std::vector<Finding> first = std::move(findings_);
-      status = co_await read_all();
-      keep_those_in(first);
-    }
     if (status.ok()) note();
     while (status.ok() && options_.repair && can_mend() && report_.passes < kPassesMax) {
       status = co_await mend();
@@ -39,6 +37,22 @@ class Check {
   }
 
  private:
+  // What cannot be judged because it changes is read again, a few times.
+  Task<Status> run_live() {
+    for (std::uint32_t pass = 0; pass < kLivePassesMax; ++pass) {
+      Status status = co_await read_all();
+      if (!status.ok()) co_return status;
+      SecondLook look(*names_, meta_, objects_, as_of_);
+      status = co_await look.judge(findings_);
+      if (!status.ok()) co_return status;
+      findings_ = look.take_real();
+      add_new();
+      report_.unsettled = look.unsettled();
+      if (report_.unsettled == 0) break;
+    }
+    co_return kOk;
+  }
+
   void tell(const char* what, std::uint64_t count) {
     if (options_.progress) options_.progress(what, count);
   }
@@ -73,6 +87,7 @@ class Check {
   Task<Status> read_names() {
     Status status = co_await meta_.begin();
     if (!status.ok()) co_return status;
+    as_of_ = meta_.transaction();
     std::string after;
     std::uint64_t count = 0;
     for (;;) {
@@ -140,16 +155,15 @@ class Check {
     return all;
   }
 
-  void keep_those_in(const std::vector<Finding>& first) {
-    const auto known = identities(first);
-    std::erase_if(findings_, [&](const Finding& finding) { return !known.contains(finding.identity()); });
-  }
-
   // What is still found is not mended; what is not any more is.
   void note() {
     const auto found = identities(findings_);
-    const auto known = identities(report_.findings);
     for (Finding& one : report_.findings) one.mended = !found.contains(one.identity());
+    add_new();
+  }
+
+  void add_new() {
+    const auto known = identities(report_.findings);
     for (const Finding& finding : findings_) {
       if (!known.contains(finding.identity())) report_.findings.push_back(finding);
     }
@@ -188,6 +202,7 @@ class Check {
   const CheckOptions& options_;
   Report& report_;
   std::optional<Namespace> names_;
+  std::uint64_t as_of_ = 0;        // the last reading holds every transaction up to it
   std::vector<Finding> findings_;  // of the last reading
 };
 

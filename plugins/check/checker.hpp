@@ -16,7 +16,8 @@ struct CheckOptions {
   Uuid cluster{};
   fs::TargetId target = 0;  // the metadata target
   bool repair = false;
-  // Others change what is read: only what is found by two readings is told.
+  // Servers run and change what is read: what looks wrong is looked at again before it is told (second_look.hpp). Not
+  // together with repair.
   bool live = false;
   std::int64_t now_ns = 0;  // for what repair makes
   // Now and then: what is being read, and how much of it so far.

@@ -54,6 +54,7 @@ struct Finding {
   fs::Cookie cookie = 0;
   fs::TargetId target = 0;
   ObjectId object{};
+  std::vector<fs::InodeId> loop;  // the directories of one
   bool mended = false;
 
   // Equal when the same damage is met again.
@@ -68,6 +69,8 @@ struct Report {
   std::uint64_t entries = 0;
   std::uint64_t objects = 0;
   std::uint32_t passes = 0;
+  // Of running servers: what looked wrong and could not be judged, since it changed each time it was read.
+  std::uint64_t unsettled = 0;
 
   bool clean() const noexcept { return findings.empty(); }
   std::size_t left() const noexcept {

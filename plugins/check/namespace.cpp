@@ -231,9 +231,10 @@ void Namespace::take_xattr(const std::string& key, Bytes value) {
     ++inode->xattrs;
     return;
   }
-  add(Kind::stray_attribute,
-      "attribute " + std::string(name) + " of inode " + std::to_string(id) + ", which is not there")
-      .key = key;
+  Finding& finding = add(Kind::stray_attribute,
+                         "attribute " + std::string(name) + " of inode " + std::to_string(id) + ", which is not there");
+  finding.key = key;
+  finding.inode = id;
 }
 
 void Namespace::take_back_link(const std::string& key, Bytes value) {

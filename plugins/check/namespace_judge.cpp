@@ -99,6 +99,7 @@ void Namespace::judge_reach() {
     finding.inode = least->id;
     finding.directory = least->named_in;
     finding.cookie = least->named_cookie;
+    for (auto one = begin; one != way.end(); ++one) finding.loop.push_back((*one)->id);
     finding.key = std::string(Bytes(entry_key(least->named_in, least->named_cookie)).view());
   }
 }

@@ -32,7 +32,10 @@ void Repair::put(const Key& key, const Record& record) {
 Task<Result<std::optional<std::string>>> Repair::get(const std::string& key) {
   const auto edited = edits_.find(key);
   if (edited != edits_.end()) co_return edited->second;
-  co_return co_await meta_.get(key);
+  const std::vector<std::string> keys(1, key);
+  auto values = co_await meta_.get(keys);
+  if (!values.ok()) co_return values.status();
+  co_return std::move(values->front());
 }
 
 Task<Result<InodeRecord*>> Repair::record(InodeId inode) {

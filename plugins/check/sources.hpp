@@ -21,13 +21,18 @@ using Edits = std::map<std::string, std::optional<std::string>>;
 class MetaSource {
  public:
   using Records = std::vector<std::pair<std::string, std::string>>;
+  using Values = std::vector<std::optional<std::string>>;
 
-  // The records that follow show one state, until the next begin().
+  // What is read from now on holds all that was answered to anybody before. Of a stopped target it is one state until
+  // the next begin(); a running one goes on changing.
   virtual Task<Status> begin() = 0;
   // The next records with keys greater than `after` (empty: the first), in order; none: the end.
   virtual Task<Result<Records>> next(const std::string& after) = 0;
-  // What is there now; nothing: no such key.
-  virtual Task<Result<std::optional<std::string>>> get(const std::string& key) = 0;
+  // What is there now, all of one moment, in the order of the keys; nothing: no such key.
+  virtual Task<Result<Values>> get(const std::vector<std::string>& keys) = 0;
+  // Every transaction up to this one is in what the last call read (after begin(): in all that follows). A stopped
+  // target says 0.
+  virtual std::uint64_t transaction() const = 0;
   // Durable when it ended. unsupported where nothing can be mended.
   virtual Task<Status> change(const Edits& edits) = 0;
 

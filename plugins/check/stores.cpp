@@ -38,16 +38,16 @@ Task<Result<MetaSource::Records>> IndexSource::next(const std::string& after) {
   co_return records;
 }
 
-Task<Result<std::optional<std::string>>> IndexSource::get(const std::string& key) {
-  Bytes value;
-  const Status status = snapshot_->get(bytes_of(key), &value);
-  std::optional<std::string> found;
-  if (status.ok()) {
-    found = std::string(value.view());
-  } else if (status.code != Code::not_found) {
-    co_return status;
+Task<Result<MetaSource::Values>> IndexSource::get(const std::vector<std::string>& keys) {
+  Values values;
+  for (const std::string& key : keys) {
+    Bytes value;
+    const Status status = snapshot_->get(bytes_of(key), &value);
+    if (!status.ok() && status.code != Code::not_found) co_return status;
+    values.emplace_back();
+    if (status.ok()) values.back().emplace(value.view());
   }
-  co_return found;
+  co_return values;
 }
 
 Task<Status> IndexSource::change(const Edits& edits) {

@@ -18,7 +18,8 @@ class IndexSource final : public MetaSource {
 
   Task<Status> begin() override;
   Task<Result<Records>> next(const std::string& after) override;
-  Task<Result<std::optional<std::string>>> get(const std::string& key) override;
+  Task<Result<Values>> get(const std::vector<std::string>& keys) override;
+  std::uint64_t transaction() const override { return 0; }
   Task<Status> change(const Edits& edits) override;
 
  private:

@@ -46,6 +46,10 @@ RIDEAU_FS_BODY(LockRequest);
 RIDEAU_FS_BODY(LockReply);
 RIDEAU_FS_BODY(UnlockRequest);
 RIDEAU_FS_BODY(RevokeRequest);
+RIDEAU_FS_BODY(ScanRecordsRequest);
+RIDEAU_FS_BODY(ScanRecordsReply);
+RIDEAU_FS_BODY(GetRecordsRequest);
+RIDEAU_FS_BODY(GetRecordsReply);
 
 RIDEAU_FS_BODY(ObjectReadRequest);
 RIDEAU_FS_BODY(ObjectReadReply);

@@ -203,6 +203,29 @@ struct StatFileSystemReply {
 struct SyncRequest {
   transaction @0 :UInt64;
 }
+struct ScanRecordsRequest {
+  from @0 :Data;
+  count @1 :UInt32;
+}
+struct ScanRecordsReply {
+  records @0 :List(Record);
+  transaction @1 :UInt64;
+  struct Record {
+    key @0 :Data;
+    value @1 :Data;
+  }
+}
+struct GetRecordsRequest {
+  keys @0 :List(Data);
+}
+struct GetRecordsReply {
+  values @0 :List(Value);
+  transaction @1 :UInt64;
+  struct Value {
+    present @0 :Bool;
+    bytes @1 :Data;
+  }
+}
 struct LockRequest {
   resource @0 :UInt64;
   mode @1 :UInt32;

@@ -9,8 +9,10 @@
 #include "plugins/fs/inode.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace rideau::fs {
@@ -33,9 +35,11 @@ enum class MetaMethod : std::uint16_t {
   list_attributes = 14,
   remove_attribute = 15,
   stat_file_system = 16,
-  sync = 17,    // answers when everything up to a transaction is durable
-  lock = 18,    // of framework/lock: take
-  unlock = 19,  // of framework/lock: give back
+  sync = 17,          // answers when everything up to a transaction is durable
+  lock = 18,          // of framework/lock: take
+  unlock = 19,        // of framework/lock: give back
+  scan_records = 20,  // for the file system check
+  get_records = 21,   // for the file system check
 };
 
 enum class MetaCallback : std::uint16_t {
@@ -232,6 +236,25 @@ struct StatFileSystemReply {  // of one metadata target
 
 struct SyncRequest {
   std::uint64_t transaction = 0;  // 0: everything so far
+};
+
+// Records of the target's index as they are on disk, durable ones alone. `transaction` of a reply: what was read holds
+// every change up to it, and perhaps later ones. The records of one reply are of one moment, those of two are not.
+constexpr std::uint32_t kRecordsPerCallMax = 4096;
+struct ScanRecordsRequest {
+  std::string_view from;       // the first one has this key or the next greater one; empty: the first there is
+  std::uint32_t count = 1024;  // at most, and at most kRecordsPerCallMax
+};
+struct ScanRecordsReply {
+  std::vector<std::pair<std::string, std::string>> records;  // keys and values, by key; none: the end
+  std::uint64_t transaction = 0;
+};
+struct GetRecordsRequest {
+  std::vector<std::string_view> keys;  // at most kRecordsPerCallMax
+};
+struct GetRecordsReply {
+  std::vector<std::optional<std::string>> values;  // one for each key asked for; nothing: no such record
+  std::uint64_t transaction = 0;
 };
 
 // framework/lock: which resource in which mode. The lock of this version covers the whole file system: resource 0.

@@ -46,6 +46,10 @@ const char* meta_method_name(std::uint16_t method) noexcept {
       return "lock";
     case MetaMethod::unlock:
       return "unlock";
+    case MetaMethod::scan_records:
+      return "scan_records";
+    case MetaMethod::get_records:
+      return "get_records";
   }
   return nullptr;
 }

@@ -121,6 +121,10 @@ Task<> Mds::handle(rpc::ServerCall& call) {
       co_return co_await lock(call);
     case MetaMethod::unlock:
       co_return co_await unlock(call);
+    case MetaMethod::scan_records:
+      co_return co_await look<ScanRecordsRequest>(call);
+    case MetaMethod::get_records:
+      co_return co_await look<GetRecordsRequest>(call);
   }
   constexpr Status unknown{Code::unsupported, 0, "no such call of a metadata target"};
   co_await call.reply(unknown, Bytes());

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// `rideau fsck`: the check of a whole file system, in the stores of its stopped servers.
+// `rideau fsck`: the check of a whole file system, in the stores of its stopped servers or through running ones.
 #include "framework/node/open_plugin.hpp"
 #include "framework/runtime/await.hpp"
 #include "framework/runtime/real_runtime.hpp"
 #include "plugins/check/checker.hpp"
+#include "plugins/check/servers.hpp"
 #include "plugins/check/stores.hpp"
 #include "plugins/oss/records.hpp"
+#include "plugins/tools/cluster_sessions.hpp"
 #include "plugins/tools/commands.hpp"
 #include "plugins/tools/probe.hpp"
 #include "plugins/tools/setup.hpp"
@@ -56,6 +58,15 @@ class Fsck {
       }
     }
     targets_.clear();
+  }
+
+  // Servers go on serving meanwhile.
+  Task<> run_online() {
+    ClusterSessions sessions(runtime_, log_, catalog_, cluster_, "rideau fsck");
+    const bool opened = co_await sessions.open();
+    if (opened) co_await check_servers(sessions);
+    if (!opened) problem_ = sessions.problem();
+    co_await sessions.close();
   }
 
  private:
@@ -125,16 +136,32 @@ class Fsck {
     for (OpenTarget& target : targets_) {
       if (target.place.target->role != Role::mds) continue;
       check::IndexSource meta(target.index->index_store());
-      co_await check_one(*target.place.target, meta, objects);
+      co_await check_one(*target.place.target, meta, objects, false);
+    }
+  }
+
+  Task<> check_servers(const ClusterSessions& sessions) {
+    std::vector<check::ServerObjects> sources;
+    for (const ClusterSessions::Member& member : sessions.members()) {
+      const TargetConfig& target = *member.place.target;
+      if (target.role == Role::oss) sources.emplace_back(target.id, *member.session);
+    }
+    std::vector<check::ObjectSource*> objects;
+    for (check::ServerObjects& source : sources) objects.push_back(&source);
+    for (const ClusterSessions::Member& member : sessions.members()) {
+      if (member.place.target->role != Role::mds) continue;
+      check::ServerRecords meta(*member.session);
+      co_await check_one(*member.place.target, meta, objects, true);
     }
   }
 
   Task<> check_one(const TargetConfig& target, check::MetaSource& meta,
-                   const std::vector<check::ObjectSource*>& objects) {
+                   const std::vector<check::ObjectSource*>& objects, bool live) {
     check::CheckOptions settings;
     settings.cluster = cluster_.uuid;
     settings.target = target.id;
     settings.repair = options_.repair;
+    settings.live = live;
     settings.now_ns = runtime_.wall_ns();
     if (::isatty(STDERR_FILENO) == 1) {
       settings.progress = [](const char* what, std::uint64_t count) {
@@ -177,16 +204,23 @@ void print_text(const check::Report& report, bool repair) {
         "%zu problems, %zu of them %s\n", report.findings.size(), report.left(),
         repair ? "left: they cannot be mended" : "there; stop the servers and run it with --repair to mend them");
   }
+  if (report.unsettled != 0) {
+    std::printf(
+        "not judged: %llu things that changed each time they were read; look again later, or at stopped servers\n",
+        static_cast<unsigned long long>(report.unsettled));
+  }
 }
 
-void print_json(const check::Report& report, const std::string& problem) {
+void print_json(const check::Report& report, const std::string& problem, bool online) {
   nlohmann::ordered_json document;
   document["clean"] = problem.empty() && report.clean();
+  document["online"] = online;
   if (!problem.empty()) document["problem"] = problem;
   document["inodes"] = report.inodes;
   document["names"] = report.entries;
   document["objects"] = report.objects;
   document["left"] = report.left();
+  document["not_judged"] = report.unsettled;
   document["findings"] = nlohmann::ordered_json::array();
   for (const check::Finding& finding : report.findings) {
     nlohmann::ordered_json one;
@@ -201,13 +235,18 @@ void print_json(const check::Report& report, const std::string& problem) {
   std::printf("%s\n", document.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
 }
 
-// Empty when no server of the cluster answers.
-std::string running_servers(const ClusterConfig& cluster, const PluginCatalog& catalog) {
-  std::string names;
+// Which servers answer, and those that do not, with why.
+struct Answering {
+  std::string up;
+  std::string down;
+};
+Answering ask_servers(const ClusterConfig& cluster, const PluginCatalog& catalog) {
+  Answering found;
   for (const TargetHealth& health : probe_cluster(cluster, catalog, kProbeMs)) {
-    if (health.up) names += (names.empty() ? "" : ", ") + health.node;
+    std::string& names = health.up ? found.up : found.down;
+    names += (names.empty() ? "" : ", ") + health.node;
   }
-  return names;
+  return found;
 }
 
 }  // namespace
@@ -216,10 +255,19 @@ int fsck(const CommonOptions& common, const FsckOptions& options) {
   const PluginCatalog catalog = make_catalog(common);
   ClusterConfig cluster;
   if (!load_config(options.config, &catalog, &cluster)) return kUsage;
-  const std::string running = running_servers(cluster, catalog);
-  if (!running.empty()) {
-    std::fprintf(stderr, "servers of this cluster run (%s); stop them first: the check reads what they write\n",
-                 running.c_str());
+  const Answering servers = ask_servers(cluster, catalog);
+  const bool online = !servers.up.empty();
+  if (online && options.repair) {
+    std::fprintf(
+        stderr,
+        "servers of this cluster run (%s): --repair mends the stores of stopped ones. Stop them first, or leave "
+        "--repair out to look only\n",
+        servers.up.c_str());
+    return kUsage;
+  }
+  if (online && !servers.down.empty()) {
+    std::fprintf(stderr, "some servers run (%s) and some do not answer (%s): start those, or stop all of them\n",
+                 servers.up.c_str(), servers.down.c_str());
     return kFailed;
   }
   NodeConfig shown;
@@ -228,9 +276,9 @@ int fsck(const CommonOptions& common, const FsckOptions& options) {
   const std::unique_ptr<Logger> log = make_log(common, shown);
   RealRuntime runtime;
   Fsck fsck(runtime, *log, catalog, cluster, options);
-  runtime.run(fsck.run_offline());
+  runtime.run(online ? fsck.run_online() : fsck.run_offline());
   if (options.json) {
-    print_json(fsck.report(), fsck.problem());
+    print_json(fsck.report(), fsck.problem(), online);
   } else if (fsck.problem().empty()) {
     print_text(fsck.report(), options.repair);
   }

@@ -238,14 +238,18 @@ void add_fsck_command(CLI::App& app, Parsed& parsed, int& result) {
   FsckOptions& options = parsed.fsck;
   CLI::App* command = app.add_subcommand("fsck", "Check a whole file system: names, counts, layouts, objects");
   command->add_option("--config", options.config, "cluster.toml")->required();
-  command->add_flag("--repair", options.repair, "Mend what can be mended");
+  command->add_flag("--repair", options.repair, "Mend what can be mended; the servers are stopped");
   command->add_flag("--json", options.json, "For programs");
   command->footer(
+      "While the servers run, it reads through them, from any machine, and they go on serving; what looks wrong is\n"
+      "looked at again, so that changes meanwhile are no problems. When they are stopped, it reads their stores, "
+      "where\n"
+      "they are. --repair wants them stopped: what lost its name comes back in /lost+found as #NUMBER, objects of no\n"
+      "file are destroyed.\n"
       "Exit status 0: clean; 1: problems (each on a line), mended or not; 2: wrong usage or configuration.\n"
-      "What lost its name comes back in /lost+found as #NUMBER; objects of no file are destroyed.\n"
       "Examples:\n"
-      "  rideau down --dir ~/cluster && rideau fsck --config ~/cluster/cluster.toml\n"
-      "  rideau fsck --config ~/cluster/cluster.toml --repair");
+      "  rideau fsck --config ~/cluster/cluster.toml\n"
+      "  rideau down --dir ~/cluster && rideau fsck --config ~/cluster/cluster.toml --repair");
   command->callback([&] { result = fsck(parsed.common, options); });
 }
 

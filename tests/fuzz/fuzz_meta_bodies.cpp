@@ -22,6 +22,8 @@ constexpr fuzz::ReadBody kBodies[] = {
     fuzz::read_body<fs::StatFileSystemReply>,  fuzz::read_body<fs::SyncRequest>,
     fuzz::read_body<fs::LockRequest>,          fuzz::read_body<fs::LockReply>,
     fuzz::read_body<fs::UnlockRequest>,        fuzz::read_body<fs::RevokeRequest>,
+    fuzz::read_body<fs::ScanRecordsRequest>,   fuzz::read_body<fs::ScanRecordsReply>,
+    fuzz::read_body<fs::GetRecordsRequest>,    fuzz::read_body<fs::GetRecordsReply>,
 };
 
 }  // namespace

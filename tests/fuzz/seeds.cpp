@@ -190,6 +190,14 @@ int main(int count, char** arguments) {
   write_body("meta_bodies", 27, fs::LockReply{});
   write_body("meta_bodies", 28, fs::UnlockRequest{});
   write_body("meta_bodies", 29, fs::RevokeRequest{});
+  {
+    fs::ScanRecordsRequest body;
+    body.from = "from";
+    write_body("meta_bodies", 30, body);
+  }
+  write_body("meta_bodies", 31, fs::ScanRecordsReply{{{"key", "value"}}, 5});
+  write_body("meta_bodies", 32, fs::GetRecordsRequest{{"key", "other"}});
+  write_body("meta_bodies", 33, fs::GetRecordsReply{{"value", std::nullopt}, 5});
   write_body("object_bodies", 0, fs::ObjectReadRequest{});
   write_body("object_bodies", 1, fs::ObjectReadReply{});
   write_body("object_bodies", 2, fs::ObjectWriteRequest{});

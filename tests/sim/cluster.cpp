@@ -5,6 +5,7 @@
 #include "framework/plugin_host/host.hpp"
 #include "framework/runtime/await.hpp"
 #include "plugins/check/checker.hpp"
+#include "plugins/check/servers.hpp"
 #include "plugins/check/stores.hpp"
 #include "plugins/tools/roles.hpp"
 
@@ -124,6 +125,78 @@ struct Cluster::Client {
   bool done = false;
 };
 
+// A node with a session to each server, which checks them while they work.
+struct Cluster::LiveChecker final : rpc::SessionEvents {
+  LiveChecker(SimWorld& world, SimNetwork& network, const ClusterConfig& cluster, Uuid client)
+      : runtime(world, "live-check", clock_of(world)),
+        log(world, runtime.id()),
+        place{&network, &runtime},
+        tasks(runtime) {
+    PluginInstanceOptions plugin;
+    plugin.name = "live-check.transport";
+    plugin.guarded = true;
+    transport = std::make_unique<PluginInstance>(runtime, log, kSimTransportDescriptor, plugin);
+    ConfigValue value;
+    value.integer = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(&place));
+    RIDEAU_ASSERT(transport->create(&value).ok());
+    options.cluster = cluster.uuid;
+    options.target = kMetaTarget;
+    options.live = true;
+    for (const NodeConfig& node : cluster.nodes) {
+      rpc::SessionOptions to;
+      to.address = node.address;
+      to.cluster = cluster.uuid;
+      to.target = node.targets[0].id;
+      to.client = client;
+      to.client_name = "live-check";
+      sessions.push_back(std::make_unique<rpc::ClientSession>(runtime, transport->transport(), log, *this, to));
+    }
+  }
+
+  Task<Status> run() {
+    Status all = co_await transport->start();
+    for (auto& session : sessions) {
+      if (all.ok()) all = co_await session->connect();
+    }
+    while (all.ok() && !stop_wanted) all = co_await check_once();
+    for (auto& session : sessions) co_await session->close();
+    const Status stopped = co_await transport->stop();
+    co_return all.ok() ? stopped : all;
+  }
+  Task<Status> check_once() {
+    // So few that much changes between the first and the last.
+    constexpr std::uint32_t kRecordsPerPage = 2;
+    check::ServerRecords records(*sessions[0], kRecordsPerPage);
+    std::vector<check::ServerObjects> sources;
+    for (std::size_t i = 1; i < sessions.size(); ++i) {
+      sources.emplace_back(kMetaTarget + static_cast<std::uint32_t>(i), *sessions[i]);
+    }
+    std::vector<check::ObjectSource*> objects;
+    for (check::ServerObjects& source : sources) objects.push_back(&source);
+    check::Report report;
+    const Status checked = co_await check::check(records, objects, options, &report);
+    for (const check::Finding& finding : report.findings) {
+      found +=
+          std::string("the check of running servers: ") + check::kind_name(finding.kind) + ": " + finding.text + "\n";
+    }
+    co_return checked;
+  }
+  Task<rpc::CallbackReply> on_callback(std::uint16_t, Bytes, std::uint64_t) override { co_return rpc::CallbackReply{}; }
+  void on_new_epoch(std::uint64_t) override {}
+
+  SimRuntime runtime;
+  TraceLogger log;
+  SimPlace place;
+  std::unique_ptr<PluginInstance> transport;
+  std::vector<std::unique_ptr<rpc::ClientSession>> sessions;
+  check::CheckOptions options;
+  bool stop_wanted = false;
+  bool done = false;
+  Status status{};
+  std::string found;
+  TaskGroup tasks;
+};
+
 Cluster::Cluster(SimWorld& world, ClusterOptions options)
     : world_(world),
       options_(options),
@@ -153,6 +226,7 @@ Cluster::Cluster(SimWorld& world, ClusterOptions options)
 
 // As after a power cut of everything at once: nothing runs any more, then frames and instances go.
 Cluster::~Cluster() {
+  if (checks_ != nullptr) checks_->runtime.kill();
   for (auto& client : clients_) client->runtime.kill();
   for (auto& server : servers_) server->runtime.kill();
 }
@@ -272,6 +346,20 @@ std::string Cluster::stop(bool emptied) {
   }
   problem = left_behind(emptied);
   return problem.empty() ? check_stores() : problem;
+}
+
+void Cluster::begin_checks() {
+  checks_ = std::make_unique<LiveChecker>(world_, network_, config_, random_uuid(world_));
+  checks_->tasks.spawn(note_end(checks_->run(), checks_->status, checks_->done));
+}
+
+std::string Cluster::end_checks() {
+  checks_->stop_wanted = true;
+  std::string problem = wait([this] { return checks_->done; }, "the check of running servers");
+  if (problem.empty() && !checks_->status.ok()) {
+    problem = "the check of running servers: " + status_text(checks_->status);
+  }
+  return problem.empty() ? checks_->found : problem;
 }
 
 // The stores of the servers, which have ended, opened by one more node that only checks.

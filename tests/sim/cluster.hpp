@@ -50,6 +50,9 @@ class Cluster {
   // Clients end first, then what they left to be done is waited for, then servers end. Says what was left behind, and
   // what the file system check finds in the stores. `emptied`: every file was removed, so no object may be left.
   std::string stop(bool emptied);
+  // From here on one more node checks the running servers, again and again. The end says what it found.
+  void begin_checks();
+  std::string end_checks();
   // Runs a coroutine of a node to its end. Empty, or what went wrong.
   std::string run(Mount& mount, Task<> task, const char* what);
   // What the kernels of all clients wait for.
@@ -60,6 +63,7 @@ class Cluster {
   struct Server;
   struct Client;
   struct Checker;
+  struct LiveChecker;
   struct Disk {
     SimIndexDisk index;
     SimObjectDisk objects;
@@ -79,6 +83,7 @@ class Cluster {
   std::vector<std::unique_ptr<Disk>> disks_;
   std::vector<std::unique_ptr<Server>> servers_;
   std::vector<std::unique_ptr<Client>> clients_;
+  std::unique_ptr<LiveChecker> checks_;
   std::vector<Mount> mounts_;
   bool stopped_ = false;
 };

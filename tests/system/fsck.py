@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Goal: `rideau fsck` finds a used cluster clean, refuses to read under running servers, and finds and mends what was
-damaged in the stores of stopped ones."""
+"""Goal: `rideau fsck` finds a used cluster clean, while it works and when it is stopped, finds what is wrong in both, and
+mends it in the stores of stopped servers alone."""
+import contextlib
 import json
 import os
+import random
 import shutil
+import signal
 import subprocess
+import threading
 import time
 
-from cluster import RIDEAU, cluster, expect, need_fuse, rideau, step
+from cluster import RIDEAU, await_end, cluster, expect, need_fuse, rideau, step
 
 
 def check(made, *words, wanted):
@@ -32,6 +36,43 @@ def await_objects(made, wanted):
     while (there := objects(made)) != wanted:
         expect(time.monotonic() < until, f"{there} objects, and files have {wanted}")
         time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def busy(made):
+    """Names, links and bytes change all the while, from two threads; what they made is gone at the end."""
+    stop = threading.Event()
+    done = []
+
+    def work(seed):
+        chance = random.Random(seed)
+        top = f"{made.mount}/busy"
+        one = lambda: f"{top}/{chance.randrange(20)}"
+        while not stop.is_set():
+            with contextlib.suppress(OSError):
+                call = chance.choice([os.mkdir, os.rmdir, os.unlink, os.rename, os.link, os.setxattr, open])
+                if call in (os.rename, os.link):
+                    call(one(), one())
+                elif call is os.setxattr:
+                    call(one(), "user.a", b"value")
+                elif call is open:
+                    with open(one(), "wb") as file:
+                        file.write(b"x" * chance.randrange(20_000))
+                else:
+                    call(one())
+                done.append(call)
+
+    os.mkdir(made.mount + "/busy")
+    workers = [threading.Thread(target=work, args=(seed,)) for seed in range(2)]
+    for worker in workers:
+        worker.start()
+    try:
+        yield done
+    finally:
+        stop.set()
+        for worker in workers:
+            worker.join()
+        shutil.rmtree(made.mount + "/busy")
 
 
 # Bytes have 9 files of each of 19 directories, and two large files on both targets.
@@ -63,8 +104,16 @@ def use(made):
 need_fuse()
 with cluster(oss=2) as made:
     held = use(made)
-    answer = rideau("fsck", "--config", made.config, check=False)
-    expect(answer.returncode == 1 and "stop them first" in answer.stdout, answer.stdout)
+    step("clean while it is in use")
+    with busy(made) as done:
+        for _ in range(8):
+            before = len(done)
+            report = check(made, wanted=0)
+            expect(report["online"] and report["inodes"] > 19 * 13, report)
+            while len(done) < before + 20:
+                time.sleep(0.001)
+    answer = rideau("fsck", "--config", made.config, "--repair", check=False)
+    expect(answer.returncode == 2 and "Stop them first" in answer.stdout, answer.stdout)
     held.close()
     # What was removed is gone before anything stops: else a later start destroys its object, and the copies below have it.
     await_objects(made, OBJECTS)
@@ -95,7 +144,18 @@ with cluster(oss=2) as made:
         shutil.rmtree(f"{made.folder}/{oss}")
         os.rename(f"{made.folder}/{oss}-before", f"{made.folder}/{oss}")
     report = check(made, wanted=1)
-    expect(kinds(report) == ["orphan-object"] and report["left"] == 2, report)
+    expect(kinds(report) == ["orphan-object"] and report["left"] == 2 and not report["online"], report)
+    step("found while it is in use as well")
+    made.up()
+    with busy(made):
+        report = check(made, wanted=1)
+    expect(kinds(report) == ["orphan-object"] and report["left"] == 2 and report["online"], report)
+    os.kill(made.process("oss1"), signal.SIGKILL)
+    await_end(made.process("oss1"))
+    answer = rideau("fsck", "--config", made.config, check=False)
+    expect(answer.returncode == 1 and "do not answer (oss1)" in answer.stdout, answer.stdout)
+    made.up()
+    made.down()
     report = check(made, "--repair", wanted=1)
     expect(report["left"] == 0 and all(finding["mended"] for finding in report["findings"]), report)
     check(made, wanted=0)

@@ -18,6 +18,8 @@ Result<fs::ReadLinkReply> apply(Target& target, const fs::ReadLinkRequest& reque
 Result<fs::ReadDirectoryReply> apply(Target& target, const fs::ReadDirectoryRequest& request);
 Result<fs::GetAttributeReply> apply(Target& target, const fs::GetAttributeRequest& request);
 Result<fs::ListAttributesReply> apply(Target& target, const fs::ListAttributesRequest& request);
+Result<fs::ScanRecordsReply> apply(Target& target, const fs::ScanRecordsRequest& request);
+Result<fs::GetRecordsReply> apply(Target& target, const fs::GetRecordsRequest& request);
 Result<fs::StatFileSystemReply> apply_stat_file_system(Target& target);
 
 // Changing. The session is whom handles belong to.

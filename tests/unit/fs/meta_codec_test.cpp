@@ -64,6 +64,10 @@ auto fields(const LockRequest& x) { return std::tie(x.resource, x.mode); }
 auto fields(const LockReply& x) { return std::tie(x.mode); }
 auto fields(const UnlockRequest& x) { return std::tie(x.resource); }
 auto fields(const RevokeRequest& x) { return std::tie(x.resource, x.mode); }
+auto fields(const ScanRecordsRequest& x) { return std::tie(x.from, x.count); }
+auto fields(const ScanRecordsReply& x) { return std::tie(x.records, x.transaction); }
+auto fields(const GetRecordsRequest& x) { return std::tie(x.keys); }
+auto fields(const GetRecordsReply& x) { return std::tie(x.values, x.transaction); }
 auto fields(const CloseItem& x) {
   return std::tie(x.inode, x.handle, x.update.present, x.update.size, x.update.blocks, x.update.mtime_ns,
                   x.update.time_generation);
@@ -207,6 +211,10 @@ TEST_CASE("bodies about inodes and sessions survive the way there and any damage
   check(LockReply{2});
   check(UnlockRequest{9});
   check(RevokeRequest{9, 1});
+  check(ScanRecordsRequest{std::string_view("\x11\0key", 5), 77});
+  check(ScanRecordsReply{{{"key", std::string("\0value", 6)}, {"other", ""}}, 1ull << 50});
+  check(GetRecordsRequest{{"one", "another"}});
+  check(GetRecordsReply{{"value", std::nullopt, ""}, 9});
 }
 
 TEST_CASE("lists and strings over their bounds are refused", "[fs][codec]") {
@@ -230,6 +238,20 @@ TEST_CASE("lists and strings over their bounds are refused", "[fs][codec]") {
   close.items.resize(limits::kCloseItemsMax + 1);
   encode(close, encoded);
   REQUIRE_FALSE(decode(encoded.bytes(), &close_back).ok());
+
+  GetRecordsRequest keys;
+  GetRecordsRequest keys_back;
+  keys.keys.assign(kRecordsPerCallMax + 1, "key");
+  encode(keys, encoded);
+  REQUIRE_FALSE(decode(encoded.bytes(), &keys_back).ok());
+  keys.keys.assign(1, "");
+  encode(keys, encoded);
+  REQUIRE_FALSE(decode(encoded.bytes(), &keys_back).ok());
+  ScanRecordsRequest scan;
+  ScanRecordsRequest scan_back;
+  scan.count = kRecordsPerCallMax + 1;
+  encode(scan, encoded);
+  REQUIRE_FALSE(decode(encoded.bytes(), &scan_back).ok());
 
   // A layout that could not be divided by.
   InodeReply reply{sample_inode(1, 2)};
