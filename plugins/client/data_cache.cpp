@@ -3,36 +3,15 @@
 #include "plugins/client/data_cache.hpp"
 
 #include "framework/base/assert.hpp"
-#include "framework/base/watched_memory.hpp"
 
 #include <bit>
 #include <cstring>
 
 namespace rideau::client {
 
-namespace {
-constexpr std::size_t kSpareBuffersMax = 512;
-}
-
-Buffer::Buffer(std::shared_ptr<BufferPool> pool, std::uint32_t capacity) : pool_(std::move(pool)), capacity_(capacity) {
-  if (capacity == kBlockBytes && !pool_->spare.empty()) {
-    bytes_ = std::move(pool_->spare.back());
-    pool_->spare.pop_back();
-  } else {
-    bytes_.reset(new std::uint8_t[capacity]);
-  }
-  pool_->bytes += capacity_;
-}
-
-Buffer::~Buffer() {
-  pool_->bytes -= capacity_;
-  const bool keeps = !kMemoryIsWatched && capacity_ == kBlockBytes && pool_->spare.size() < kSpareBuffersMax;
-  if (keeps) pool_->spare.push_back(std::move(bytes_));
-}
-
 std::shared_ptr<Buffer> DataCache::make_buffer(std::uint32_t bytes_min) {
   RIDEAU_ASSERT(bytes_min <= kBlockBytes);
-  return std::make_shared<Buffer>(pool_, std::bit_ceil(std::max(bytes_min, kBufferBytesMin)));
+  return std::make_shared<Buffer>(pool_, std::bit_ceil(std::max(bytes_min, kBufferBytesMin)), true);
 }
 
 void DataCache::make_room() {

@@ -3,6 +3,7 @@
 // One BlockMap a file, one DataCache for all of them: it counts memory and evicts what was not used for longest.
 #pragma once
 
+#include "plugins/client/data_buffer.hpp"
 #include "plugins/client/data_ranges.hpp"
 
 #include <cstdint>
@@ -13,32 +14,6 @@
 #include <vector>
 
 namespace rideau::client {
-
-constexpr std::uint32_t kBlockBytes = 64 * 1024;  // divides every stripe size: a block lies in one object
-constexpr std::uint32_t kBufferBytesMin = 4 * 1024;
-constexpr std::uint32_t kPageBytes = 4 * 1024;
-
-// Memory of blocks, counted; buffers of full size are kept for reuse. Outlives the cache through the buffers in flight.
-struct BufferPool {
-  std::uint64_t bytes = 0;
-  std::vector<std::unique_ptr<std::uint8_t[]>> spare;
-};
-
-// Shared by a block and the requests that are sending it: who writes into a shared one copies it first.
-class Buffer {
- public:
-  Buffer(std::shared_ptr<BufferPool> pool, std::uint32_t capacity);
-  ~Buffer();
-  Buffer(const Buffer&) = delete;
-  Buffer& operator=(const Buffer&) = delete;
-  std::uint8_t* data() const noexcept { return bytes_.get(); }
-  std::uint32_t capacity() const noexcept { return capacity_; }
-
- private:
-  std::shared_ptr<BufferPool> pool_;
-  std::uint32_t capacity_;
-  std::unique_ptr<std::uint8_t[]> bytes_;
-};
 
 class BlockMap;
 
@@ -62,9 +37,11 @@ class DataCache {
  public:
   // `on_empty` is told the owner of a map whose last block was evicted.
   DataCache(std::uint64_t bytes_max, std::function<void(std::uint64_t)> on_empty)
-      : bytes_max_(bytes_max), pool_(std::make_shared<BufferPool>()), on_empty_(std::move(on_empty)) {}
+      : bytes_max_(bytes_max), pool_(std::make_shared<BufferPool>(bytes_max)), on_empty_(std::move(on_empty)) {}
 
   std::shared_ptr<Buffer> make_buffer(std::uint32_t bytes_min);
+  // Of full size, for somebody who fills it and may give it to a block then: it counts from there on.
+  std::shared_ptr<Buffer> lend_buffer() { return std::make_shared<Buffer>(pool_, kBlockBytes, false); }
   void make_room();
   // More than its size is in use, and nothing can be evicted.
   bool stuck() const noexcept { return pool_->bytes > bytes_max_ && unused_.empty(); }

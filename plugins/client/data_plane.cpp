@@ -222,6 +222,7 @@ void DataPlane::on_new_epoch(fs::TargetId id) {
 }
 
 std::uint64_t DataPlane::dirty_bytes() const noexcept { return impl_->dirty_total; }
+std::shared_ptr<Buffer> DataPlane::lend_buffer() { return impl_->cache.lend_buffer(); }
 
 Task<Status> DataPlane::ask_limits() {
   for (auto& [id, target] : impl_->targets) {

@@ -89,26 +89,51 @@ FileData::FileData(DataPlane::Impl& plane, fs::InodeId inode, fs::Layout layout)
     : impl_(std::make_unique<Impl>(plane, inode, std::move(layout))) {}
 FileData::~FileData() = default;
 
-Task<Result<std::uint64_t>> FileData::read(std::uint64_t offset, const IoVec* room, std::uint32_t parts,
-                                           std::uint64_t file_size) {
-  const std::uint64_t wanted = fs::parts_bytes(room, parts);
+namespace {
+
+class RoomSink final : public ReadSink {
+ public:
+  RoomSink(const IoVec* room, std::uint32_t parts, std::uint64_t& copied) : room_(room, parts), copied_(copied) {}
+  void take(const IoVec* parts, std::uint32_t count) override {
+    for (std::uint32_t i = 0; i < count; ++i) {
+      room_.copy_in(static_cast<const std::uint8_t*>(parts[i].base), parts[i].size);
+      copied_ += parts[i].size;
+    }
+  }
+
+ private:
+  fs::PartsCursor room_;
+  std::uint64_t& copied_;
+};
+
+}  // namespace
+
+Task<Result<std::uint64_t>> FileData::read(std::uint64_t offset, std::uint64_t wanted, std::uint64_t file_size,
+                                           ReadSink& sink) {
   if (offset >= file_size || wanted == 0) co_return std::uint64_t{0};
   if (!impl_->striping.valid()) co_return kNoTarget;
   const std::uint64_t size = std::min(wanted, file_size - offset);
   co_await impl_->gate.enter();
-  Result<std::uint64_t> done = co_await impl_->read(offset, room, parts, size, file_size);
+  Result<std::uint64_t> done = co_await impl_->read(offset, size, file_size, sink);
   impl_->leave();
   co_return done;
 }
 
-Task<Result<std::uint64_t>> FileData::write(std::uint64_t offset, const IoVec* data, std::uint32_t parts) {
+Task<Result<std::uint64_t>> FileData::read(std::uint64_t offset, const IoVec* room, std::uint32_t parts,
+                                           std::uint64_t file_size) {
+  RoomSink sink(room, parts, impl_->plane.copied_bytes);
+  co_return co_await read(offset, fs::parts_bytes(room, parts), file_size, sink);
+}
+
+Task<Result<std::uint64_t>> FileData::write(std::uint64_t offset, const IoVec* data, std::uint32_t parts,
+                                            const Buffers* lent) {
   std::uint64_t size = fs::parts_bytes(data, parts);
   if (size == 0) co_return std::uint64_t{0};
   if (!impl_->striping.valid()) co_return kNoTarget;
   if (offset >= impl_->bytes_max) co_return posix_error(EFBIG, "write");
   size = std::min(size, impl_->bytes_max - offset);
   co_await impl_->gate.enter();
-  Result<std::uint64_t> done = co_await impl_->write(offset, data, parts, size);
+  Result<std::uint64_t> done = co_await impl_->write(offset, data, parts, size, lent);
   impl_->leave();
   co_return done;
 }

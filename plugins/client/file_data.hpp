@@ -9,6 +9,8 @@
 #include "framework/runtime/sync.hpp"
 #include "framework/runtime/task.hpp"
 #include "framework/runtime/task_group.hpp"
+#include "plugins/client/data_buffer.hpp"
+#include "plugins/client/read_sink.hpp"
 #include "plugins/fs/ids.hpp"
 #include "plugins/fs/inode.hpp"
 
@@ -62,6 +64,8 @@ class DataPlane {
   // A target lost our session: its grants are gone; files with dirty bytes there get the error EIO once.
   void on_new_epoch(fs::TargetId target);
   std::uint64_t dirty_bytes() const noexcept;  // those on their way included
+  // Memory of one block, to be filled and passed to FileData::write().
+  std::shared_ptr<Buffer> lend_buffer();
   DataFigures figures() const noexcept;
 
   // Asks every target how large an object it holds: the limit of files follows. Before any file is used.
@@ -89,12 +93,18 @@ class FileData {
   // The file has this layout now; an older generation than the one in use changes nothing. Only a file without bytes
   // gets another one, so nothing of the old one is cached or on its way.
   void adopt(const fs::Layout& layout);
-  // Reads below `file_size`; holes are zeros. value = bytes, short at file_size only.
+  // Reads below `file_size`; holes are zeros. value = bytes, short at file_size only. The sink gets them where they are
+  // cached, and nothing unless the read succeeds: in one piece up to kReadPieceBytes, larger reads in several, of which
+  // a later one may still fail.
+  Task<Result<std::uint64_t>> read(std::uint64_t offset, std::uint64_t size, std::uint64_t file_size, ReadSink& sink);
   Task<Result<std::uint64_t>> read(std::uint64_t offset, const IoVec* room, std::uint32_t parts,
                                    std::uint64_t file_size);
   // Into the cache where a grant allows it, else straight to the targets (then failures such as ENOSPC show here).
   // value = bytes, all of them or (when a target is full, or the file as large as it can be) as many as are safe.
-  Task<Result<std::uint64_t>> write(std::uint64_t offset, const IoVec* data, std::uint32_t parts);
+  // `lent`: buffers of lend_buffer() in which the data lies, each full but the last; kept instead of copied where one
+  // is a whole block of the file, so their bytes must not change any more.
+  Task<Result<std::uint64_t>> write(std::uint64_t offset, const IoVec* data, std::uint32_t parts,
+                                    const Buffers* lent = nullptr);
   // Cuts or grows the objects; what is cached beyond `size` is forgotten, dirty or not.
   Task<Status> truncate(std::uint64_t old_size, std::uint64_t size);
   // The range reads as zeros and its space is given back where that can be; holes stay holes.

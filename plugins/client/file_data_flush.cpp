@@ -12,50 +12,42 @@ namespace {
 constexpr std::size_t kRunsMax = 64;  // more than targets take at once: what is behind them has its turn later
 }  // namespace
 
-// The first contiguous dirty bytes in [begin, end), cut at multiples of kSendBytes. Blocks on their way are left
-// out: two requests with the same bytes could overtake each other.
-std::vector<FileData::Impl::Range> FileData::Impl::runs(std::uint64_t stamp_max, std::uint64_t begin,
-                                                        std::uint64_t end) {
-  std::vector<Range> found;
+// The first contiguous dirty bytes in [begin, end), cut at multiples of kSendBytes; empty: there are none. Blocks on
+// their way are left out: two requests with the same bytes could overtake each other.
+FileData::Impl::Range FileData::Impl::next_run(std::uint64_t stamp_max, std::uint64_t begin, std::uint64_t end) {
+  Range run;
   for (auto at = dirty_blocks.lower_bound(begin / kBlockBytes); at != dirty_blocks.end(); ++at) {
     const std::uint64_t base = *at * kBlockBytes;
-    if (base >= end) break;
+    if (base >= end || (run.end != 0 && base > run.end)) break;
     const Block& block = *blocks.find(*at);
-    if (!block.sending.empty() || block.dirty_stamp > stamp_max) continue;
+    const bool goes_on = begin > base;  // what is on its way began with the run before this one
+    if ((!block.sending.empty() && !goes_on) || block.dirty_stamp > stamp_max) continue;
     for (const ByteRange& range : block.dirty.list()) {
-      const Range run{base + range.begin, base + range.end};
-      if (!found.empty() && found.back().end == run.begin && run.begin % kSendBytes != 0) {
-        found.back().end = run.end;
-      } else {
-        if (found.size() == kRunsMax) return found;
-        found.push_back(run);
-      }
+      if (base + range.end <= begin) continue;
+      const Range next{std::max(base + range.begin, begin), base + range.end};
+      if (run.end != 0 && (run.end != next.begin || next.begin % kSendBytes == 0)) return run;
+      run = {run.end != 0 ? run.begin : next.begin, next.end};
     }
   }
-  return found;
+  return run;
 }
 
-bool FileData::Impl::start_sends(DataPlane::Impl::Send which, std::uint64_t stamp_max, std::uint64_t begin,
+void FileData::Impl::start_sends(DataPlane::Impl::Send which, std::uint64_t stamp_max, std::uint64_t begin,
                                  std::uint64_t end) {
-  if (dirty_blocks.empty()) return true;
-  if (plane.saturated()) return false;
   const std::uint64_t full = std::min<std::uint64_t>(kSendBytes, striping.layout().stripe_size);
-  const std::vector<Range> found = runs(stamp_max, begin, end);
-  bool all = found.size() < kRunsMax;
-  for (const Range& run : found) {
+  for (std::size_t looked_at = 0; !dirty_blocks.empty(); ++looked_at) {
+    if (looked_at == kRunsMax || plane.saturated()) return;
+    const Range run = next_run(stamp_max, begin, end);
+    if (run.end == 0) return;
+    begin = run.end;
     for (std::uint64_t at = run.begin; at < run.end;) {
       const Segment segment = striping.segment_at(at, run.end - at);
       at += segment.size;
       const bool is_full = segment.file_offset % full == 0 && segment.size % full == 0;
       if (which == DataPlane::Impl::Send::full && !is_full) continue;
-      if (target_of(segment.stripe)->sends >= kSendsPerTarget) {
-        all = false;
-        continue;
-      }
-      start_send(segment);
+      if (target_of(segment.stripe)->sends < kSendsPerTarget) start_send(segment);
     }
   }
-  return all;
 }
 
 void FileData::Impl::start_send(const Segment& segment) {

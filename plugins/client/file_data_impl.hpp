@@ -34,8 +34,7 @@ struct FileData::Impl {
     Status status{};
     Event done;
   };
-  Task<Result<std::uint64_t>> read(std::uint64_t offset, const IoVec* room, std::uint32_t parts, std::uint64_t size,
-                                   std::uint64_t file_size);
+  Task<Result<std::uint64_t>> read(std::uint64_t offset, std::uint64_t size, std::uint64_t file_size, ReadSink& sink);
   Task<Status> make_valid(std::uint64_t begin, std::uint64_t end, std::uint64_t file_size);
   std::vector<Range> missing(std::uint64_t begin, std::uint64_t end);
   // Starts requests for what of a range is neither valid nor on its way.
@@ -44,25 +43,37 @@ struct FileData::Impl {
   std::shared_ptr<Fetch> start_fetch(const Segment& segment);
   Task<> fetch(std::shared_ptr<Fetch> self, Segment segment);
   void keep_fetched(const Fetch& done, const std::vector<std::shared_ptr<Buffer>>& buffers);
-  void copy_out(std::uint64_t begin, std::uint64_t end, const std::vector<IoVec>& room);
+  void hand_out(std::uint64_t begin, std::uint64_t end, ReadSink& sink);
   void read_ahead(std::uint64_t offset, std::uint64_t end, std::uint64_t file_size);
 
   // Writing.
-  Task<Result<std::uint64_t>> write(std::uint64_t offset, const IoVec* data, std::uint32_t parts, std::uint64_t size);
+  Task<Result<std::uint64_t>> write(std::uint64_t offset, const IoVec* data, std::uint32_t parts, std::uint64_t size,
+                                    const Buffers* lent);
   Task<> wait_for_room(std::uint64_t begin, std::uint64_t end);
   bool charge(std::uint64_t begin, std::uint64_t end);
-  void copy_in(std::uint64_t begin, std::uint64_t end, const std::vector<IoVec>& data, bool dirty);
+  struct Source {
+    std::vector<IoVec> parts;
+    const Buffers* lent = nullptr;  // in which they lie, if so
+    std::uint64_t lent_begin = 0;   // where in the file the first of these begins
+    // The buffer that is the whole block at `begin`, or null.
+    const std::shared_ptr<Buffer>* whole_block(std::uint64_t begin) const noexcept {
+      const std::uint64_t skipped = begin - lent_begin;
+      if (lent == nullptr || skipped % kBlockBytes != 0 || skipped / kBlockBytes >= lent->size()) return nullptr;
+      return &(*lent)[skipped / kBlockBytes];
+    }
+    Source slice(std::uint64_t skip, std::uint64_t size) const;
+  };
+  void take_in(std::uint64_t begin, std::uint64_t end, const Source& source, bool dirty);
   // value = bytes that are safe from the start of the range.
-  Task<std::uint64_t> write_through(std::uint64_t begin, std::uint64_t end, const std::vector<IoVec>& data,
-                                    Status* failure);
+  Task<std::uint64_t> write_through(std::uint64_t begin, std::uint64_t end, const Source& source, Status* failure);
   Task<> write_segment(Segment segment, std::vector<IoVec> parts, Status* out);
   Task<> wait_until_clean(std::uint64_t begin, std::uint64_t end);
   bool writing_through(std::uint64_t begin, std::uint64_t end) const noexcept;
 
-  // Writing back. `stamp`: only bytes that were dirty then. False: something is left that could not be started now.
-  bool start_sends(DataPlane::Impl::Send which, std::uint64_t stamp, std::uint64_t begin = 0,
+  // Writing back. `stamp`: only bytes that were dirty then.
+  void start_sends(DataPlane::Impl::Send which, std::uint64_t stamp, std::uint64_t begin = 0,
                    std::uint64_t end = ~0ull);
-  std::vector<Range> runs(std::uint64_t stamp, std::uint64_t begin, std::uint64_t end);
+  Range next_run(std::uint64_t stamp, std::uint64_t begin, std::uint64_t end);
   void start_send(const Segment& segment);
   Task<> send(Segment segment, std::uint64_t space, std::uint64_t epoch, std::vector<IoVec> parts,
               std::vector<std::shared_ptr<Buffer>> buffers);

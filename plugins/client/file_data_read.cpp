@@ -4,7 +4,6 @@
 #include "plugins/client/file_data_impl.hpp"
 
 #include "framework/base/limits.hpp"
-#include "plugins/fs/object_parts.hpp"
 
 #include <algorithm>
 
@@ -12,7 +11,6 @@ namespace rideau::client {
 
 namespace {
 
-constexpr std::uint64_t kWindowBytes = 4 << 20;  // of one read, fetched and pinned together
 constexpr std::uint64_t kAheadFirst = 512 * 1024;
 constexpr std::uint64_t kAheadSlack = 1 << 20;  // reads of one sequential reader may come out of order by so much
 
@@ -21,40 +19,35 @@ constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t unit) { retu
 
 }  // namespace
 
-Task<Result<std::uint64_t>> FileData::Impl::read(std::uint64_t offset, const IoVec* room, std::uint32_t parts,
-                                                 std::uint64_t size, std::uint64_t file_size) {
-  std::uint64_t done = 0;
-  std::vector<IoVec> slice;
-  while (done < size) {
+Task<Result<std::uint64_t>> FileData::Impl::read(std::uint64_t offset, std::uint64_t size, std::uint64_t file_size,
+                                                 ReadSink& sink) {
+  for (std::uint64_t done = 0; done < size;) {
     const std::uint64_t begin = offset + done;
-    const std::uint64_t end = begin + std::min(size - done, kWindowBytes);
+    const std::uint64_t end = begin + std::min(size - done, kReadPieceBytes);
     const std::uint64_t first = begin / kBlockBytes;
     const std::uint64_t last = (end - 1) / kBlockBytes;
     for (std::uint64_t index = first; index <= last; ++index) blocks.pin(index);
     const Status status = co_await make_valid(begin, end, file_size);
-    if (status.ok()) {
-      slice.clear();
-      fs::slice_parts(room, parts, done, end - begin, ~std::size_t{0}, slice);
-      copy_out(begin, end, slice);
-    }
+    if (status.ok()) hand_out(begin, end, sink);
     for (std::uint64_t index = first; index <= last; ++index) blocks.unpin(index);
     plane.cache.make_room();
     // Not what was read before it: a short count would pass for the end of the file.
     if (!status.ok()) co_return status;
     done += end - begin;
   }
-  co_return done;
+  co_return size;
 }
 
-void FileData::Impl::copy_out(std::uint64_t begin, std::uint64_t end, const std::vector<IoVec>& room) {
-  plane.copied_bytes += end - begin;
-  fs::PartsCursor cursor(room.data(), static_cast<std::uint32_t>(room.size()));
+void FileData::Impl::hand_out(std::uint64_t begin, std::uint64_t end, ReadSink& sink) {
+  IoVec parts[kReadPieceBytes / kBlockBytes + 1];
+  std::uint32_t count = 0;
   while (begin < end) {
     const std::uint64_t inside = begin % kBlockBytes;
     const std::uint64_t size = std::min<std::uint64_t>(kBlockBytes - inside, end - begin);
-    cursor.copy_in(blocks.find(begin / kBlockBytes)->buffer->data() + inside, size);
+    parts[count++] = {blocks.find(begin / kBlockBytes)->buffer->data() + inside, size};
     begin += size;
   }
+  sink.take(parts, count);
 }
 
 // Ranges that are not valid, from front to back.

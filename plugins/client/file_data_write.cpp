@@ -9,17 +9,16 @@
 namespace rideau::client {
 
 Task<Result<std::uint64_t>> FileData::Impl::write(std::uint64_t offset, const IoVec* data, std::uint32_t parts,
-                                                  std::uint64_t size) {
-  std::vector<IoVec> slice;
+                                                  std::uint64_t size, const Buffers* lent) {
+  const Source whole{{data, data + parts}, lent, offset};
   for (std::uint64_t done = 0; done < size;) {
     const std::uint64_t begin = offset + done;
     const std::uint64_t end = begin + std::min(size - done, kSendBytes - begin % kSendBytes);
-    slice.clear();
-    fs::slice_parts(data, parts, done, end - begin, ~std::size_t{0}, slice);
+    const Source source = whole.slice(done, end - begin);
     co_await wait_for_room(begin, end);
     if (charge(begin, end)) {
       const bool was_over = plane.over_background();
-      copy_in(begin, end, slice, true);
+      take_in(begin, end, source, true);
       plane.cache.make_room();
       if (plane.over_background()) {
         const std::uint64_t chunk = begin / kSendBytes * kSendBytes;
@@ -29,7 +28,7 @@ Task<Result<std::uint64_t>> FileData::Impl::write(std::uint64_t offset, const Io
       if (plane.dirty_total > plane.options.dirty_bytes_max / 2) plane.write_back_oldest();
     } else {
       Status failure{};
-      const std::uint64_t safe = co_await write_through(begin, end, slice, &failure);
+      const std::uint64_t safe = co_await write_through(begin, end, source, &failure);
       if (!failure.ok()) {
         if (done + safe == 0) co_return failure;
         co_return done + safe;
@@ -38,6 +37,12 @@ Task<Result<std::uint64_t>> FileData::Impl::write(std::uint64_t offset, const Io
     done += end - begin;
   }
   co_return size;
+}
+
+FileData::Impl::Source FileData::Impl::Source::slice(std::uint64_t skip, std::uint64_t size) const {
+  Source piece{{}, lent, lent_begin};
+  fs::slice_parts(parts.data(), static_cast<std::uint32_t>(parts.size()), skip, size, ~std::size_t{0}, piece.parts);
+  return piece;
 }
 
 bool FileData::Impl::writing_through(std::uint64_t begin, std::uint64_t end) const noexcept {
@@ -86,15 +91,22 @@ bool FileData::Impl::charge(std::uint64_t begin, std::uint64_t end) {
   return true;
 }
 
-void FileData::Impl::copy_in(std::uint64_t begin, std::uint64_t end, const std::vector<IoVec>& data, bool dirty_in) {
-  plane.copied_bytes += end - begin;
-  fs::PartsCursor cursor(data.data(), static_cast<std::uint32_t>(data.size()));
+void FileData::Impl::take_in(std::uint64_t begin, std::uint64_t end, const Source& source, bool dirty_in) {
+  fs::PartsCursor cursor(source.parts.data(), static_cast<std::uint32_t>(source.parts.size()));
   for (std::uint64_t at = begin; at < end;) {
     const std::uint64_t index = at / kBlockBytes;
     const auto from = static_cast<std::uint32_t>(at % kBlockBytes);
     const auto to = static_cast<std::uint32_t>(std::min<std::uint64_t>(kBlockBytes, end - index * kBlockBytes));
     Block& block = blocks.get(index);
-    cursor.copy_out(blocks.writable(block, to) + from, to - from);
+    const std::shared_ptr<Buffer>* lent = from == 0 && to == kBlockBytes ? source.whole_block(at) : nullptr;
+    if (lent != nullptr) {
+      block.buffer = *lent;
+      block.buffer->count();
+      cursor.skip(kBlockBytes);
+    } else {
+      cursor.copy_out(blocks.writable(block, to) + from, to - from);
+      plane.copied_bytes += to - from;
+    }
     block.valid.add(from, to);
     if (dirty_in) {
       const std::uint64_t fresh = to - from - block.dirty.count(from, to);
@@ -126,8 +138,8 @@ Task<> FileData::Impl::wait_until_clean(std::uint64_t begin, std::uint64_t end) 
   }
 }
 
-Task<std::uint64_t> FileData::Impl::write_through(std::uint64_t begin, std::uint64_t end,
-                                                  const std::vector<IoVec>& data, Status* failure) {
+Task<std::uint64_t> FileData::Impl::write_through(std::uint64_t begin, std::uint64_t end, const Source& source,
+                                                  Status* failure) {
   co_await wait_until_clean(begin, end);
   const auto place = through.insert(through.end(), {begin, end});
   std::vector<Segment> segments;
@@ -136,20 +148,15 @@ Task<std::uint64_t> FileData::Impl::write_through(std::uint64_t begin, std::uint
   std::vector<Status> results(segments.size());
   Gather gather(plane.runtime, plane.tasks);
   for (std::size_t i = 0; i < segments.size(); ++i) {
-    std::vector<IoVec> parts;
-    fs::slice_parts(data.data(), static_cast<std::uint32_t>(data.size()), segments[i].file_offset - begin,
-                    segments[i].size, ~std::size_t{0}, parts);
-    gather.spawn(write_segment(segments[i], std::move(parts), &results[i]));
+    Source piece = source.slice(segments[i].file_offset - begin, segments[i].size);
+    gather.spawn(write_segment(segments[i], std::move(piece.parts), &results[i]));
   }
   co_await gather.join();
   std::uint64_t safe = 0;
   for (std::size_t i = 0; i < segments.size(); ++i) {
     const std::uint64_t at = segments[i].file_offset;
     if (results[i].ok()) {
-      std::vector<IoVec> parts;
-      fs::slice_parts(data.data(), static_cast<std::uint32_t>(data.size()), at - begin, segments[i].size,
-                      ~std::size_t{0}, parts);
-      copy_in(at, at + segments[i].size, parts, false);
+      take_in(at, at + segments[i].size, source.slice(at - begin, segments[i].size), false);
       if (failure->ok()) safe += segments[i].size;
       continue;
     }

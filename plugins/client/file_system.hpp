@@ -11,7 +11,9 @@
 #include "framework/base/uuid.hpp"
 #include "framework/runtime/runtime.hpp"
 #include "framework/runtime/task.hpp"
+#include "plugins/client/data_buffer.hpp"
 #include "plugins/client/kernel_cache.hpp"
+#include "plugins/client/read_sink.hpp"
 #include "plugins/fs/caller.hpp"
 #include "plugins/fs/inode.hpp"
 #include "plugins/fs/meta_calls.hpp"
@@ -69,6 +71,9 @@ struct WriteDetails {
   fs::Caller caller;             // in: the writer, who need not be who opened the file
   bool pages = false;            // in: of a mapping: the offset counts on a handle for appending as well
   std::uint64_t offset = 0;      // out: where the bytes went
+  // in: buffers of lend_buffer() in which the data lies, each full but the last; null: it lies elsewhere. Some may be
+  // kept, so their bytes must not change any more, also when the write fails.
+  const Buffers* lent = nullptr;
 };
 
 struct StatFileSystem {
@@ -133,9 +138,14 @@ class FileSystem {
   Task<Status> release(fs::HandleId handle);
   // Bytes read; short only at the end of the file. The room is lent until the call ended.
   Task<Result<std::uint64_t>> read(fs::HandleId handle, std::uint64_t offset, const IoVec* room, std::uint32_t parts);
+  // The same without a copy. Up to kReadPieceBytes come in one piece and only when the read succeeds, with which it
+  // then ends; at the end of the file nothing comes.
+  Task<Result<std::uint64_t>> read(fs::HandleId handle, std::uint64_t offset, std::uint64_t size, ReadSink& sink);
   // Bytes written. With kOpenAppend on the handle the offset is ignored. `details` may be null.
   Task<Result<std::uint64_t>> write(fs::HandleId handle, std::uint64_t offset, const IoVec* data, std::uint32_t parts,
                                     WriteDetails* details = nullptr);
+  // Memory for a block of a write to come, see WriteDetails.
+  std::shared_ptr<Buffer> lend_buffer();
   Task<Status> allocate(fs::HandleId handle, Allocate mode, bool keep_size, std::uint64_t offset, std::uint64_t size);
   // lseek(2) with SEEK_DATA, or SEEK_HOLE.
   Task<Result<std::uint64_t>> seek(fs::HandleId handle, std::uint64_t offset, bool hole);

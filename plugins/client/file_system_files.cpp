@@ -120,14 +120,25 @@ Task<Status> FileSystem::Impl::usable(HandleRef handle) {
   co_return kOk;
 }
 
-Task<Result<std::uint64_t>> FileSystem::Impl::read(HandleRef handle, std::uint64_t offset, const IoVec* room,
-                                                   std::uint32_t parts) {
-  const Status known = co_await know(handle->node, true);
-  if (!known.ok()) co_return known;
-  handle->data->adopt(handle->node->inode.layout);
-  const std::uint64_t size = handle->node->inode.size;
-  if (offset >= size) co_return std::uint64_t{0};
-  auto result = co_await handle->data->read(offset, room, parts, size);
+template <class Read>
+Task<Result<std::uint64_t>> FileSystem::Impl::read(fs::HandleId id, std::uint64_t offset, Read read) {
+  HandleRef handle = find_handle(id);
+  if (handle == nullptr || (handle->flags & (fs::kOpenRead | fs::kOpenExecute)) == 0) co_return posix_error(EBADF);
+  if (handle->data == nullptr) co_return posix_error(handle->node->inode.is_directory() ? EISDIR : EINVAL);
+  Status status = co_await usable(handle);
+  if (!status.ok()) co_return status;
+  status = co_await enter(handle->inode(), false);
+  if (!status.ok()) co_return status;
+  Result<std::uint64_t> result = std::uint64_t{0};
+  status = co_await know(handle->node, true);
+  if (status.ok()) {
+    handle->data->adopt(handle->node->inode.layout);
+    const std::uint64_t size = handle->node->inode.size;
+    if (offset < size) result = co_await read(*handle->data, size);
+  } else {
+    result = status;
+  }
+  leave(handle->inode());
   co_return result;
 }
 
@@ -148,7 +159,7 @@ Task<Result<std::uint64_t>> FileSystem::Impl::write(HandleRef handle, std::uint6
   }
   const std::uint64_t before = epoch;
   handle->wrote = true;
-  auto result = co_await handle->data->write(offset, data, parts);
+  auto result = co_await handle->data->write(offset, data, parts, details != nullptr ? details->lent : nullptr);
   const std::uint64_t done = result.ok() ? *result : 0;
   if (epoch == before && done > 0) node.inode.size = std::max(node.inode.size, offset + done);
   const bool refused = errno_of(result.status()) == EFBIG;
@@ -264,17 +275,19 @@ Task<Status> FileSystem::release(fs::HandleId id) {
 
 Task<Result<std::uint64_t>> FileSystem::read(fs::HandleId id, std::uint64_t offset, const IoVec* room,
                                              std::uint32_t parts) {
-  HandleRef handle = impl_->find_handle(id);
-  if (handle == nullptr || (handle->flags & (fs::kOpenRead | fs::kOpenExecute)) == 0) co_return posix_error(EBADF);
-  if (handle->data == nullptr) co_return posix_error(handle->node->inode.is_directory() ? EISDIR : EINVAL);
-  Status status = co_await impl_->usable(handle);
-  if (!status.ok()) co_return status;
-  status = co_await impl_->enter(handle->inode(), false);
-  if (!status.ok()) co_return status;
-  auto result = co_await impl_->read(handle, offset, room, parts);
-  impl_->leave(handle->inode());
-  co_return result;
+  return impl_->read(id, offset, [offset, room, parts](FileData& data, std::uint64_t file_size) {
+    return data.read(offset, room, parts, file_size);
+  });
 }
+
+Task<Result<std::uint64_t>> FileSystem::read(fs::HandleId id, std::uint64_t offset, std::uint64_t size,
+                                             ReadSink& sink) {
+  return impl_->read(id, offset, [offset, size, &sink](FileData& data, std::uint64_t file_size) {
+    return data.read(offset, size, file_size, sink);
+  });
+}
+
+std::shared_ptr<Buffer> FileSystem::lend_buffer() { return impl_->plane.lend_buffer(); }
 
 Task<Result<std::uint64_t>> FileSystem::write(fs::HandleId id, std::uint64_t offset, const IoVec* data,
                                               std::uint32_t parts, WriteDetails* details) {

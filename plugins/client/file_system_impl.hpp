@@ -139,7 +139,9 @@ struct FileSystem::Impl final : rpc::SessionEvents, lock::LockCache::Owner {
   Task<Status> cut_opened(NodeRef node, std::uint64_t old_size);
   HandleRef add_handle(fs::HandleId id, NodeRef node, std::uint32_t flags, const fs::Caller& caller);
   Task<Status> usable(HandleRef handle);
-  Task<Result<std::uint64_t>> read(HandleRef handle, std::uint64_t offset, const IoVec* room, std::uint32_t parts);
+  // `read` does it, with the data and the size of the file.
+  template <class Read>
+  Task<Result<std::uint64_t>> read(fs::HandleId id, std::uint64_t offset, Read read);
   Task<Result<std::uint64_t>> write(HandleRef handle, std::uint64_t offset, const IoVec* data, std::uint32_t parts,
                                     std::uint64_t size, WriteDetails* details);
   static std::uint32_t privileges_to_kill(const Node& node, bool set_id);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Requests about open files: CREATE, OPEN, READ, WRITE, FALLOCATE, LSEEK, FLUSH, FSYNC, RELEASE.
+#include "framework/base/assert.hpp"
 #include "plugins/client/fuse_server.hpp"
 
 #include <algorithm>
@@ -73,35 +74,57 @@ Task<> open(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId inode
   }
 }
 
+// Answers with bytes where they lie in the cache.
+class Answer final : public ReadSink {
+ public:
+  explicit Answer(fuse_req_t req) : req_(req) {}
+  void take(const IoVec* parts, std::uint32_t count) override {
+    static_assert(sizeof(IoVec) == sizeof(iovec));
+    RIDEAU_ASSERT(!given_);
+    given_ = true;
+    fuse_reply_iov(req_, reinterpret_cast<const iovec*>(parts), static_cast<int>(count));
+  }
+  bool given() const noexcept { return given_; }
+
+ private:
+  fuse_req_t req_;
+  bool given_ = false;
+};
+
 Task<> read(Server& server, fuse_req_t req, fs::HandleId handle, std::uint64_t offset, std::size_t size) {
-  FuseBuffer buffer = server.take_buffer();
-  const IoVec room{buffer.get(), std::min(size, server.buffer_bytes())};
-  const auto begin = [&] { return server.files.read(handle, offset, &room, 1); };
+  static_assert(kTransferBytesMax <= kReadPieceBytes);
+  size = std::min(size, kTransferBytesMax);
+  Answer answer(req);
+  const auto begin = [&] { return server.files.read(handle, offset, size, answer); };
   const Result<std::uint64_t> count = co_await repeated(Repeat::always, begin);
+  if (answer.given()) co_return;
   if (count.ok()) {
-    fuse_reply_buf(req, buffer.get(), *count);
+    fuse_reply_buf(req, nullptr, 0);
   } else {
     fuse_reply_err(req, errno_of(count.status()));
   }
-  server.give_buffer(std::move(buffer));
 }
 
-// `buffer` is the request, and `bytes` a place in it.
 Task<> write(Server& server, fuse_req_t req, fs::Caller caller, fs::HandleId handle, std::uint64_t offset,
-             FuseBuffer buffer, const char* bytes, std::size_t size, bool kills_privileges, bool pages) {
-  const IoVec data{const_cast<char*>(bytes), size};
+             Buffers buffers, std::size_t size, bool kills_privileges, bool pages) {
+  IoVec data[kTransferBytesMax / kBlockBytes];
+  for (std::size_t i = 0; i < buffers.size(); ++i) {
+    data[i] = {buffers[i]->data(), std::min<std::size_t>(size - i * kBlockBytes, kBlockBytes)};
+  }
   WriteDetails details;
+  details.lent = &buffers;
   details.kill_privileges = kills_privileges;
   details.caller = std::move(caller);
   details.pages = pages;
-  const auto begin = [&] { return server.files.write(handle, offset, &data, 1, &details); };
+  const auto begin = [&] {
+    return server.files.write(handle, offset, data, static_cast<std::uint32_t>(buffers.size()), &details);
+  };
   const Result<std::uint64_t> count = co_await repeated(Repeat::unless_sent, begin);
   if (count.ok()) {
     fuse_reply_write(req, *count);
   } else {
     fuse_reply_err(req, errno_of(count.status()));
   }
-  server.give_buffer(std::move(buffer));
 }
 
 Task<> allocate(Server& server, fuse_req_t req, fs::HandleId handle, Allocate mode, bool keep_size,
@@ -151,10 +174,10 @@ void on_read(fuse_req_t req, fuse_ino_t, std::size_t size, off_t offset, fuse_fi
   Server& server = server_of(req);
   server.tasks.spawn(read(server, req, file->fh, static_cast<std::uint64_t>(offset), size));
 }
-void on_write(fuse_req_t req, fuse_ino_t, const char* bytes, std::size_t size, off_t offset, fuse_file_info* file) {
+void on_write(fuse_req_t req, fuse_ino_t, const char*, std::size_t size, off_t offset, fuse_file_info* file) {
   Server& server = server_of(req);
   server.tasks.spawn(write(server, req, server.caller(req), file->fh, static_cast<std::uint64_t>(offset),
-                           server.keep_request(), bytes, size, server.kills_privileges, file->writepage != 0));
+                           server.take_written(size), size, server.kills_privileges, file->writepage != 0));
 }
 void on_fallocate(fuse_req_t req, fuse_ino_t, int mode, off_t offset, off_t size, fuse_file_info* file) {
   Server& server = server_of(req);

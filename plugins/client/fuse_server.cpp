@@ -4,7 +4,6 @@
 // looked up in the raw bytes before it sees them, and added to the answer of INIT on its way out.
 #include "plugins/client/fuse_server.hpp"
 
-#include "framework/base/watched_memory.hpp"
 #include "plugins/client/open_names.hpp"
 
 #include <algorithm>
@@ -18,8 +17,11 @@
 namespace rideau::client {
 namespace {
 
-constexpr int kRequestsPerTurn = 64;       // then others of this node have their turn
-constexpr std::size_t kHeaderRoom = 4096;  // of a request, before its bytes
+constexpr int kRequestsPerTurn = 64;  // then others of this node have their turn
+// Of a WRITE, what stands before its bytes. Other requests are not longer than a WRITE either: the kernel was told so.
+constexpr std::size_t kWriteHeadBytes = sizeof(fuse_in_header) + sizeof(fuse_write_in);
+constexpr std::size_t kWriteBlocks = kTransferBytesMax / kBlockBytes;
+static_assert(kTransferBytesMax % kBlockBytes == 0);
 // FUSE_DIRECT_IO_ALLOW_MMAP of Linux 6.6, which these headers do not have; of the second word of flags.
 constexpr std::uint32_t kDirectIoAllowMmap = 1u << (36 - 32);
 
@@ -39,17 +41,32 @@ FuseMount::Impl::Impl(Runtime& host, Logger& logger, FileSystem& below, FuseOpti
       options(std::move(wanted)),
       tasks(host),
       cache(host, tasks),
-      buffer_bytes_(kTransferBytesMax + kHeaderRoom) {}
+      request(std::make_unique_for_overwrite<char[]>(kWriteHeadBytes + kTransferBytesMax)),
+      written(kWriteBlocks) {}
 
-FuseBuffer FuseMount::Impl::take_buffer() {
-  if (free_buffers.empty()) return std::make_unique_for_overwrite<char[]>(buffer_bytes_);
-  FuseBuffer buffer = std::move(free_buffers.back());
-  free_buffers.pop_back();
-  return buffer;
+Buffers FuseMount::Impl::take_written(std::size_t size) {
+  const std::size_t blocks = std::min((size + kBlockBytes - 1) / kBlockBytes, written.size());
+  Buffers taken(blocks);
+  std::move(written.begin(), written.begin() + static_cast<std::ptrdiff_t>(blocks), taken.begin());
+  return taken;
 }
 
-void FuseMount::Impl::give_buffer(FuseBuffer buffer) {
-  if (!kMemoryIsWatched && free_buffers.size() < kKeptBuffersMax) free_buffers.push_back(std::move(buffer));
+ssize_t FuseMount::Impl::read_request() {
+  struct iovec parts[1 + kWriteBlocks] = {{request.get(), kWriteHeadBytes}};
+  for (std::size_t i = 0; i < kWriteBlocks; ++i) {
+    if (written[i] == nullptr) written[i] = files.lend_buffer();
+    parts[1 + i] = {written[i]->data(), kBlockBytes};
+  }
+  system_calls.fetch_add(1, std::memory_order_relaxed);
+  return ::readv(fd, parts, 1 + kWriteBlocks);
+}
+
+void FuseMount::Impl::join_request(std::size_t size) noexcept {
+  fuse_in_header head;
+  if (!copy_from(request.get(), size, 0, &head) || head.opcode == FUSE_WRITE) return;
+  for (std::size_t at = kWriteHeadBytes, i = 0; at < size; at += kBlockBytes, ++i) {
+    std::memcpy(request.get() + at, written[i]->data(), std::min<std::size_t>(size - at, kBlockBytes));
+  }
 }
 
 void FuseMount::Impl::look_at_head(const char* bytes, std::size_t size) {
@@ -92,9 +109,7 @@ void FuseMount::Impl::look_at_head(const char* bytes, std::size_t size) {
 }
 
 FuseMount::Impl::Read FuseMount::Impl::read_one() {
-  if (request == nullptr) request = take_buffer();
-  system_calls.fetch_add(1, std::memory_order_relaxed);
-  const ssize_t size = ::read(fd, request.get(), buffer_bytes_);
+  const ssize_t size = read_request();
   if (size < 0) {
     if (errno == EAGAIN) return Read::empty;
     // ENOENT: the caller of this request went away before it was read.
@@ -103,6 +118,7 @@ FuseMount::Impl::Read FuseMount::Impl::read_one() {
     return Read::unmounted;
   }
   if (static_cast<std::size_t>(size) < sizeof(fuse_in_header)) return Read::interrupted;
+  join_request(static_cast<std::size_t>(size));
   look_at_head(request.get(), static_cast<std::size_t>(size));
   fuse_buf buffer{};
   buffer.size = static_cast<std::size_t>(size);

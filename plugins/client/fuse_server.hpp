@@ -26,10 +26,6 @@ namespace rideau::client {
 
 constexpr double kCacheSeconds = 3600;              // what the kernel caches is taken back, it need not run out
 constexpr std::size_t kTransferBytesMax = 1 << 20;  // of one READ or WRITE
-constexpr std::size_t kKeptBuffersMax = 32;
-
-// Room for one request or for the bytes of one answer.
-using FuseBuffer = std::unique_ptr<char[]>;
 
 struct FuseMount::Impl {
   Impl(Runtime& host, Logger& logger, FileSystem& below, FuseOptions wanted);
@@ -42,17 +38,16 @@ struct FuseMount::Impl {
   // Reads and handles what is there; false: the directory is no longer mounted.
   enum class Read { handled, empty, interrupted, unmounted };
   Read read_one();
+  ssize_t read_request();
+  void join_request(std::size_t size) noexcept;
   void read_pending();
   void look_at_head(const char* bytes, std::size_t size);
   static ssize_t write_answer(int fd, struct iovec* parts, int count, void* self);
   static ssize_t read_nothing(int fd, void* room, std::size_t size, void* self);
   void raise_read_ahead();
 
-  FuseBuffer take_buffer();
-  void give_buffer(FuseBuffer buffer);
-  // The buffer of the request that is being handled, for a handler that needs its bytes for longer.
-  FuseBuffer keep_request() { return std::move(request); }
-  std::size_t buffer_bytes() const noexcept { return buffer_bytes_; }
+  // The bytes of the WRITE that is being handled, in the order of the file.
+  Buffers take_written(std::size_t size);
 
   fs::Caller caller(fuse_req_t req) const;
   // How long the kernel may keep names of this directory, present or absent.
@@ -78,9 +73,10 @@ struct FuseMount::Impl {
   std::array<std::uint64_t, kOpcodes> requests_by_kind{};  // since the mount
   std::atomic<std::uint64_t> system_calls{0};              // on the descriptor; notices are written by blocking threads
 
-  std::vector<FuseBuffer> free_buffers;
-  FuseBuffer request;  // being read or handled
-  std::size_t buffer_bytes_;
+  // The request that is being read or handled. What comes behind the head of a WRITE is read into buffers that the
+  // cache can keep; of other requests it is put together again.
+  std::unique_ptr<char[]> request;
+  Buffers written;
 
   // Of the request that is being handled, from its raw bytes: what libfuse 3.14 does not pass on.
   bool kills_privileges = false;

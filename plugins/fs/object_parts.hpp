@@ -51,6 +51,9 @@ class PartsCursor {
       from += n;
     });
   }
+  void skip(std::uint64_t size) noexcept {
+    walk(size, [](std::uint8_t*, std::uint64_t) {});
+  }
 
  private:
   template <class Copy>

@@ -82,6 +82,19 @@ inline Task<Result<std::uint64_t>> write_bytes(FileData& file, std::uint64_t off
   co_return co_await file.write(offset, &part, 1);
 }
 
+// The bytes lie in buffers of the cache, one block each.
+inline Task<Result<std::uint64_t>> write_lent(DataPlane& plane, FileData& file, std::uint64_t offset,
+                                              const std::vector<std::uint8_t>& bytes, Buffers* lent) {
+  std::vector<IoVec> parts;
+  for (std::uint64_t at = 0; at < bytes.size(); at += kBlockBytes) {
+    const std::uint64_t size = std::min<std::uint64_t>(kBlockBytes, bytes.size() - at);
+    lent->push_back(plane.lend_buffer());
+    std::copy_n(bytes.begin() + static_cast<long>(at), size, lent->back()->data());
+    parts.push_back({lent->back()->data(), size});
+  }
+  co_return co_await file.write(offset, parts.data(), static_cast<std::uint32_t>(parts.size()), lent);
+}
+
 // Short at the end of the file; empty, with the status in *failure, when it failed.
 inline Task<std::vector<std::uint8_t>> read_bytes(FileData& file, std::uint64_t offset, std::uint64_t size,
                                                   std::uint64_t file_size, Status* failure = nullptr) {

@@ -55,9 +55,17 @@ Task<> one_step(DataBench& bench, Model& file, sim::Random& random) {
   constexpr std::uint64_t kFileMax = 1200 * 1024;
   const std::uint64_t kind = random.below(100);
   if (kind < 40) {
-    const std::uint64_t offset = random.chance(40) ? file.bytes.size() : random.below(kFileMax);
+    std::uint64_t offset = random.chance(40) ? file.bytes.size() : random.below(kFileMax);
+    const bool lends = random.chance(50);
+    if (lends && random.chance(70)) offset = offset / kBlockBytes * kBlockBytes;
     const std::vector<std::uint8_t> bytes = random_bytes(random, random_size(random, kFileMax));
-    const Result<std::uint64_t> done = co_await write_bytes(*file.data, offset, bytes);
+    Result<std::uint64_t> done = std::uint64_t{0};
+    if (lends) {
+      Buffers lent;
+      done = co_await write_lent(*bench.plane, *file.data, offset, bytes, &lent);
+    } else {
+      done = co_await write_bytes(*file.data, offset, bytes);
+    }
     RIDEAU_HOLDS(done.ok());
     RIDEAU_HOLDS(*done == bytes.size());
     if (file.bytes.size() < offset + bytes.size()) file.bytes.resize(offset + bytes.size());

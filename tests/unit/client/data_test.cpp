@@ -130,6 +130,44 @@ Task<> old_versions(DataBench& bench, FileData& file) {
 
 }  // namespace
 
+Task<> keep_lent_blocks(DataBench& bench, FileData& file) {
+  std::uint64_t size = 3 * kBlockBytes + 100;
+  Buffers lent;
+  Result<std::uint64_t> done = co_await write_lent(*bench.plane, file, 0, filled(size, 1), &lent);
+  RIDEAU_HOLDS(done.ok());
+  RIDEAU_HOLDS(*done == size);
+  RIDEAU_HOLDS(bench.plane->figures().copied_bytes == 100);
+  // Who writes into a block that somebody else still has gets a copy of it.
+  done = co_await write_bytes(file, 10, filled(20, 2));
+  RIDEAU_HOLDS(lent[0]->data()[10] == 1);
+  // The second block is no block of a file that lies elsewhere.
+  const std::uint64_t before = bench.plane->figures().copied_bytes;
+  Buffers again;
+  done = co_await write_lent(*bench.plane, file, 4 * kBlockBytes + 1, filled(2 * kBlockBytes, 3), &again);
+  RIDEAU_HOLDS(bench.plane->figures().copied_bytes - before == 2 * kBlockBytes);
+  lent.clear();
+  again.clear();
+  size = 6 * kBlockBytes + 1;
+  std::vector<std::uint8_t> expected = filled(size, 0);
+  std::fill_n(expected.begin(), 3 * kBlockBytes + 100, std::uint8_t{1});
+  std::fill_n(expected.begin() + 10, 20, std::uint8_t{2});
+  std::fill_n(expected.begin() + 4 * kBlockBytes + 1, 2 * kBlockBytes, std::uint8_t{3});
+  std::vector<std::uint8_t> got = co_await read_bytes(file, 0, size, size);
+  RIDEAU_HOLDS(got == expected);
+  const Status synced = co_await file.sync();
+  RIDEAU_HOLDS(synced.ok());
+  file.drop();
+  RIDEAU_HOLDS(bench.plane->figures().cache_bytes == 0);
+  got = co_await read_bytes(file, 0, size, size);
+  RIDEAU_HOLDS(got == expected);
+}
+
+TEST_CASE("whole blocks of a write are kept in the buffers in which they came") {
+  DataBench bench(1, DataOptions{});
+  const auto file = bench.plane->file(1, bench.layout(3, 64 << 10));
+  bench.run(keep_lent_blocks(bench, *file));
+}
+
 TEST_CASE("the error of an acknowledged write comes back once; a full target refuses later ones") {
   DataBench bench(1, {}, 1);
   const auto file = bench.plane->file(5, bench.layout(1));
