@@ -75,7 +75,8 @@ RealRuntime::~RealRuntime() {
 }
 
 void RealRuntime::run(Task<> main) {
-  node_thread_ = std::this_thread::get_id();
+  // Blocking jobs of a run before may be completing just now, and look at it.
+  if (!on_node_thread()) node_thread_ = std::this_thread::get_id();
   bool ended = false;
   // A frame around `main` that tells this loop when it is done.
   auto body = [](Task<> task, bool& flag) -> Task<> {
