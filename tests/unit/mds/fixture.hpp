@@ -205,6 +205,7 @@ class Fixture {
           mds(std::make_unique<Mds>(runtime, fixture.log, *index, fixture.options, fixture.destroyer)),
           tasks(runtime) {}
     ~Run() {
+      runtime.kill();  // what waits is destroyed: nothing may resume it
       mds.reset();
       index->destroy();
     }
