@@ -15,6 +15,7 @@ import time
 from cluster import RIDEAU, await_end, cluster, expect, need_fuse, rideau, step
 
 CALL_SECONDS = 60
+FILES_OF_WORKER = 6
 
 
 def content(name, size):
@@ -293,6 +294,10 @@ class Worker(threading.Thread):
             self.lost += 1
             return False
 
+    def expect_to_go_on(self):
+        waits = time.monotonic() - self.since
+        expect(waits < CALL_SECONDS, f"worker {self.tag}: {self.doing} has not ended after {waits:.0f} s")
+
     def run(self):
         number = 0
         while not self.stop and not self.problems:
@@ -340,8 +345,12 @@ def under_load(made, other):
         restart(made, *nodes)
         for worker in workers:
             expect(not worker.problems, f"worker {worker.tag}: {worker.problems[:3]}")
-            waits = time.monotonic() - worker.since
-            expect(waits < CALL_SECONDS, f"worker {worker.tag}: {worker.doing} has not ended after {waits:.0f} s")
+            worker.expect_to_go_on()
+    # However slow the machine is, some files of each were made through the kills.
+    for worker in workers:
+        while worker.is_alive() and len(worker.durable) < FILES_OF_WORKER:
+            worker.expect_to_go_on()
+            time.sleep(0.05)
     for worker in workers:
         worker.stop = True
     for worker in workers:
@@ -350,7 +359,6 @@ def under_load(made, other):
         expect(not worker.problems, f"worker {worker.tag}: {worker.problems[:3]}")
         print(f"         worker {worker.tag}: {worker.calls} changing calls, {worker.lost} cut off, "
               f"{len(worker.durable)} files durable", flush=True)
-        expect(len(worker.durable) > 5, f"worker {worker.tag} got nothing done")
     for worker in workers:
         for name, data in worker.durable.items():
             for where in (made.mount, other):
