@@ -13,15 +13,27 @@ import time
 BUILD = os.path.abspath(sys.argv[1])
 RIDEAU = os.path.join(BUILD, "bin", "rideau")
 
+
+def sanitizer_of_build():
+    """What RIDEAU_SANITIZE was; empty for an ordinary build."""
+    with open(os.path.join(BUILD, "CMakeCache.txt")) as file:
+        return next((line.split("=", 1)[1].strip() for line in file if line.startswith("RIDEAU_SANITIZE:")), "")
+
+
+SANITIZER = sanitizer_of_build()
+# What must end at all is waited for so many times longer than usual.
+PATIENCE = 6 if SANITIZER else 1
+
 # In a build with a sanitizer every process of this test writes what it finds to REPORTS.<process>: nobody sees how a server
 # or a mount ends, and its log goes with the cluster.
 REPORTS = os.path.join(BUILD, "reports", f"{os.path.basename(sys.argv[0])}-{os.getpid()}")
-for sanitizer in ("ASAN", "TSAN", "UBSAN"):
-    os.environ[f"{sanitizer}_OPTIONS"] = f"{os.environ.get(f'{sanitizer}_OPTIONS', '')}:log_path={REPORTS}"
+SANITIZER_OPTIONS = ("ASAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS")
+for options in SANITIZER_OPTIONS:
+    os.environ[options] = f"{os.environ.get(options, '')}:log_path={REPORTS}"
 
 
-def expect_no_reports():
-    found = sorted(glob.glob(REPORTS + ".*"))
+def expect_no_reports(reports=REPORTS):
+    found = sorted(glob.glob(reports + ".*"))
     texts = []
     for path in found:
         with open(path, errors="replace") as file:
@@ -29,7 +41,7 @@ def expect_no_reports():
     expect(not found, f"{len(found)} processes were reported by the sanitizer:\n" + "\n".join(texts[:3]))
 
 
-def run(*words, check=True, timeout=600, **options):
+def run(*words, check=True, timeout=600 * PATIENCE, **options):
     """Runs a program; its output is shown when it fails."""
     done = subprocess.run([str(word) for word in words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           errors="replace", timeout=timeout, **options)
@@ -111,7 +123,7 @@ class Cluster:
             return file.read()
 
 
-def await_end(process, seconds=30):
+def await_end(process, seconds=30 * PATIENCE):
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         try:

@@ -9,11 +9,11 @@ import socket
 import subprocess
 import time
 
-from cluster import BUILD, RIDEAU, await_end, cluster, expect, need_fuse, rideau, run, step, temporary_folder
+from cluster import BUILD, PATIENCE, RIDEAU, await_end, cluster, expect, need_fuse, rideau, run, step, temporary_folder
 
 
 def fails(status, *words, telling, **options):
-    done = rideau(*words, check=False, timeout=60, **options)
+    done = rideau(*words, check=False, timeout=60 * PATIENCE, **options)
     expect(done.returncode == status, f"{words}: exit status {done.returncode}, not {status}\n{done.stdout}")
     for text in [telling] if isinstance(telling, str) else telling:
         expect(text in done.stdout, f"{words}: does not tell \"{text}\":\n{done.stdout}")
@@ -161,7 +161,7 @@ def missing_servers(made):
     fails(1, "status", "--config", made.config, telling=["oss1", "down"])
     log = open(made.folder + "/log/oss1.log", "a")
     server = subprocess.Popen([RIDEAU, "serve", "--config", made.config, "--node", "oss1"], stdout=log, stderr=log)
-    until = time.monotonic() + 20
+    until = time.monotonic() + 20 * PATIENCE
     while rideau("status", "--config", made.config, check=False).returncode != 0:
         expect(time.monotonic() < until, "oss1 does not come back")
     server.terminate()

@@ -11,12 +11,12 @@ import subprocess
 import threading
 import time
 
-from cluster import RIDEAU, await_end, cluster, expect, need_fuse, rideau, step
+from cluster import PATIENCE, RIDEAU, await_end, cluster, expect, need_fuse, rideau, step
 
 
 def check(made, *words, wanted):
     answer = subprocess.run([RIDEAU, "fsck", "--config", made.config, "--json", *words], stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, text=True, timeout=300, check=False)
+                            stderr=subprocess.PIPE, text=True, timeout=300 * PATIENCE, check=False)
     expect(answer.returncode == wanted, f"exit status {answer.returncode}\n{answer.stdout}\n{answer.stderr}")
     return json.loads(answer.stdout)
 
@@ -32,7 +32,7 @@ def objects(made):
 
 def await_objects(made, wanted):
     """Objects of removed files go after the removal has been answered."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + 60 * PATIENCE
     while (there := objects(made)) != wanted:
         expect(time.monotonic() < until, f"{there} objects, and files have {wanted}")
         time.sleep(0.05)

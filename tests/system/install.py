@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 
-from cluster import BUILD, expect, need_fuse, run, step, temporary_folder
+from cluster import BUILD, SANITIZER, expect, need_fuse, run, step, temporary_folder
 
 PROJECT = """cmake_minimum_required(VERSION 3.25)
 project(user LANGUAGES CXX)
@@ -80,18 +80,11 @@ def conformance(prefix, folder):
     run(prefix + "/bin/rideau-conformance", lmdb[0], "--seed", "1", cwd=folder)
 
 
-def sanitizer_flags():
-    """What a program must be built with that uses the client library of this build."""
-    with open(BUILD + "/CMakeCache.txt") as file:
-        chosen = next(line.split("=", 1)[1].strip() for line in file if line.startswith("RIDEAU_SANITIZE:"))
-    return f"-fsanitize={chosen}" if chosen else ""
-
-
 def embedded_client(prefix, folder):
     step("the example of the client library, from outside")
     example = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "examples", "embedded_client")
     run("cmake", "-G", "Ninja", "-S", example, "-B", folder, f"-DCMAKE_PREFIX_PATH={prefix}",
-        f"-DCMAKE_CXX_FLAGS={sanitizer_flags()}")
+        "-DCMAKE_CXX_FLAGS=" + (f"-fsanitize={SANITIZER}" if SANITIZER else ""))
     run("cmake", "--build", folder)
     return folder + "/embedded_client"
 

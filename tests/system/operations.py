@@ -10,13 +10,13 @@ import subprocess
 import time
 import urllib.request
 
-from cluster import BUILD, RIDEAU, cluster, expect, need_fuse, rideau, run, step, temporary_folder
+from cluster import BUILD, PATIENCE, RIDEAU, cluster, expect, need_fuse, rideau, run, step, temporary_folder
 
 NODES = ("mds0", "oss0", "oss1", "client0")
 
 
 def await_true(condition, what):
-    until = time.monotonic() + 30
+    until = time.monotonic() + 30 * PATIENCE
     while not condition():
         expect(time.monotonic() < until, what)
         time.sleep(0.02)

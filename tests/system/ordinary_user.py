@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 
-from cluster import RIDEAU, expect, need_fuse, step
+from cluster import PATIENCE, RIDEAU, SANITIZER_OPTIONS, expect, expect_no_reports, need_fuse, step
 
 need_fuse()
 if os.geteuid() != 0:
@@ -29,10 +29,15 @@ os.mknod(device, 0o600 | stat.S_IFCHR, os.makedev(10, 229))
 subprocess.run(["mount", "--bind", device, "/dev/fuse"], check=True)
 
 
+# Somebody else cannot write where the other tests have their reports.
+reports = folder + "/reports"
+environment = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": folder} | dict.fromkeys(SANITIZER_OPTIONS, "log_path=" + reports)
+
+
 def as_nobody(*words):
     return subprocess.run(words, user=nobody.pw_uid, group=nobody.pw_gid, extra_groups=[], cwd=folder,
-                          env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": folder}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          timeout=120, check=False)
+                          env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          timeout=120 * PATIENCE, check=False)
 
 
 try:
@@ -63,5 +68,6 @@ try:
 finally:
     subprocess.run(["umount", "-l", folder + "/cluster/mnt"], stderr=subprocess.DEVNULL, check=False)
     as_nobody(RIDEAU, "down", "--dir", folder + "/cluster")
+    expect_no_reports(reports)
     shutil.rmtree(folder, ignore_errors=True)
 print("an ordinary user is served")

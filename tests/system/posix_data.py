@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 
-from cluster import cluster, expect, need_fuse, step, temporary_folder
+from cluster import PATIENCE, cluster, expect, need_fuse, step, temporary_folder
 
 KEEP, PUNCH, COLLAPSE, ZERO, INSERT, UNSHARE = 1, 2, 8, 16, 32, 64
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
@@ -153,7 +153,7 @@ def sparse(mount, local):
     expect(found == [gigabyte * GIB for gigabyte in range(0, 100, 9)], f"data at {found}")
     expect(os.pread(descriptor, 10, 99 * GIB) == b"at 99".ljust(10, b"\0"), "its bytes")
     copy = mount + "/sparse-copy"
-    subprocess.run(["cp", "--sparse=auto", path, copy], check=True, timeout=60)
+    subprocess.run(["cp", "--sparse=auto", path, copy], check=True, timeout=60 * PATIENCE)
     expect(os.stat(copy).st_size == 100 * GIB and os.stat(copy).st_blocks * 512 < MIB, "a copy with cp is not sparse")
     os.close(descriptor)
     os.unlink(path)
@@ -287,7 +287,7 @@ def mappings(mount, local):
     step("mappings: shared, private, and truncation below them")
     for folder in (local, mount):
         done = subprocess.run([sys.executable, "-c", SIGBUS_PROGRAM, folder + "/bus"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              text=True, timeout=60, check=False)
+                              text=True, timeout=60 * PATIENCE, check=False)
         expect(done.stdout == "ready\n" and done.returncode == -signal.SIGBUS, f"{folder}: {done.returncode} {done.stdout}")
     both = Both(mount, local, "mapped")
     both.same("write", lambda fd: os.pwrite(fd, b"0123456789" * 1000, 0))

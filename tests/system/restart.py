@@ -6,7 +6,7 @@ import hashlib
 import os
 import time
 
-from cluster import cluster, expect, need_fuse, rideau, step
+from cluster import PATIENCE, cluster, expect, need_fuse, rideau, step
 
 
 def write_durably(path, data):
@@ -78,7 +78,7 @@ with cluster() as made:
     made.up()
     os.system(f"rm -rf {mount}/a")
     rideau("sync", mount)
-    until = time.monotonic() + 60
+    until = time.monotonic() + 60 * PATIENCE
     while object_files(made.folder) and time.monotonic() < until:
         time.sleep(0.2)
     expect(object_files(made.folder) == [], f"objects left: {object_files(made.folder)[:5]}")

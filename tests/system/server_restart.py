@@ -12,9 +12,9 @@ import subprocess
 import threading
 import time
 
-from cluster import RIDEAU, await_end, cluster, expect, need_fuse, rideau, step
+from cluster import PATIENCE, RIDEAU, await_end, cluster, expect, need_fuse, rideau, step
 
-CALL_SECONDS = 60
+CALL_SECONDS = 60 * PATIENCE
 FILES_OF_WORKER = 6
 
 
@@ -92,7 +92,7 @@ def restart(made, *nodes):
         with open(os.path.join(made.folder, "log", node + ".log"), "ab") as log:
             subprocess.Popen([RIDEAU, "serve", "--config", made.config, "--node", node], stdout=log, stderr=log,
                              start_new_session=True)
-    until = time.monotonic() + 30
+    until = time.monotonic() + 30 * PATIENCE
     while json.loads(rideau("status", "--config", made.config, "--json", check=False).stdout)["healthy"] is not True:
         expect(time.monotonic() < until, f"{nodes} do not come back")
         time.sleep(0.1)
@@ -381,7 +381,7 @@ def down_without(nodes):
         expect(not os.path.ismount(made.mount), f"still mounted after down:\n{done.stdout}")
         for node in made.nodes():
             with contextlib.suppress(ValueError):
-                await_end(made.process(node), 1)
+                await_end(made.process(node))
         made.up()
         expect(call("read", read_file, made.mount + "/durable") == b"d" * 100_000, "what was fsynced is not there")
         made.down()
