@@ -282,7 +282,9 @@ Sink ClientSession::Impl::receive(LinkHold& hold, MessageLoan loan_given, std::u
   }
   last_heard_ns = runtime.now_ns();
   ++messages_received;
-  if (&hold == hello_link) {
+  // A callback may follow the welcome at once, before open_link() has gone on.
+  const bool welcomed = hello_answer.has_value() && hello_answer->ok();
+  if (&hold == hello_link && !welcomed) {
     wire::Welcome welcome;
     wire::Refusal refusal;
     if (hello_answer) return {};
