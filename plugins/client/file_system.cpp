@@ -56,6 +56,7 @@ FileSystem::Impl::Impl(Runtime& host, Logger& logger, FileSystemOptions wanted)
       meta_session(host, *options.meta.transport, logger, *this, session_options(options, options.meta)),
       meta(meta_session),
       plane(host, *tasks, data_options(options)),
+      advisory(host, logger, meta),
       locks(host, *tasks, *this),
       inodes(kNodesMax,
              [this](Node& node) {
@@ -83,12 +84,23 @@ FileSystem::Impl::~Impl() { tasks.reset(); }
 
 Task<rpc::CallbackReply> FileSystem::Impl::on_callback(std::uint16_t method, Bytes body, std::uint64_t) {
   rpc::CallbackReply reply;
-  fs::RevokeRequest request;
-  if (method != static_cast<std::uint16_t>(fs::MetaCallback::revoke)) {
-    reply.status = Status{Code::unsupported, 0, "a callback this client does not know"};
-  } else if (reply.status = fs::decode(body, &request); reply.status.ok() && request.resource == kLockResource) {
-    contended_until_ns = runtime.now_ns() + kContendedNs;
-    locks.revoke();
+  switch (static_cast<fs::MetaCallback>(method)) {
+    case fs::MetaCallback::revoke: {
+      fs::RevokeRequest request;
+      reply.status = fs::decode(body, &request);
+      if (!reply.status.ok() || request.resource != kLockResource) break;
+      contended_until_ns = runtime.now_ns() + kContendedNs;
+      locks.revoke();
+      break;
+    }
+    case fs::MetaCallback::advisory_locks_granted: {
+      fs::AdvisoryLocksGrantedRequest request;
+      reply.status = fs::decode(body, &request);
+      if (reply.status.ok()) advisory.granted(request.tickets);
+      break;
+    }
+    default:
+      reply.status = Status{Code::unsupported, 0, "a callback this client does not know"};
   }
   co_return reply;
 }
@@ -110,12 +122,25 @@ void FileSystem::Impl::break_lost_handles() {
   });
 }
 
+// Others may have got these locks meanwhile, so what they protected is not for these programs to touch any more.
+void FileSystem::Impl::break_lost_locks() {
+  std::size_t files = 0;
+  for (const fs::HandleId id : advisory.on_new_epoch()) {
+    const HandleRef handle = find_handle(id);
+    if (handle == nullptr) continue;
+    handle->lost_locks = true;
+    ++files;
+  }
+  if (files != 0) log.warning("locks of flock and fcntl on %zu open files were lost with the session", files);
+}
+
 // Everything that was known under the lost session goes. What other clients did since is not known, so bytes that were
 // not written back are lost too, and the handles they came through say so.
 void FileSystem::Impl::on_new_epoch(std::uint64_t boot_epoch) {
   log.warning("the metadata server has a new epoch %llu: caches are dropped",
               static_cast<unsigned long long>(boot_epoch));
   break_lost_handles();
+  break_lost_locks();
   ++epoch;
   held = Mode::none;
   releasing = false;
@@ -184,6 +209,7 @@ Task<Status> FileSystem::start() {
 Task<Status> FileSystem::stop() {
   Impl& impl = *impl_;
   if (impl.stopped) co_return kOk;
+  impl.advisory.stop_waiting();
   Status status = kOk;
   if (impl.started) {
     for (const auto& target : impl.targets) target->session.leave();

@@ -9,7 +9,10 @@
 
 #include "framework/base/result.hpp"
 #include "framework/base/uuid.hpp"
+#include "framework/lock/owned_ranges.hpp"
+#include "framework/lock/range_locks.hpp"
 #include "framework/runtime/runtime.hpp"
+#include "framework/runtime/sync.hpp"
 #include "framework/runtime/task.hpp"
 #include "plugins/client/data_buffer.hpp"
 #include "plugins/client/kernel_cache.hpp"
@@ -74,6 +77,37 @@ struct WriteDetails {
   // in: buffers of lend_buffer() in which the data lies, each full but the last; null: it lies elsewhere. Some may be
   // kept, so their bytes must not change any more, also when the write fails.
   const Buffers* lent = nullptr;
+};
+
+// A lock of flock(2) (family whole) or fcntl(2) (family records), of the owner's own choice of number: a process, or an
+// open file description.
+struct AdvisoryLock {
+  fs::HandleId handle = 0;  // through which it is taken
+  std::uint64_t owner = 0;
+  lock::RangeFamily family = lock::RangeFamily::records;
+  lock::Range range{};
+  lock::Mode mode = lock::Mode::none;  // none: unlock
+  bool wait = false;                   // until it is free
+  std::uint32_t process = 0;           // who is told about by test_lock()
+};
+struct AdvisoryConflict {
+  lock::HeldRange held{};     // Mode::none: nothing is in the way
+  std::uint32_t process = 0;  // 0: of another client
+};
+
+// Says that a wait shall end. Outlives the call that it is for.
+class Interruption {
+ public:
+  void interrupt() {
+    wanted_ = true;
+    if (wakes_ != nullptr) wakes_->wake_all();
+  }
+  bool wanted() const noexcept { return wanted_; }
+  void wakes(WaitQueue* queue) noexcept { wakes_ = queue; }
+
+ private:
+  bool wanted_ = false;
+  WaitQueue* wakes_ = nullptr;
 };
 
 struct StatFileSystem {
@@ -149,8 +183,15 @@ class FileSystem {
   Task<Status> allocate(fs::HandleId handle, Allocate mode, bool keep_size, std::uint64_t offset, std::uint64_t size);
   // lseek(2) with SEEK_DATA, or SEEK_HOLE.
   Task<Result<std::uint64_t>> seek(fs::HandleId handle, std::uint64_t offset, bool hole);
-  // What close(2) reports: errors of writes that were acknowledged early, each once.
-  Task<Status> flush(fs::HandleId handle);
+  // What close(2) reports: errors of writes that were acknowledged early, each once. Of a process that has locks of
+  // fcntl(2), `lock_owner` is their owner: it loses those of this file.
+  Task<Status> flush(fs::HandleId handle, std::uint64_t lock_owner = 0);
+  // EAGAIN: not free, and nobody wants to wait. EINTR: the wait was interrupted. `interruption` may be null.
+  Task<Status> set_lock(AdvisoryLock lock, Interruption* interruption);
+  // What is in the way of such a lock.
+  Task<Result<AdvisoryConflict>> test_lock(AdvisoryLock lock);
+  // Ends every wait for a lock, before the calls that wait are joined; later waits end at once.
+  void stop_waiting_for_locks();
   Task<Status> sync(fs::HandleId handle, bool data_only);
 
   // Everything this client wrote is durable when this ended.

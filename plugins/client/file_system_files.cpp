@@ -101,6 +101,7 @@ Task<Result<OpenFile>> FileSystem::Impl::create(fs::MakeRequest& request, std::u
 // A handle of before the metadata server's restart is opened again, unless changes made through it were lost.
 Task<Status> FileSystem::Impl::usable(HandleRef handle) {
   if (handle->broken) co_return Status{Code::io_error, EIO, "changes of this open file were lost"};
+  if (handle->lost_locks) co_return Status{Code::io_error, EIO, "locks of this open file were lost"};
   if (handle->epoch == epoch) co_return kOk;
   co_await handle->reopening.lock();
   Status status = kOk;
@@ -269,6 +270,7 @@ Task<Status> FileSystem::release(fs::HandleId id) {
   HandleRef handle = impl_->find_handle(id);
   if (handle == nullptr) co_return posix_error(EBADF);
   impl_->handles.erase(id);
+  co_await impl_->advisory.on_release(handle->inode(), id);
   impl_->queue_close(std::move(handle));
   co_return kOk;
 }
@@ -319,12 +321,34 @@ Task<Result<std::uint64_t>> FileSystem::write(fs::HandleId id, std::uint64_t off
   co_return result;
 }
 
-Task<Status> FileSystem::flush(fs::HandleId id) {
+Task<Status> FileSystem::flush(fs::HandleId id, std::uint64_t lock_owner) {
   HandleRef handle = impl_->find_handle(id);
   if (handle == nullptr) co_return posix_error(EBADF);
+  // What closed the file is said; that locks were not given up is for the log, since no program can do more about it.
+  static_cast<void>(co_await impl_->advisory.on_close(handle->inode(), id, lock_owner));
   if (handle->broken) co_return Status{Code::io_error, EIO, "changes of this open file were lost"};
   co_return handle->data != nullptr ? handle->data->take_error() : kOk;
 }
+
+Task<Status> FileSystem::set_lock(AdvisoryLock lock, Interruption* interruption) {
+  HandleRef handle = impl_->find_handle(lock.handle);
+  if (handle == nullptr) co_return posix_error(EBADF);
+  Status status = co_await impl_->usable(handle);
+  if (!status.ok()) co_return status;
+  status = co_await impl_->advisory.set(handle->inode(), lock, interruption);
+  co_return status;
+}
+
+Task<Result<AdvisoryConflict>> FileSystem::test_lock(AdvisoryLock lock) {
+  HandleRef handle = impl_->find_handle(lock.handle);
+  if (handle == nullptr) co_return posix_error(EBADF);
+  const Status status = co_await impl_->usable(handle);
+  if (!status.ok()) co_return status;
+  auto result = co_await impl_->advisory.test(handle->inode(), lock);
+  co_return result;
+}
+
+void FileSystem::stop_waiting_for_locks() { impl_->advisory.stop_waiting(); }
 
 Task<Status> FileSystem::sync(fs::HandleId id, bool data_only) {
   static_cast<void>(data_only);  // the size belongs to the data, and both travel in one call

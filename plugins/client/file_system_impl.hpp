@@ -9,6 +9,7 @@
 #include "framework/rpc/client_session.hpp"
 #include "framework/runtime/sync.hpp"
 #include "framework/runtime/task_group.hpp"
+#include "plugins/client/advisory_locks.hpp"
 #include "plugins/client/file_data.hpp"
 #include "plugins/client/file_system.hpp"
 #include "plugins/client/inode_cache.hpp"
@@ -47,6 +48,7 @@ struct Handle {
   std::uint64_t epoch = 0;         // of the metadata session that knows the handle
   bool wrote = false;
   bool broken = false;        // its changes were lost with the metadata server
+  bool lost_locks = false;    // of flock or fcntl, taken through it, with the session
   bool lost_changes = false;  // changes of the inode that were not made through it were: fsync says so, once
   AsyncMutex reopening;
 
@@ -74,6 +76,7 @@ struct FileSystem::Impl final : rpc::SessionEvents, lock::LockCache::Owner {
   Task<rpc::CallbackReply> on_callback(std::uint16_t method, Bytes body, std::uint64_t trace_id) override;
   void on_new_epoch(std::uint64_t boot_epoch) override;
   void break_lost_handles();
+  void break_lost_locks();
   Task<Status> sync_object_targets();
   std::int64_t server_now_ns() const noexcept { return runtime.wall_ns() + meta_session.time_offset_ns(); }
 
@@ -177,6 +180,7 @@ struct FileSystem::Impl final : rpc::SessionEvents, lock::LockCache::Owner {
   MetaClient meta;
   std::vector<std::unique_ptr<ObjectTarget>> targets;
   DataPlane plane;
+  AdvisoryLocks advisory;
   lock::LockCache locks;
   InodeCache inodes;
   NameCache names;

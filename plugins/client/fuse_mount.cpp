@@ -134,6 +134,7 @@ const fuse_lowlevel_ops& fuse_operations() {
     add_name_operations(ops);
     add_attribute_operations(ops);
     add_file_operations(ops);
+    add_lock_operations(ops);
     return ops;
   }();
   return operations;

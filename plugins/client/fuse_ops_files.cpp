@@ -22,14 +22,14 @@ using Server = FuseMount::Impl;
 // And one that can only write gains nothing from pages: each write comes here at once in either way, without a copy
 // into pages that nobody reads through it. A kernel that can map such files also drops the pages of what is written.
 //
-// A reader's close has nothing to tell: errors belong to writers, and locks of fcntl are the kernel's own.
+// Each close of a descriptor is told (FLUSH), a reader's too: it gives up the locks of fcntl(2) that its process has of
+// the file, whichever descriptor they were taken through, now or before.
 void fill_open(const Server& server, fuse_file_info& file, fs::HandleId handle) {
   file.fh = handle;
   file.keep_cache = 1;
   const int access = file.flags & O_ACCMODE;
   const bool only_writes = access == O_WRONLY && server.offers_direct_maps;
   file.direct_io = (file.flags & O_APPEND) != 0 || only_writes ? 1 : 0;
-  file.noflush = access == O_RDONLY ? 1 : 0;
 }
 
 Task<> create(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId parent, std::string name,
@@ -144,8 +144,8 @@ Task<> seek(Server& server, fuse_req_t req, fs::HandleId handle, std::uint64_t o
   }
 }
 
-Task<> flush(Server& server, fuse_req_t req, fs::HandleId handle) {
-  const Status status = co_await server.files.flush(handle);
+Task<> flush(Server& server, fuse_req_t req, fs::HandleId handle, std::uint64_t lock_owner) {
+  const Status status = co_await server.files.flush(handle, lock_owner);
   fuse_reply_err(req, errno_of(status));
 }
 
@@ -202,7 +202,7 @@ void on_lseek(fuse_req_t req, fuse_ino_t, off_t offset, int whence, fuse_file_in
 }
 void on_flush(fuse_req_t req, fuse_ino_t, fuse_file_info* file) {
   Server& server = server_of(req);
-  server.tasks.spawn(flush(server, req, file->fh));
+  server.tasks.spawn(flush(server, req, file->fh, file->lock_owner));
 }
 void on_fsync(fuse_req_t req, fuse_ino_t, int data_only, fuse_file_info* file) {
   Server& server = server_of(req);

@@ -157,6 +157,7 @@ Task<> FuseMount::Impl::serve() {
   }
   ending = true;
   cache.stop();
+  files.stop_waiting_for_locks();
   co_await tasks.join();
 }
 

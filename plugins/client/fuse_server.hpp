@@ -92,6 +92,7 @@ const fuse_lowlevel_ops& fuse_operations();
 void add_name_operations(fuse_lowlevel_ops& ops);
 void add_attribute_operations(fuse_lowlevel_ops& ops);
 void add_file_operations(fuse_lowlevel_ops& ops);
+void add_lock_operations(fuse_lowlevel_ops& ops);
 
 inline FuseMount::Impl& server_of(fuse_req_t req) { return *static_cast<FuseMount::Impl*>(fuse_req_userdata(req)); }
 

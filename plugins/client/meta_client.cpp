@@ -155,4 +155,19 @@ Task<Status> MetaClient::give_back_lock(std::uint64_t resource) {
   co_return reply.status;
 }
 
+Task<MetaReply<fs::SetAdvisoryLockReply>> MetaClient::set_advisory_lock(const fs::SetAdvisoryLockRequest& request) {
+  return call_once<fs::SetAdvisoryLockReply>(MetaMethod::set_advisory_lock, request, true, 0);
+}
+
+Task<MetaReply<fs::TestAdvisoryLockReply>> MetaClient::test_advisory_lock(const fs::TestAdvisoryLockRequest& request) {
+  return call_once<fs::TestAdvisoryLockReply>(MetaMethod::test_advisory_lock, request, false, 0);
+}
+
+Task<MetaReply<fs::CancelAdvisoryLockReply>> MetaClient::cancel_advisory_lock(std::uint64_t ticket) {
+  fs::CancelAdvisoryLockRequest request;
+  request.ticket = ticket;
+  auto reply = co_await call_once<fs::CancelAdvisoryLockReply>(MetaMethod::cancel_advisory_lock, request, true, 0);
+  co_return reply;
+}
+
 }  // namespace rideau::client

@@ -61,6 +61,9 @@ class MetaClient {
   Task<Status> sync(std::uint64_t transaction);
   Task<Result<lock::Mode>> take_lock(std::uint64_t resource, lock::Mode mode);
   Task<Status> give_back_lock(std::uint64_t resource);
+  Task<MetaReply<fs::SetAdvisoryLockReply>> set_advisory_lock(const fs::SetAdvisoryLockRequest& request);
+  Task<MetaReply<fs::TestAdvisoryLockReply>> test_advisory_lock(const fs::TestAdvisoryLockRequest& request);
+  Task<MetaReply<fs::CancelAdvisoryLockReply>> cancel_advisory_lock(std::uint64_t ticket);
 
   // The highest transaction that any answer reported.
   std::uint64_t highest_transaction() const noexcept { return highest_; }

@@ -50,6 +50,13 @@ RIDEAU_FS_BODY(ScanRecordsRequest);
 RIDEAU_FS_BODY(ScanRecordsReply);
 RIDEAU_FS_BODY(GetRecordsRequest);
 RIDEAU_FS_BODY(GetRecordsReply);
+RIDEAU_FS_BODY(SetAdvisoryLockRequest);
+RIDEAU_FS_BODY(SetAdvisoryLockReply);
+RIDEAU_FS_BODY(TestAdvisoryLockRequest);
+RIDEAU_FS_BODY(TestAdvisoryLockReply);
+RIDEAU_FS_BODY(CancelAdvisoryLockRequest);
+RIDEAU_FS_BODY(CancelAdvisoryLockReply);
+RIDEAU_FS_BODY(AdvisoryLocksGrantedRequest);
 
 RIDEAU_FS_BODY(ObjectReadRequest);
 RIDEAU_FS_BODY(ObjectReadReply);

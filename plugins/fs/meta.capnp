@@ -240,3 +240,41 @@ struct RevokeRequest {
   resource @0 :UInt64;
   mode @1 :UInt32;
 }
+
+struct SetAdvisoryLockRequest {
+  inode @0 :UInt64;
+  owner @1 :UInt64;
+  family @2 :UInt32;
+  mode @3 :UInt32;
+  first @4 :UInt64;
+  last @5 :UInt64;
+  wait @6 :Bool;
+  ticket @7 :UInt64;
+  process @8 :UInt32;
+}
+struct SetAdvisoryLockReply {
+  waits @0 :Bool;
+}
+struct TestAdvisoryLockRequest {
+  inode @0 :UInt64;
+  owner @1 :UInt64;
+  family @2 :UInt32;
+  mode @3 :UInt32;
+  first @4 :UInt64;
+  last @5 :UInt64;
+}
+struct TestAdvisoryLockReply {
+  mode @0 :UInt32;
+  first @1 :UInt64;
+  last @2 :UInt64;
+  process @3 :UInt32;
+}
+struct CancelAdvisoryLockRequest {
+  ticket @0 :UInt64;
+}
+struct CancelAdvisoryLockReply {
+  cancelled @0 :Bool;
+}
+struct AdvisoryLocksGrantedRequest {
+  tickets @0 :List(UInt64);
+}

@@ -40,10 +40,15 @@ enum class MetaMethod : std::uint16_t {
   unlock = 19,        // of framework/lock: give back
   scan_records = 20,  // for the file system check
   get_records = 21,   // for the file system check
+  // Locks of programs, flock(2) and fcntl(2).
+  set_advisory_lock = 22,
+  test_advisory_lock = 23,
+  cancel_advisory_lock = 24,  // a wait
 };
 
 enum class MetaCallback : std::uint16_t {
   revoke = 1,  // give the named lock back
+  advisory_locks_granted = 2,
 };
 
 // ".": the directory itself; "..": its parent.
@@ -271,6 +276,47 @@ struct UnlockRequest {
 struct RevokeRequest {  // callback; its reply has no body and says only that it was heard
   std::uint64_t resource = 0;
   std::uint32_t mode = 0;  // that somebody wants
+};
+
+// An advisory lock of a file, as framework/lock/range_locks.hpp has it: `family` is a lock::RangeFamily, `mode` a
+// lock::Mode (none: unlock), both ends of the range belong to it. `owner` is a number that the client chose: a process
+// (fcntl) or an open file description (flock, F_OFD_*).
+struct SetAdvisoryLockRequest {
+  InodeId inode = kNoInode;
+  std::uint64_t owner = 0;
+  std::uint32_t family = 0;
+  std::uint32_t mode = 0;
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;
+  bool wait = false;          // where it conflicts; the answer comes at once all the same
+  std::uint64_t ticket = 0;   // of the wait: unique in the session
+  std::uint32_t process = 0;  // for F_GETLK of the same client
+};
+struct SetAdvisoryLockReply {
+  bool waits = false;  // not granted yet: a callback names the ticket when it is
+};
+struct TestAdvisoryLockRequest {
+  InodeId inode = kNoInode;
+  std::uint64_t owner = 0;
+  std::uint32_t family = 0;
+  std::uint32_t mode = 0;
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;
+};
+struct TestAdvisoryLockReply {  // what is in the way
+  std::uint32_t mode = 0;       // none: nothing
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;
+  std::uint32_t process = 0;  // 0: of another client
+};
+struct CancelAdvisoryLockRequest {
+  std::uint64_t ticket = 0;
+};
+struct CancelAdvisoryLockReply {
+  bool cancelled = false;  // false: it did not wait, it had been granted
+};
+struct AdvisoryLocksGrantedRequest {  // callback; its reply has no body. May come again, and before the reply "waits"
+  std::vector<std::uint64_t> tickets;
 };
 
 }  // namespace rideau::fs

@@ -50,6 +50,12 @@ const char* meta_method_name(std::uint16_t method) noexcept {
       return "scan_records";
     case MetaMethod::get_records:
       return "get_records";
+    case MetaMethod::set_advisory_lock:
+      return "set_advisory_lock";
+    case MetaMethod::test_advisory_lock:
+      return "test_advisory_lock";
+    case MetaMethod::cancel_advisory_lock:
+      return "cancel_advisory_lock";
   }
   return nullptr;
 }

@@ -21,6 +21,10 @@ void Mds::collect(MetricList& to) const {
   to.gauge("rideau_mds_entries", "Names in directories.", labels, static_cast<double>(committer.counters().entries));
   to.gauge("rideau_mds_open_inodes", "Inodes that some client has open.", labels,
            static_cast<double>(target_.opens.size()));
+  to.gauge("rideau_mds_advisory_locks", "Ranges that programs have locked with flock and fcntl.", labels,
+           static_cast<double>(advisory_locks_.held()));
+  to.gauge("rideau_mds_advisory_waits", "Programs that wait for such a lock.", labels,
+           static_cast<double>(advisory_locks_.waiting()));
   const IndexSpace& space = committer.space_known();
   to.gauge("rideau_index_bytes_total", "Size of the index at most.", labels, static_cast<double>(space.bytes_total));
   to.gauge("rideau_index_bytes_free", "What the index can still take, as last asked.", labels,

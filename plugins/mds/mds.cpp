@@ -46,6 +46,8 @@ Mds::Mds(Runtime& runtime, Logger& log, IndexStore& index, Options options, Obje
       destroyer_(target_, object_targets),
       orphan_sweep_(target_, object_targets),
       stop_wanted_(runtime),
+      advisory_locks_(runtime, target_.sessions, tasks_,
+                      [this](std::uint64_t session, const std::string& reason) { evict(session, reason); }),
       tasks_(runtime) {}
 
 Mds::~Mds() = default;
@@ -125,6 +127,12 @@ Task<> Mds::handle(rpc::ServerCall& call) {
       co_return co_await look<ScanRecordsRequest>(call);
     case MetaMethod::get_records:
       co_return co_await look<GetRecordsRequest>(call);
+    case MetaMethod::set_advisory_lock:
+      co_return co_await advisory(call, &AdvisoryLocks::set);
+    case MetaMethod::test_advisory_lock:
+      co_return co_await advisory(call, &AdvisoryLocks::test);
+    case MetaMethod::cancel_advisory_lock:
+      co_return co_await advisory(call, &AdvisoryLocks::cancel);
   }
   constexpr Status unknown{Code::unsupported, 0, "no such call of a metadata target"};
   co_await call.reply(unknown, Bytes());
@@ -230,6 +238,15 @@ Task<> Mds::unlock(rpc::ServerCall& call) {
   co_await call.reply(kOk, Bytes());
 }
 
+template <class Request, class Reply>
+Task<> Mds::advisory(rpc::ServerCall& call, Result<Reply> (AdvisoryLocks::*answer)(std::uint64_t, const Request&)) {
+  Request request;
+  if (!decode(call.body(), &request).ok()) co_return co_await refuse_malformed(call);
+  wire::Encoded body;
+  const Status status = to_body((advisory_locks_.*answer)(call.session().id(), request), body);
+  co_await call.reply(status, body.bytes());
+}
+
 void Mds::revoke(lock::HolderId holder, lock::ResourceId resource, lock::Mode wanted) {
   tasks_.spawn(ask_back(holder, resource, wanted));
 }
@@ -278,6 +295,7 @@ void Mds::evict(std::uint64_t id, const std::string& reason) {
   // Its locks go at once: others have waited long enough. From here on no call of it is taken.
   session->link->evict(reason);
   locks_.drop(id);
+  advisory_locks_.drop(id);
 }
 
 void Mds::on_session(rpc::ServerSession& session) {
@@ -285,12 +303,16 @@ void Mds::on_session(rpc::ServerSession& session) {
 }
 
 // Calls of the session that wait for a lock end with this.
-void Mds::on_session_closing(rpc::ServerSession& session) { locks_.drop(session.id()); }
+void Mds::on_session_closing(rpc::ServerSession& session) {
+  locks_.drop(session.id());
+  advisory_locks_.drop(session.id());
+}
 
 void Mds::on_session_end(rpc::ServerSession& session) {
   session.owner_slot = nullptr;
   std::unique_ptr<Session> ended = target_.sessions.remove(session.id());
   locks_.drop(session.id());
+  advisory_locks_.drop(session.id());
   if (ended == nullptr) return;
   ended->link = nullptr;
   tasks_.spawn(end_session(std::move(ended)));

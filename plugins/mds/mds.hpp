@@ -6,6 +6,7 @@
 #include "framework/lock/lock_manager.hpp"
 #include "framework/rpc/server.hpp"
 #include "framework/runtime/task_group.hpp"
+#include "plugins/mds/advisory_locks.hpp"
 #include "plugins/mds/destroyer.hpp"
 #include "plugins/mds/orphan_sweep.hpp"
 #include "plugins/mds/options.hpp"
@@ -64,6 +65,8 @@ class Mds final : public rpc::Service, lock::LockManager::Events {
   Task<> sync(rpc::ServerCall& call);
   Task<> lock(rpc::ServerCall& call);
   Task<> unlock(rpc::ServerCall& call);
+  template <class Request, class Reply>
+  Task<> advisory(rpc::ServerCall& call, Result<Reply> (AdvisoryLocks::*answer)(std::uint64_t, const Request&));
   Task<> refuse_malformed(rpc::ServerCall& call);
   void keep_reply(rpc::ServerCall& call, Session& session, std::uint64_t transaction, Bytes body);
   Task<> ask_back(lock::HolderId holder, lock::ResourceId resource, lock::Mode wanted);
@@ -87,6 +90,7 @@ class Mds final : public rpc::Service, lock::LockManager::Events {
   bool started_ = false;
   bool stopping_ = false;
   WaitQueue stop_wanted_;  // who pauses waits here
+  AdvisoryLocks advisory_locks_;
   TaskGroup tasks_;
 };
 

@@ -198,6 +198,17 @@ int main(int count, char** arguments) {
   write_body("meta_bodies", 31, fs::ScanRecordsReply{{{"key", "value"}}, 5});
   write_body("meta_bodies", 32, fs::GetRecordsRequest{{"key", "other"}});
   write_body("meta_bodies", 33, fs::GetRecordsReply{{"value", std::nullopt}, 5});
+  write_body("meta_bodies", 34, fs::SetAdvisoryLockRequest{});
+  write_body("meta_bodies", 35, fs::SetAdvisoryLockReply{});
+  write_body("meta_bodies", 36, fs::TestAdvisoryLockRequest{});
+  write_body("meta_bodies", 37, fs::TestAdvisoryLockReply{});
+  write_body("meta_bodies", 38, fs::CancelAdvisoryLockRequest{});
+  write_body("meta_bodies", 39, fs::CancelAdvisoryLockReply{});
+  {
+    fs::AdvisoryLocksGrantedRequest body;
+    body.tickets = {1, 2};
+    write_body("meta_bodies", 40, body);
+  }
   write_body("object_bodies", 0, fs::ObjectReadRequest{});
   write_body("object_bodies", 1, fs::ObjectReadReply{});
   write_body("object_bodies", 2, fs::ObjectWriteRequest{});

@@ -68,6 +68,15 @@ auto fields(const ScanRecordsRequest& x) { return std::tie(x.from, x.count); }
 auto fields(const ScanRecordsReply& x) { return std::tie(x.records, x.transaction); }
 auto fields(const GetRecordsRequest& x) { return std::tie(x.keys); }
 auto fields(const GetRecordsReply& x) { return std::tie(x.values, x.transaction); }
+auto fields(const SetAdvisoryLockRequest& x) {
+  return std::tie(x.inode, x.owner, x.family, x.mode, x.first, x.last, x.wait, x.ticket, x.process);
+}
+auto fields(const SetAdvisoryLockReply& x) { return std::tie(x.waits); }
+auto fields(const TestAdvisoryLockRequest& x) { return std::tie(x.inode, x.owner, x.family, x.mode, x.first, x.last); }
+auto fields(const TestAdvisoryLockReply& x) { return std::tie(x.mode, x.first, x.last, x.process); }
+auto fields(const CancelAdvisoryLockRequest& x) { return std::tie(x.ticket); }
+auto fields(const CancelAdvisoryLockReply& x) { return std::tie(x.cancelled); }
+auto fields(const AdvisoryLocksGrantedRequest& x) { return std::tie(x.tickets); }
 auto fields(const CloseItem& x) {
   return std::tie(x.inode, x.handle, x.update.present, x.update.size, x.update.blocks, x.update.mtime_ns,
                   x.update.time_generation);
@@ -215,6 +224,13 @@ TEST_CASE("bodies about inodes and sessions survive the way there and any damage
   check(ScanRecordsReply{{{"key", std::string("\0value", 6)}, {"other", ""}}, 1ull << 50});
   check(GetRecordsRequest{{"one", "another"}});
   check(GetRecordsReply{{"value", std::nullopt, ""}, 9});
+  check(SetAdvisoryLockRequest{5, 1ull << 63, 1, 2, 10, (1ull << 63) - 1, true, 1ull << 40, 4242});
+  check(SetAdvisoryLockReply{true});
+  check(TestAdvisoryLockRequest{5, 1ull << 63, 2, 1, 10, 1ull << 62});
+  check(TestAdvisoryLockReply{2, 1ull << 40, (1ull << 63) - 1, 4242});
+  check(CancelAdvisoryLockRequest{1ull << 40});
+  check(CancelAdvisoryLockReply{true});
+  check(AdvisoryLocksGrantedRequest{{1, 1ull << 40, 3}});
 }
 
 TEST_CASE("lists and strings over their bounds are refused", "[fs][codec]") {
@@ -252,6 +268,11 @@ TEST_CASE("lists and strings over their bounds are refused", "[fs][codec]") {
   scan.count = kRecordsPerCallMax + 1;
   encode(scan, encoded);
   REQUIRE_FALSE(decode(encoded.bytes(), &scan_back).ok());
+  AdvisoryLocksGrantedRequest granted;
+  AdvisoryLocksGrantedRequest granted_back;
+  granted.tickets.resize(limits::kAdvisoryGrantsMax + 1);
+  encode(granted, encoded);
+  REQUIRE_FALSE(decode(encoded.bytes(), &granted_back).ok());
 
   // A layout that could not be divided by.
   InodeReply reply{sample_inode(1, 2)};

@@ -10,6 +10,7 @@
 #include "tests/unit/mds/fixture.hpp"
 
 #include <cerrno>
+#include <set>
 
 namespace rideau::mds {
 namespace {
@@ -32,7 +33,11 @@ struct Client final : rpc::SessionEvents {
   enum class OnRevoke { give_back, keep, silent };
 
   Client(Fixture& fixture, sim::SimNetwork& network, const std::string& name, std::uint8_t id)
-      : node(fixture.world, name), port(network, node, log), idle(node), tasks(std::make_unique<TaskGroup>(node)) {
+      : node(fixture.world, name),
+        port(network, node, log),
+        idle(node),
+        grants(node),
+        tasks(std::make_unique<TaskGroup>(node)) {
     run(port.plugin.start());
     rpc::SessionOptions options{"mds:1", fixture.options.cluster, fixture.options.target, make_uuid({id}), name};
     session = std::make_unique<rpc::ClientSession>(node, port.plugin.transport(), log, *this, options);
@@ -44,7 +49,15 @@ struct Client final : rpc::SessionEvents {
     tasks.reset();
     session.reset();
   }
-  Task<rpc::CallbackReply> on_callback(std::uint16_t, Bytes, std::uint64_t) override {
+  Task<rpc::CallbackReply> on_callback(std::uint16_t method, Bytes body, std::uint64_t) override {
+    if (method == static_cast<std::uint16_t>(MetaCallback::advisory_locks_granted)) {
+      AdvisoryLocksGrantedRequest request;
+      CHECK(decode(body, &request).ok());
+      if (on_revoke == OnRevoke::silent) co_await idle.wait();
+      granted.insert(request.tickets.begin(), request.tickets.end());
+      grants.wake_all();
+      co_return rpc::CallbackReply{};
+    }
     ++revokes;
     if (on_revoke == OnRevoke::silent) co_await idle.wait();
     if (on_revoke == OnRevoke::give_back) tasks->spawn(unlock());
@@ -100,6 +113,9 @@ struct Client final : rpc::SessionEvents {
   sim::SimRuntime node;
   Port port;
   WaitQueue idle;
+  WaitQueue grants;
+  std::set<std::uint64_t> granted;  // tickets
+  std::uint64_t tickets = 0;
   std::unique_ptr<TaskGroup> tasks;
   std::unique_ptr<rpc::ClientSession> session;
   OnRevoke on_revoke = OnRevoke::give_back;
@@ -254,6 +270,140 @@ TEST_CASE("a client that does not give a lock back is evicted", "[mds]") {
     REQUIRE(served.f.destroyer.is_gone(reply.inode));
     REQUIRE(a.new_epochs > 0);
   }
+}
+
+namespace {
+
+SetAdvisoryLockRequest advisory(std::uint64_t owner, lock::Mode mode, lock::Range range = {}) {
+  SetAdvisoryLockRequest request;
+  request.inode = 5;
+  request.owner = owner;
+  request.family = static_cast<std::uint32_t>(lock::RangeFamily::records);
+  request.mode = static_cast<std::uint32_t>(mode);
+  request.first = range.first;
+  request.last = range.last;
+  return request;
+}
+
+// Takes the lock, waiting for it, or gives it up. Answers whether it had to wait.
+Task<bool> set_advisory(Client& client, SetAdvisoryLockRequest request) {
+  request.wait = true;
+  request.ticket = ++client.tickets;
+  const rpc::Reply reply = co_await client.call(MetaMethod::set_advisory_lock, request, true);
+  CHECK(reply.ok());
+  SetAdvisoryLockReply body;
+  CHECK(decode(reply.body, &body).ok());
+  while (body.waits && !client.granted.contains(request.ticket)) co_await client.grants.wait();
+  co_return body.waits;
+}
+
+Task<> take_turns(Client& client, std::uint64_t owner, int rounds, int& holders, int& done) {
+  for (int i = 0; i < rounds; ++i) {
+    static_cast<void>(co_await set_advisory(client, advisory(owner, lock::Mode::exclusive)));
+    CHECK(++holders == 1);
+    co_await sleep_for(client.node, kMillisecond);
+    CHECK(--holders == 0);
+    static_cast<void>(co_await set_advisory(client, advisory(owner, lock::Mode::none)));
+  }
+  ++done;
+}
+
+}  // namespace
+
+TEST_CASE("an advisory lock has one holder, and everybody gets it, while links break", "[mds]") {
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    Served served(seed);
+    Client a(served.f, served.network, "a", 1);
+    Client b(served.f, served.network, "b", 2);
+    int holders = 0;
+    int done = 0;
+    for (std::uint64_t owner = 1; owner <= 3; ++owner) {
+      a.tasks->spawn(take_turns(a, owner, 15, holders, done));
+      b.tasks->spawn(take_turns(b, owner, 15, holders, done));
+    }
+    for (int i = 0; i < 10; ++i) {
+      served.f.world.run_for(seed * 300 * kMicrosecond);
+      served.network.cut((i % 2 == 0 ? a : b).node.id(), served.f.run->runtime.id());
+    }
+    REQUIRE(served.f.world.run_until([&] { return done == 6; }, served.f.world.now_ns() + 600 * kSecond) ==
+            sim::SimWorld::End::done);
+    REQUIRE(a.new_epochs + b.new_epochs == 0);
+  }
+}
+
+TEST_CASE("advisory locks and waits go with their session; calls from outside must make sense", "[mds]") {
+  Served served;
+  Client a(served.f, served.network, "a", 1);
+  const auto set = [](Client& client, const SetAdvisoryLockRequest& request) {
+    return errno_of(client.run(client.call(MetaMethod::set_advisory_lock, request, true)).status);
+  };
+  const auto blocked_by = [](Client& client, lock::Range range) {
+    TestAdvisoryLockRequest request{5, 99, 1, 2, range.first, range.last};
+    const rpc::Reply reply = client.run(client.call(MetaMethod::test_advisory_lock, request, false));
+    TestAdvisoryLockReply body;
+    REQUIRE(reply.ok());
+    REQUIRE(decode(reply.body, &body).ok());
+    return body;
+  };
+  {
+    Client b(served.f, served.network, "b", 2);
+    SetAdvisoryLockRequest mine = advisory(1, lock::Mode::exclusive, {10, 19});
+    mine.process = 4711;
+    REQUIRE(set(b, mine) == 0);
+    REQUIRE(blocked_by(b, {0, 99}).process == 4711);
+    const TestAdvisoryLockReply seen = blocked_by(a, {0, 99});
+    REQUIRE((seen.mode == 2 && seen.first == 10 && seen.last == 19 && seen.process == 0));
+    REQUIRE(set(a, advisory(1, lock::Mode::shared, {0, 10})) == EAGAIN);
+    REQUIRE(set(a, advisory(1, lock::Mode::shared, {0, 9})) == 0);
+    // b waits for a, so a must not wait for b.
+    SetAdvisoryLockRequest wait = advisory(1, lock::Mode::exclusive, {0, 0});
+    wait.wait = true;
+    wait.ticket = 7;
+    REQUIRE(set(b, wait) == 0);
+    SetAdvisoryLockRequest circle = advisory(1, lock::Mode::shared, {10, 10});
+    circle.wait = true;
+    circle.ticket = 1;
+    REQUIRE(set(a, circle) == EDEADLK);
+    const auto cancelled = [&b] {
+      const rpc::Reply reply = b.run(b.call(MetaMethod::cancel_advisory_lock, CancelAdvisoryLockRequest{7}, true));
+      CancelAdvisoryLockReply body;
+      REQUIRE(decode(reply.body, &body).ok());
+      return body.cancelled;
+    };
+    REQUIRE(cancelled());
+    REQUIRE_FALSE(cancelled());
+    REQUIRE(set(b, wait) == 0);
+  }
+  REQUIRE(blocked_by(a, {10, 10}).mode == 2);
+  // The client is gone without a word: its lease runs out.
+  served.f.world.run_for(2ull * limits::kSessionLeaseMs * kMillisecond);
+  REQUIRE(blocked_by(a, {0, 99}).mode == 1);
+  REQUIRE(set(a, advisory(1, lock::Mode::none)) == 0);
+  REQUIRE(blocked_by(a, {}).mode == 0);
+
+  REQUIRE(set(a, advisory(1, lock::Mode::shared, {1, 0})) == EINVAL);
+  REQUIRE(set(a, advisory(1, lock::Mode::shared, {0, lock::kRangeLast + 1})) == EINVAL);
+  REQUIRE(set(a, advisory(1, static_cast<lock::Mode>(3))) == EINVAL);
+  SetAdvisoryLockRequest strange = advisory(1, lock::Mode::shared);
+  strange.family = 3;
+  REQUIRE(set(a, strange) == EINVAL);
+}
+
+TEST_CASE("a client that does not hear of its grant is evicted, and the next one gets the lock", "[mds]") {
+  Served served;
+  Client a(served.f, served.network, "a", 1);
+  Client b(served.f, served.network, "b", 2);
+  REQUIRE_FALSE(a.run(set_advisory(a, advisory(1, lock::Mode::exclusive))));
+  b.on_revoke = Client::OnRevoke::silent;
+  b.tasks->spawn([](Client& client) -> Task<> {
+    static_cast<void>(co_await set_advisory(client, advisory(1, lock::Mode::exclusive)));
+  }(b));
+  served.f.world.run_for(kSecond);
+  REQUIRE_FALSE(a.run(set_advisory(a, advisory(1, lock::Mode::none))));
+  REQUIRE(a.run(set_advisory(a, advisory(1, lock::Mode::exclusive))));
+  REQUIRE(served.f.log.contains("no answer to the grant of an advisory lock"));
+  served.f.world.run_for(5 * kSecond);
+  REQUIRE(b.new_epochs > 0);
 }
 
 TEST_CASE("a malformed body ends its session alone (S60)", "[mds]") {
