@@ -21,7 +21,7 @@ namespace rideau::client {
 constexpr std::uint64_t kSendBytes = 1 << 20;        // of one request, where so much is contiguous
 constexpr std::uint32_t kSendsPerTarget = 8;         // writes in flight
 constexpr std::uint64_t kAnyStamp = ~0ull;           // bytes that became dirty at any time
-constexpr std::uint64_t kBackgroundBytes = 8 << 20;  // dirty bytes from which full requests go out by themselves
+constexpr std::uint64_t kBackgroundBytes = 1 << 20;  // dirty bytes from which full requests go out by themselves
 
 struct DataTarget {
   std::unique_ptr<ObjectChannel> own;

@@ -206,7 +206,9 @@ void FileData::Impl::read_ahead(std::uint64_t offset, std::uint64_t end, std::ui
     return;
   }
   ahead_window = std::min(std::max(ahead_window * 2, kAheadFirst), window_max);
-  if (ahead_window == 0 || ahead_end > end + ahead_window / 2) return;
+  if (ahead_window == 0) return;
+  // The window is kept full, a request at a time: who waits until half of it is used up has the targets rest while what
+  // they sent is worked on, and the other way round.
   const std::uint64_t goal = std::min(round_up(end + ahead_window, kSendBytes), file_size);
   const std::uint64_t start = std::max(end, ahead_end);
   if (start >= goal) return;
