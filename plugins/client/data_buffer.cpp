@@ -33,8 +33,8 @@ BufferPool::~BufferPool() {
   for (std::uint8_t* memory : spare) release(memory, kBlockBytes);
 }
 
-Buffer::Buffer(std::shared_ptr<BufferPool> pool, std::uint32_t capacity, bool counts)
-    : pool_(std::move(pool)), capacity_(capacity) {
+Buffer::Buffer(std::shared_ptr<BufferPool> pool, std::uint32_t begin, std::uint32_t capacity, bool counts)
+    : pool_(std::move(pool)), begin_(begin), capacity_(capacity) {
   if (capacity == kBlockBytes && !pool_->spare.empty()) {
     bytes_ = pool_->spare.back();
     pool_->spare.pop_back();

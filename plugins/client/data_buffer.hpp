@@ -26,20 +26,26 @@ struct BufferPool {
 };
 
 // Shared by a block and the requests that are sending it: who writes into a shared one copies it first. Buffers of full
-// size lie on pages of their own, so that the kernel moves whole pages into and out of them.
+// size lie on pages of their own, so that the kernel moves whole pages into and out of them. A smaller one holds a part
+// of a block: a page that is read alone takes no more memory than it has bytes.
 class Buffer {
  public:
-  // `counts`: against the size of the cache, from now on; otherwise from count() on.
-  Buffer(std::shared_ptr<BufferPool> pool, std::uint32_t capacity, bool counts);
+  // The bytes of a block from `begin` on. `counts`: against the size of the cache, from now on; otherwise from count()
+  // on.
+  Buffer(std::shared_ptr<BufferPool> pool, std::uint32_t begin, std::uint32_t capacity, bool counts);
   ~Buffer();
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
-  std::uint8_t* data() const noexcept { return bytes_; }
-  std::uint32_t capacity() const noexcept { return capacity_; }
+  // Of the block; within the buffer.
+  std::uint8_t* at(std::uint32_t offset) const noexcept { return bytes_ + (offset - begin_); }
+  bool covers(std::uint32_t begin, std::uint32_t end) const noexcept {
+    return begin_ <= begin && end <= begin_ + capacity_;
+  }
   void count() noexcept;
 
  private:
   std::shared_ptr<BufferPool> pool_;
+  std::uint32_t begin_;
   std::uint32_t capacity_;
   bool counts_ = false;
   std::uint8_t* bytes_;

@@ -9,9 +9,11 @@
 
 namespace rideau::client {
 
-std::shared_ptr<Buffer> DataCache::make_buffer(std::uint32_t bytes_min) {
-  RIDEAU_ASSERT(bytes_min <= kBlockBytes);
-  return std::make_shared<Buffer>(pool_, std::bit_ceil(std::max(bytes_min, kBufferBytesMin)), true);
+std::shared_ptr<Buffer> DataCache::make_buffer(std::uint32_t begin, std::uint32_t end) {
+  RIDEAU_ASSERT(begin <= end && end <= kBlockBytes);
+  const std::uint32_t first = begin / kBufferBytesMin * kBufferBytesMin;
+  const std::uint32_t capacity = std::bit_ceil(std::max(end - first, kBufferBytesMin));
+  return std::make_shared<Buffer>(pool_, std::min(first, kBlockBytes - capacity), capacity, true);
 }
 
 void DataCache::make_room() {
@@ -65,17 +67,19 @@ void BlockMap::unpin(std::uint64_t index) {
   settle(index);
 }
 
-std::uint8_t* BlockMap::writable(Block& block, std::uint32_t end) {
-  if (block.buffer != nullptr && block.buffer.use_count() == 1 && block.buffer->capacity() >= end) {
-    return block.buffer->data();
+std::uint8_t* BlockMap::writable(Block& block, std::uint32_t begin, std::uint32_t end) {
+  if (block.buffer != nullptr && block.buffer.use_count() == 1 && block.buffer->covers(begin, end)) {
+    return block.buffer->at(begin);
   }
-  const std::uint32_t used = block.valid.empty() ? 0 : block.valid.list().back().end;
-  std::shared_ptr<Buffer> fresh = cache_.make_buffer(std::max(end, used));
-  for (const ByteRange& range : block.valid.list()) {
-    std::memcpy(fresh->data() + range.begin, block.buffer->data() + range.begin, range.end - range.begin);
+  const std::vector<ByteRange>& valid = block.valid.list();
+  const std::uint32_t first = valid.empty() ? begin : std::min(begin, valid.front().begin);
+  const std::uint32_t last = valid.empty() ? end : std::max(end, valid.back().end);
+  std::shared_ptr<Buffer> fresh = cache_.make_buffer(first, last);
+  for (const ByteRange& range : valid) {
+    std::memcpy(fresh->at(range.begin), block.buffer->at(range.begin), range.end - range.begin);
   }
   block.buffer = std::move(fresh);
-  return block.buffer->data();
+  return block.buffer->at(begin);
 }
 
 void BlockMap::drop_clean() {

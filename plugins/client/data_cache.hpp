@@ -18,7 +18,7 @@ namespace rideau::client {
 class BlockMap;
 
 struct Block {
-  std::shared_ptr<Buffer> buffer;  // as long as the last valid byte needs
+  std::shared_ptr<Buffer> buffer;  // covers what is valid
   ByteRanges valid;                // includes dirty and sending
   ByteRanges dirty;                // must still be sent
   ByteRanges sending;              // as it was when its request was made
@@ -39,9 +39,10 @@ class DataCache {
   DataCache(std::uint64_t bytes_max, std::function<void(std::uint64_t)> on_empty)
       : bytes_max_(bytes_max), pool_(std::make_shared<BufferPool>(bytes_max)), on_empty_(std::move(on_empty)) {}
 
-  std::shared_ptr<Buffer> make_buffer(std::uint32_t bytes_min);
+  // For bytes of a block from `begin` to `end`.
+  std::shared_ptr<Buffer> make_buffer(std::uint32_t begin, std::uint32_t end);
   // Of full size, for somebody who fills it and may give it to a block then: it counts from there on.
-  std::shared_ptr<Buffer> lend_buffer() { return std::make_shared<Buffer>(pool_, kBlockBytes, false); }
+  std::shared_ptr<Buffer> lend_buffer() { return std::make_shared<Buffer>(pool_, 0, kBlockBytes, false); }
   void make_room();
   // More than its size is in use, and nothing can be evicted.
   bool stuck() const noexcept { return pool_->bytes > bytes_max_ && unused_.empty(); }
@@ -71,8 +72,8 @@ class BlockMap {
   void settle(std::uint64_t index);
   void pin(std::uint64_t index);
   void unpin(std::uint64_t index);
-  // Memory for bytes up to `end` that nobody else reads.
-  std::uint8_t* writable(Block& block, std::uint32_t end);
+  // Memory for bytes of the block from `begin` to `end` that nobody else reads.
+  std::uint8_t* writable(Block& block, std::uint32_t begin, std::uint32_t end);
   // Forgets what is neither dirty nor being sent.
   void drop_clean();
   // Every block from an index on; the visit may let its own block go.

@@ -60,7 +60,7 @@ void FileData::Impl::start_send(const Segment& segment) {
     const auto to = static_cast<std::uint32_t>(
         std::min<std::uint64_t>(kBlockBytes, segment.file_offset + segment.size - index * kBlockBytes));
     Block& block = *blocks.find(index);
-    parts.push_back({block.buffer->data() + from, to - from});
+    parts.push_back({block.buffer->at(from), to - from});
     buffers.push_back(block.buffer);
     block.sending_stamp = block.sending.empty() ? block.dirty_stamp : std::min(block.sending_stamp, block.dirty_stamp);
     block.sending.add(from, to);

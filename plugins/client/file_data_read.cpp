@@ -42,9 +42,9 @@ void FileData::Impl::hand_out(std::uint64_t begin, std::uint64_t end, ReadSink& 
   IoVec parts[kReadPieceBytes / kBlockBytes + 1];
   std::uint32_t count = 0;
   while (begin < end) {
-    const std::uint64_t inside = begin % kBlockBytes;
+    const auto inside = static_cast<std::uint32_t>(begin % kBlockBytes);
     const std::uint64_t size = std::min<std::uint64_t>(kBlockBytes - inside, end - begin);
-    parts[count++] = {blocks.find(begin / kBlockBytes)->buffer->data() + inside, size};
+    parts[count++] = {blocks.find(begin / kBlockBytes)->buffer->at(inside), size};
     begin += size;
   }
   sink.take(parts, count);
@@ -142,11 +142,11 @@ Task<> FileData::Impl::fetch(std::shared_ptr<Fetch> self, Segment segment) {
   std::vector<std::shared_ptr<Buffer>> buffers;
   std::vector<IoVec> room;
   for (std::uint64_t at = self->range.begin; at < self->range.end;) {
-    const std::uint64_t inside = at % kBlockBytes;
-    const std::uint64_t size = std::min<std::uint64_t>(kBlockBytes - inside, self->range.end - at);
-    buffers.push_back(plane.cache.make_buffer(static_cast<std::uint32_t>(inside + size)));
-    room.push_back({buffers.back()->data() + inside, size});
-    at += size;
+    const auto from = static_cast<std::uint32_t>(at % kBlockBytes);
+    const auto to = static_cast<std::uint32_t>(std::min<std::uint64_t>(kBlockBytes, from + self->range.end - at));
+    buffers.push_back(plane.cache.make_buffer(from, to));
+    room.push_back({buffers.back()->at(from), to - from});
+    at += to - from;
   }
   DataTarget* target = target_of(segment.stripe);
   if (target == nullptr) {
@@ -185,10 +185,10 @@ void FileData::Impl::keep_fetched(const Fetch& done, const std::vector<std::shar
     if (block.valid.empty()) {
       block.buffer = buffer;
     } else {
-      std::uint8_t* bytes = blocks.writable(block, to);
+      std::uint8_t* bytes = blocks.writable(block, from, to);
       for (const ByteRange& gap : block.valid.gaps(from, to)) {
         plane.copied_bytes += gap.end - gap.begin;
-        std::memcpy(bytes + gap.begin, buffer->data() + gap.begin, gap.end - gap.begin);
+        std::memcpy(bytes + (gap.begin - from), buffer->at(gap.begin), gap.end - gap.begin);
       }
     }
     block.valid.add(from, to);

@@ -104,7 +104,7 @@ void FileData::Impl::take_in(std::uint64_t begin, std::uint64_t end, const Sourc
       block.buffer->count();
       cursor.skip(kBlockBytes);
     } else {
-      cursor.copy_out(blocks.writable(block, to) + from, to - from);
+      cursor.copy_out(blocks.writable(block, from, to), to - from);
       plane.copied_bytes += to - from;
     }
     block.valid.add(from, to);

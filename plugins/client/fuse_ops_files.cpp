@@ -109,7 +109,7 @@ Task<> write(Server& server, fuse_req_t req, fs::Caller caller, fs::HandleId han
              Buffers buffers, std::size_t size, bool kills_privileges, bool pages) {
   IoVec data[kTransferBytesMax / kBlockBytes];
   for (std::size_t i = 0; i < buffers.size(); ++i) {
-    data[i] = {buffers[i]->data(), std::min<std::size_t>(size - i * kBlockBytes, kBlockBytes)};
+    data[i] = {buffers[i]->at(0), std::min<std::size_t>(size - i * kBlockBytes, kBlockBytes)};
   }
   WriteDetails details;
   details.lent = &buffers;

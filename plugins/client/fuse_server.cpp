@@ -55,7 +55,7 @@ ssize_t FuseMount::Impl::read_request() {
   struct iovec parts[1 + kWriteBlocks] = {{request.get(), kWriteHeadBytes}};
   for (std::size_t i = 0; i < kWriteBlocks; ++i) {
     if (written[i] == nullptr) written[i] = files.lend_buffer();
-    parts[1 + i] = {written[i]->data(), kBlockBytes};
+    parts[1 + i] = {written[i]->at(0), kBlockBytes};
   }
   system_calls.fetch_add(1, std::memory_order_relaxed);
   return ::readv(fd, parts, 1 + kWriteBlocks);
@@ -65,7 +65,7 @@ void FuseMount::Impl::join_request(std::size_t size) noexcept {
   fuse_in_header head;
   if (!copy_from(request.get(), size, 0, &head) || head.opcode == FUSE_WRITE) return;
   for (std::size_t at = kWriteHeadBytes, i = 0; at < size; at += kBlockBytes, ++i) {
-    std::memcpy(request.get() + at, written[i]->data(), std::min<std::size_t>(size - at, kBlockBytes));
+    std::memcpy(request.get() + at, written[i]->at(0), std::min<std::size_t>(size - at, kBlockBytes));
   }
 }
 

@@ -89,8 +89,8 @@ inline Task<Result<std::uint64_t>> write_lent(DataPlane& plane, FileData& file, 
   for (std::uint64_t at = 0; at < bytes.size(); at += kBlockBytes) {
     const std::uint64_t size = std::min<std::uint64_t>(kBlockBytes, bytes.size() - at);
     lent->push_back(plane.lend_buffer());
-    std::copy_n(bytes.begin() + static_cast<long>(at), size, lent->back()->data());
-    parts.push_back({lent->back()->data(), size});
+    std::copy_n(bytes.begin() + static_cast<long>(at), size, lent->back()->at(0));
+    parts.push_back({lent->back()->at(0), size});
   }
   co_return co_await file.write(offset, parts.data(), static_cast<std::uint32_t>(parts.size()), lent);
 }

@@ -139,7 +139,7 @@ Task<> keep_lent_blocks(DataBench& bench, FileData& file) {
   RIDEAU_HOLDS(bench.plane->figures().copied_bytes == 100);
   // Who writes into a block that somebody else still has gets a copy of it.
   done = co_await write_bytes(file, 10, filled(20, 2));
-  RIDEAU_HOLDS(lent[0]->data()[10] == 1);
+  RIDEAU_HOLDS(*lent[0]->at(10) == 1);
   // The second block is no block of a file that lies elsewhere.
   const std::uint64_t before = bench.plane->figures().copied_bytes;
   Buffers again;
