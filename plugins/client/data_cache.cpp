@@ -40,13 +40,14 @@ void BlockMap::unlist(Block& block) noexcept {
 }
 
 void BlockMap::settle(std::uint64_t index) {
-  const auto found = blocks_.find(index);
-  if (found == blocks_.end()) return;
-  Block& block = found->second;
+  if (Block* block = find(index); block != nullptr) settle(index, *block);
+}
+
+void BlockMap::settle(std::uint64_t index, Block& block) {
   unlist(block);
   if (!block.evictable()) return;
   if (block.valid.empty()) {
-    blocks_.erase(found);
+    blocks_.erase(index);
     return;
   }
   cache_.unused_.emplace_front(this, index);
@@ -54,17 +55,17 @@ void BlockMap::settle(std::uint64_t index) {
   block.listed = true;
 }
 
-void BlockMap::pin(std::uint64_t index) {
+Block& BlockMap::pin(std::uint64_t index) {
   Block& block = blocks_[index];
   ++block.pins;
   unlist(block);
+  return block;
 }
 
-void BlockMap::unpin(std::uint64_t index) {
-  Block* block = find(index);
-  RIDEAU_ASSERT(block != nullptr && block->pins > 0);
-  --block->pins;
-  settle(index);
+void BlockMap::unpin(std::uint64_t index, Block& block) {
+  RIDEAU_ASSERT(block.pins > 0);
+  --block.pins;
+  settle(index, block);
 }
 
 std::uint8_t* BlockMap::writable(Block& block, std::uint32_t begin, std::uint32_t end) {

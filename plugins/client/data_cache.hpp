@@ -70,8 +70,9 @@ class BlockMap {
   Block& get(std::uint64_t index) { return blocks_[index]; }
   // After a change of a block: it becomes evictable, or is no longer, or goes when nothing is left in it.
   void settle(std::uint64_t index);
-  void pin(std::uint64_t index);
-  void unpin(std::uint64_t index);
+  // A pinned block stays where it is, and is made when needed.
+  Block& pin(std::uint64_t index);
+  void unpin(std::uint64_t index, Block& block);
   // Memory for bytes of the block from `begin` to `end` that nobody else reads.
   std::uint8_t* writable(Block& block, std::uint32_t begin, std::uint32_t end);
   // Forgets what is neither dirty nor being sent.
@@ -89,6 +90,7 @@ class BlockMap {
 
  private:
   friend class DataCache;
+  void settle(std::uint64_t index, Block& block);
   void unlist(Block& block) noexcept;
   DataCache& cache_;
   std::uint64_t owner_;

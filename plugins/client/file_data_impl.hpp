@@ -43,7 +43,8 @@ struct FileData::Impl {
   std::shared_ptr<Fetch> start_fetch(const Segment& segment);
   Task<> fetch(std::shared_ptr<Fetch> self, Segment segment);
   void keep_fetched(const Fetch& done, const std::vector<std::shared_ptr<Buffer>>& buffers);
-  void hand_out(std::uint64_t begin, std::uint64_t end, ReadSink& sink);
+  static bool all_valid(const std::vector<Block*>& pinned, std::uint64_t begin, std::uint64_t end) noexcept;
+  static void hand_out(const std::vector<Block*>& pinned, std::uint64_t begin, std::uint64_t end, ReadSink& sink);
   void read_ahead(std::uint64_t offset, std::uint64_t end, std::uint64_t file_size);
 
   // Writing.

@@ -21,15 +21,23 @@ constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t unit) { retu
 
 Task<Result<std::uint64_t>> FileData::Impl::read(std::uint64_t offset, std::uint64_t size, std::uint64_t file_size,
                                                  ReadSink& sink) {
+  std::vector<Block*> pinned;
   for (std::uint64_t done = 0; done < size;) {
     const std::uint64_t begin = offset + done;
     const std::uint64_t end = begin + std::min(size - done, kReadPieceBytes);
     const std::uint64_t first = begin / kBlockBytes;
-    const std::uint64_t last = (end - 1) / kBlockBytes;
-    for (std::uint64_t index = first; index <= last; ++index) blocks.pin(index);
-    const Status status = co_await make_valid(begin, end, file_size);
-    if (status.ok()) hand_out(begin, end, sink);
-    for (std::uint64_t index = first; index <= last; ++index) blocks.unpin(index);
+    pinned.clear();
+    for (std::uint64_t index = first; index <= (end - 1) / kBlockBytes; ++index) {
+      pinned.push_back(&blocks.pin(index));
+    }
+    Status status{};
+    if (all_valid(pinned, begin, end)) {
+      read_ahead(begin, end, file_size);
+    } else {
+      status = co_await make_valid(begin, end, file_size);
+    }
+    if (status.ok()) hand_out(pinned, begin, end, sink);
+    for (std::size_t i = 0; i < pinned.size(); ++i) blocks.unpin(first + i, *pinned[i]);
     plane.cache.make_room();
     // Not what was read before it: a short count would pass for the end of the file.
     if (!status.ok()) co_return status;
@@ -38,13 +46,25 @@ Task<Result<std::uint64_t>> FileData::Impl::read(std::uint64_t offset, std::uint
   co_return size;
 }
 
-void FileData::Impl::hand_out(std::uint64_t begin, std::uint64_t end, ReadSink& sink) {
+bool FileData::Impl::all_valid(const std::vector<Block*>& pinned, std::uint64_t begin, std::uint64_t end) noexcept {
+  std::uint64_t base = begin / kBlockBytes * kBlockBytes;
+  for (const Block* block : pinned) {
+    const auto from = static_cast<std::uint32_t>(begin > base ? begin - base : 0);
+    const auto to = static_cast<std::uint32_t>(std::min<std::uint64_t>(kBlockBytes, end - base));
+    if (!block->valid.covers(from, to)) return false;
+    base += kBlockBytes;
+  }
+  return true;
+}
+
+void FileData::Impl::hand_out(const std::vector<Block*>& pinned, std::uint64_t begin, std::uint64_t end,
+                              ReadSink& sink) {
   IoVec parts[kReadPieceBytes / kBlockBytes + 1];
   std::uint32_t count = 0;
-  while (begin < end) {
+  for (const Block* block : pinned) {
     const auto inside = static_cast<std::uint32_t>(begin % kBlockBytes);
     const std::uint64_t size = std::min<std::uint64_t>(kBlockBytes - inside, end - begin);
-    parts[count++] = {blocks.find(begin / kBlockBytes)->buffer->at(inside), size};
+    parts[count++] = {block->buffer->at(inside), size};
     begin += size;
   }
   sink.take(parts, count);
@@ -165,7 +185,7 @@ Task<> FileData::Impl::fetch(std::shared_ptr<Fetch> self, Segment segment) {
   }
   if (self->status.ok() && self->generation == generation) keep_fetched(*self, buffers);
   for (std::uint64_t index = self->range.begin / kBlockBytes; index <= (self->range.end - 1) / kBlockBytes; ++index) {
-    blocks.unpin(index);
+    blocks.unpin(index, *blocks.find(index));
   }
   buffers.clear();
   fetches.remove(self);
