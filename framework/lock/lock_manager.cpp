@@ -70,10 +70,10 @@ void LockManager::release(HolderId holder, ResourceId id) {
   forget_if_unused(id);
 }
 
-void LockManager::drop(HolderId holder) {
+void LockManager::drop_waiting(HolderId holder) {
   std::vector<ResourceId> touched;
   for (auto& [id, resource] : resources_) {
-    bool changed = resource.holders.erase(holder) != 0;
+    const std::size_t before = resource.waiters.size();
     for (auto waiter = resource.waiters.begin(); waiter != resource.waiters.end();) {
       if (waiter->holder != holder) {
         ++waiter;
@@ -81,14 +81,31 @@ void LockManager::drop(HolderId holder) {
       }
       runtime_.complete(*waiter->done, Status{Code::closed, 0, "session ended while it waited for a lock"}, 0);
       waiter = resource.waiters.erase(waiter);
-      changed = true;
     }
-    if (changed) touched.push_back(id);
+    if (resource.waiters.size() != before) touched.push_back(id);
   }
+  settle(touched);
+}
+
+void LockManager::drop(HolderId holder) {
+  drop_waiting(holder);
+  std::vector<ResourceId> touched;
+  for (auto& [id, resource] : resources_) {
+    if (resource.holders.erase(holder) != 0) touched.push_back(id);
+  }
+  settle(touched);
+}
+
+void LockManager::settle(const std::vector<ResourceId>& touched) {
   for (const ResourceId id : touched) {
     grant_waiters(id, resources_[id]);
     forget_if_unused(id);
   }
+}
+
+bool LockManager::holds(HolderId holder) const noexcept {
+  return std::any_of(resources_.begin(), resources_.end(),
+                     [&](const auto& entry) { return entry.second.holders.count(holder) != 0; });
 }
 
 void LockManager::forget_if_unused(ResourceId id) {
@@ -103,6 +120,12 @@ Mode LockManager::held(HolderId holder, ResourceId id) const noexcept {
   if (resource == resources_.end()) return Mode::none;
   const auto holding = resource->second.holders.find(holder);
   return holding == resource->second.holders.end() ? Mode::none : holding->second.mode;
+}
+
+HolderId LockManager::first_waiting(ResourceId id) const noexcept {
+  const auto resource = resources_.find(id);
+  const bool any = resource != resources_.end() && !resource->second.waiters.empty();
+  return any ? resource->second.waiters.front().holder : 0;
 }
 
 std::size_t LockManager::waiting() const noexcept {

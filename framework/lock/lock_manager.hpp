@@ -48,8 +48,12 @@ class LockManager {
   void release(HolderId holder, ResourceId resource);
   // The session ended: all its locks and waiting requests go.
   void drop(HolderId holder);
+  // The session is about to end: its waiting requests go, what it holds stays until drop().
+  void drop_waiting(HolderId holder);
+  bool holds(HolderId holder) const noexcept;  // anything
   Mode held(HolderId holder, ResourceId resource) const noexcept;
   std::size_t waiting() const noexcept;
+  HolderId first_waiting(ResourceId resource) const noexcept;  // 0: nobody
 
  private:
   struct Waiter {
@@ -70,6 +74,7 @@ class LockManager {
   void grant_waiters(ResourceId id, Resource& resource);
   void revoke_conflicts(ResourceId id, Resource& resource);
   void enqueue(ResourceId id, Waiter waiter);
+  void settle(const std::vector<ResourceId>& touched);
   void forget_if_unused(ResourceId id);
 
   Runtime& runtime_;

@@ -110,6 +110,15 @@ std::vector<rpc::Server::SessionInfo> Node::sessions() const {
   return server_ != nullptr ? server_->sessions() : std::vector<rpc::Server::SessionInfo>{};
 }
 
+std::vector<std::string> Node::evictions() const {
+  std::vector<std::string> all;
+  for (const auto& target : targets_) {
+    if (!target->started) continue;
+    for (std::string& record : target->role->evictions()) all.push_back(std::move(record));
+  }
+  return all;
+}
+
 Task<Status> Node::backup(ByteSink& to) {
   for (const auto& target : targets_) {
     if (target->config->role != Role::mds || !target->started) continue;

@@ -31,6 +31,8 @@ class RoleInstance {
   // The node takes no calls any more, and none runs.
   virtual Task<> stop() = 0;
   virtual void collect(MetricList& to) const = 0;  // after start()
+  // Why clients lost their sessions, the newest last; a record each, for people.
+  virtual std::vector<std::string> evictions() const { return {}; }
   // Everything durable of its index as one stream; unsupported for roles that need none.
   virtual Task<Status> backup(ByteSink& to) = 0;
   virtual std::string problem() const = 0;  // after a failed start
@@ -69,6 +71,8 @@ class Node final : public MetricSource {
   std::vector<rpc::Server::SessionInfo> sessions() const;
   // Of the metadata target of this node; unsupported without one.
   Task<Status> backup(ByteSink& to);
+  // Of all roles that run.
+  std::vector<std::string> evictions() const;
   // As rpc::Server::evict.
   bool evict(const Uuid& client, const std::string& reason);
 

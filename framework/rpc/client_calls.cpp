@@ -48,7 +48,9 @@ Task<Reply> ClientSession::Impl::call(const Request& request) {
   const std::uint32_t limit_ms = request.deadline_ms == 0 ? limits::kCallMs : request.deadline_ms;
   slot.deadline_ns = limit_ms == kNoDeadline ? 0 : began_ns + limit_ms * kMillisecond;
   std::uint64_t belongs_to = generation;  // the session that the caller has in mind; 0: the first one, to come
-  bool sent = false;                      // under that session
+  const std::uint64_t locks = lock_turns;
+  const bool rests_on_locks = request.modifies || request.payload_parts != 0;
+  bool sent = false;  // under that session
   for (;;) {
     // Without a link nothing waits for ever, not even a lock.
     const std::uint64_t linkless_ns = runtime.now_ns() + limits::kCallMs * kMillisecond;
@@ -70,6 +72,11 @@ Task<Reply> ClientSession::Impl::call(const Request& request) {
         break;
       }
       sent = false;
+    }
+    if (rests_on_locks && locks != lock_turns) {
+      reply.status = sent ? kOutcomeUnknown : kNeverSent;
+      if (sent) slot.poisoned = true;
+      break;
     }
     belongs_to = generation;
     const bool resend = std::exchange(sent, true);

@@ -62,6 +62,12 @@ void ClientSession::collect(MetricList& to, const MetricLabels& labels, MethodNa
 
 Task<Reply> ClientSession::call(const Request& request) { return impl_->call(request); }
 
+void ClientSession::set_lock_sessions(std::vector<wire::LockSession> sessions) {
+  impl_->lock_sessions = std::move(sessions);
+  ++impl_->lock_turns;
+  impl_->changed.wake_all();
+}
+
 Task<Status> ClientSession::connect() {
   Impl& self = *impl_;
   RIDEAU_ASSERT(self.state == Impl::State::idle);
@@ -151,6 +157,8 @@ Task<Status> ClientSession::Impl::open_link() {
   hello.session = session_id;
   hello.boot_epoch = boot_epoch;
   hello.slots = limits::kSlotsPerSession;
+  hello.lock_sessions = lock_sessions;
+  hello.client_time_ns = runtime.wall_ns();
   wire::Encoded body;
   wire::encode(hello, body);
   wire::Envelope envelope;

@@ -58,6 +58,9 @@ class ClientSession final : LinkEvents {
   // Makes the session; fails when the target refuses (another cluster, another target) or does not answer in time, and
   // may then be called again. After it succeeded the session looks after itself.
   Task<Status> connect();
+  // Under whose locks the client works here; told with each hello. After connect() it says that the locks of before are
+  // gone: calls with bytes or changes that were begun under them are not sent any more, and end with Code::closed.
+  void set_lock_sessions(std::vector<wire::LockSession> sessions);
   // At most limits::kSlotsPerSession run at once; more wait their turn.
   Task<Reply> call(const Request& request);
   // The client is about to stop: from here on no call waits longer than limits::kLeaveMs for a target that is away.

@@ -74,7 +74,9 @@ struct ClientSession::Impl {
   std::optional<Status> hello_answer;
   std::uint64_t session_id = 0;
   std::uint64_t boot_epoch = 0;
-  std::uint64_t generation = 0;        // grows when the server lost the session
+  std::uint64_t generation = 0;  // grows when the server lost the session
+  std::vector<wire::LockSession> lock_sessions;
+  std::uint64_t lock_turns = 0;        // how often the locks went
   std::uint64_t ended_generation = 0;  // the last one that began because the target had ended the session before
   std::uint64_t durable = 0;
   std::int64_t time_offset_ns = 0;

@@ -160,6 +160,9 @@ Status Server::Impl::check_hello(const wire::Hello& hello, std::string* why) {
            ", the client is configured for cluster " + to_text(hello.cluster);
     return {Code::refused, 0, "hello"};
   }
+  if (const Status admitted = target->service->admit(hello.client, hello.lock_sessions, why); !admitted.ok()) {
+    return admitted;
+  }
   if (target->sessions.size() >= limits::kSessionsPerTarget) {
     *why = "target " + std::to_string(hello.target) + " has as many sessions as it can keep";
     return {Code::busy, 0, "hello"};
@@ -200,10 +203,12 @@ void Server::Impl::welcome(ServerLink& link, const wire::Hello& hello) {
       old->session = nullptr;
       old->close();
     }
+    session->take_hello(hello);
   } else {
     const std::uint64_t id = target.service->next_session_id();
     auto made = std::make_unique<SessionState>(*this, target, id, hello);
     session = made.get();
+    session->take_hello(hello);
     target.sessions[id] = std::move(made);
     log.info("client %s has session %llu on target %u", session->client_name().c_str(),
              static_cast<unsigned long long>(id), hello.target);
@@ -238,10 +243,11 @@ void Server::Impl::begin_end(SessionState& session, const std::string& reason) {
   session.fail_callbacks();
   if (session.link != nullptr) {
     ServerLink* link = std::exchange(session.link, nullptr);
+    session.last_heard_ns = link->last_heard_ns;
     link->session = nullptr;
     link->close();
   }
-  session.target.service->on_session_closing(session);
+  session.target.service->on_session_closing(session, reason);
   // A task of its own: whoever asked for the end may be a call of this very session.
   tasks.spawn([](Impl& self, TargetState& target, std::uint64_t id) -> Task<> {
     co_await yield_now(self.runtime);
@@ -303,6 +309,7 @@ Sink ServerLink::on_head(Link&, MessageLoan given, std::uint64_t eager_bytes) no
       return {};
     }
     case Kind::goodbye:
+      session->goodbye = true;
       server.begin_end(*session, "the client said goodbye");
       return {};
     default:
@@ -321,6 +328,7 @@ void ServerLink::on_eager(Link&, Status status) noexcept {
 void ServerLink::on_closed(Link&, Status) noexcept {
   if (session != nullptr) {
     session->link = nullptr;
+    session->last_heard_ns = last_heard_ns;
     session->unlinked_since_ns = server.runtime.now_ns();
     session->fail_callbacks();  // those that wait go on over the next link
   }

@@ -63,6 +63,14 @@ class ServerSession {
   virtual const Uuid& client() const noexcept = 0;
   virtual const std::string& client_name() const noexcept = 0;
   virtual bool connected() const noexcept = 0;
+  // Under whose locks it works, as it said with its last hello.
+  virtual const std::vector<wire::LockSession>& lock_sessions() const noexcept = 0;
+  // Of a session that ends: the client wished it, with nothing of it under way any more, or the server stops.
+  virtual bool ends_in_order() const noexcept = 0;
+  // For people who look for the reason of an eviction: how long ago its last message came, and by how much its clock
+  // was ahead of the server's at its last hello.
+  virtual std::uint64_t silent_ns() const noexcept = 0;
+  virtual std::int64_t clock_ahead_ns() const noexcept = 0;
   // Calls the client and waits for its answer. timed_out after limits::kCallbackMs, closed when the session ends.
   virtual Task<Reply> call_back(std::uint16_t method, Bytes body, std::uint64_t trace_id) = 0;
   // Ends the session at once: the client is told with its next message. `reason` is for people.
@@ -78,9 +86,16 @@ class Service {
  public:
   // Handles one call; a handler that returns without a reply is answered with io_error.
   virtual Task<> handle(ServerCall& call) = 0;
+  // Whether this client may have a session, new or resumed, under these locks. `why` is for people.
+  virtual Status admit(const Uuid& client, const std::vector<wire::LockSession>& lock_sessions, std::string* why) {
+    static_cast<void>(client);
+    static_cast<void>(lock_sessions);
+    static_cast<void>(why);
+    return kOk;
+  }
   virtual void on_session(ServerSession& session) = 0;
-  // The session is about to end: calls of it that wait for something (a lock) must end soon.
-  virtual void on_session_closing(ServerSession& session) = 0;
+  // The session is about to end: calls of it that wait for something (a lock) must end soon. `reason` is for people.
+  virtual void on_session_closing(ServerSession& session, const std::string& reason) = 0;
   // No call of the session runs any more.
   virtual void on_session_end(ServerSession& session) = 0;
   // Every transaction up to this number is durable: rides in each reply.

@@ -65,9 +65,14 @@ class SessionState final : public ServerSession {
   const Uuid& client() const noexcept override { return client_; }
   const std::string& client_name() const noexcept override { return name_; }
   bool connected() const noexcept override { return link != nullptr; }
+  const std::vector<wire::LockSession>& lock_sessions() const noexcept override { return lock_sessions_; }
+  bool ends_in_order() const noexcept override;
+  std::uint64_t silent_ns() const noexcept override;
+  std::int64_t clock_ahead_ns() const noexcept override { return clock_ahead_ns_; }
   Task<Reply> call_back(std::uint16_t method, Bytes body, std::uint64_t trace_id) override;
   void evict(const std::string& reason) override;
 
+  void take_hello(const wire::Hello& hello);
   void receive_callback_reply(const wire::Envelope& envelope, Bytes body, Loan loan);
   void fail_callbacks();
 
@@ -83,17 +88,21 @@ class SessionState final : public ServerSession {
   Server::Impl& server;
   TargetState& target;
   ServerLink* link = nullptr;
+  std::uint64_t last_heard_ns = 0;  // over links that closed
   std::uint64_t unlinked_since_ns = 0;
   std::vector<SlotState> slots;
   std::uint32_t calls_running = 0;
   bool ending = false;
-  WaitQueue changed;  // link came or went, session ends
+  bool goodbye = false;  // and the client wished it
+  WaitQueue changed;     // link came or went, session ends
 
  private:
   void settle(Callback& callback);
   std::uint64_t id_;
   Uuid client_;
   std::string name_;
+  std::vector<wire::LockSession> lock_sessions_;
+  std::int64_t clock_ahead_ns_ = 0;
   std::uint64_t next_callback_ = 1;
   std::map<std::uint64_t, Callback*> callbacks_;
 };

@@ -15,6 +15,17 @@ SessionState::SessionState(Server::Impl& owner, TargetState& at, std::uint64_t n
       client_(hello.client),
       name_(hello.client_name) {}
 
+void SessionState::take_hello(const wire::Hello& hello) {
+  lock_sessions_ = hello.lock_sessions;
+  clock_ahead_ns_ = hello.client_time_ns - server.runtime.wall_ns();
+}
+
+bool SessionState::ends_in_order() const noexcept { return goodbye || server.stopping; }
+
+std::uint64_t SessionState::silent_ns() const noexcept {
+  return server.runtime.now_ns() - (link != nullptr ? link->last_heard_ns : last_heard_ns);
+}
+
 void SessionState::evict(const std::string& reason) {
   server.log.warning("client %s is evicted from target %u: %s", name_.c_str(), target.options.target, reason.c_str());
   server.begin_end(*this, reason);

@@ -56,6 +56,13 @@ struct Hello {
   session @6 :UInt64;         # to resume; 0: a new one
   bootEpoch @7 :UInt64;       # of the target, as the client knows it; 0: not yet
   slots @8 :UInt32;           # that the client can use
+  lockSessions @9 :List(LockSession);  # under whose locks the client works
+  clientTimeNs @10 :Int64;    # clock of the client, for people who look at both
+}
+
+struct LockSession {          # a session of the client at another target, which keeps locks
+  target @0 :UInt32;
+  session @1 :UInt64;
 }
 
 struct Welcome {

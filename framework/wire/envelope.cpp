@@ -101,6 +101,12 @@ void encode(const Hello& from, Encoded& to) {
     out.setSession(from.session);
     out.setBootEpoch(from.boot_epoch);
     out.setSlots(from.slots);
+    out.setClientTimeNs(from.client_time_ns);
+    auto locks = out.initLockSessions(static_cast<unsigned>(from.lock_sessions.size()));
+    for (unsigned i = 0; i < from.lock_sessions.size(); ++i) {
+      locks[i].setTarget(from.lock_sessions[i].target);
+      locks[i].setSession(from.lock_sessions[i].session);
+    }
   });
 }
 
@@ -116,6 +122,11 @@ Status decode(Bytes body, Hello* to) {
     to->session = in.getSession();
     to->boot_epoch = in.getBootEpoch();
     to->slots = in.getSlots();
+    to->client_time_ns = in.getClientTimeNs();
+    const auto locks = in.getLockSessions();
+    if (locks.size() > kLockSessionsMax) return kBadField;
+    to->lock_sessions.clear();
+    for (const auto lock : locks) to->lock_sessions.push_back({lock.getTarget(), lock.getSession()});
     return kOk;
   });
 }

@@ -15,6 +15,7 @@
 namespace rideau::wire {
 
 constexpr std::uint32_t kProtocolVersion = 1;
+constexpr std::uint32_t kLockSessionsMax = 64;  // of one client
 
 enum class Kind : std::uint16_t { hello, welcome, refusal, call, reply, callback, callback_reply, ping, pong, goodbye };
 
@@ -44,6 +45,12 @@ struct Envelope {
   RegionRef sink{};
 };
 
+// A session of the same client at another target, under whose locks it works here.
+struct LockSession {
+  std::uint32_t target = 0;
+  std::uint64_t session = 0;
+};
+
 struct Hello {
   std::uint32_t protocol_min = kProtocolVersion;
   std::uint32_t protocol_max = kProtocolVersion;
@@ -54,6 +61,8 @@ struct Hello {
   std::uint64_t session = 0;
   std::uint64_t boot_epoch = 0;
   std::uint32_t slots = 0;
+  std::vector<LockSession> lock_sessions{};  // at most kLockSessionsMax
+  std::int64_t client_time_ns = 0;
 };
 
 struct Welcome {

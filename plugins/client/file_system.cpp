@@ -154,6 +154,7 @@ void FileSystem::Impl::on_new_epoch(std::uint64_t boot_epoch) {
   inodes.drop_all();
   plane.discard_all();
   meta.on_new_epoch();
+  tell_lock_session();
   if (kernel != nullptr) {
     kernel->expire_names();
     tasks->spawn(drop_all_pages());
@@ -161,6 +162,11 @@ void FileSystem::Impl::on_new_epoch(std::uint64_t boot_epoch) {
   locks.lost();
   gate_changed.wake_all();
   answered.wake_all();
+}
+
+// What this client does at object targets rests on the locks of its session at the metadata target.
+void FileSystem::Impl::tell_lock_session() {
+  for (const auto& target : targets) target->session.set_lock_sessions({{options.meta.target, meta_session.id()}});
 }
 
 Task<Status> FileSystem::Impl::sync_object_targets() {
@@ -194,6 +200,7 @@ Task<Status> FileSystem::start() {
                      impl_->meta_session.last_refusal().c_str());
     co_return status;
   }
+  impl_->tell_lock_session();
   for (const auto& target : impl_->targets) {
     status = co_await target->session.connect();
     if (status.ok()) continue;

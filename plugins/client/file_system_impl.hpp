@@ -78,6 +78,7 @@ struct FileSystem::Impl final : rpc::SessionEvents, lock::LockCache::Owner {
   void break_lost_handles();
   void break_lost_locks();
   Task<Status> sync_object_targets();
+  void tell_lock_session();
   std::int64_t server_now_ns() const noexcept { return runtime.wall_ns() + meta_session.time_offset_ns(); }
 
   // The lock (file_system_locking.cpp).

@@ -73,6 +73,7 @@ RIDEAU_FS_BODY(ObjectFindDataReply);
 RIDEAU_FS_BODY(ObjectSyncRequest);
 RIDEAU_FS_BODY(ObjectDestroyRequest);
 RIDEAU_FS_BODY(ObjectStatFileSystemReply);
+RIDEAU_FS_BODY(ObjectFenceRequest);
 RIDEAU_FS_BODY(ObjectListRequest);
 RIDEAU_FS_BODY(ObjectListReply);
 

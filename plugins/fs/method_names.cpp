@@ -82,6 +82,8 @@ const char* object_method_name(std::uint16_t method) noexcept {
       return "allocate";
     case ObjectMethod::find_data:
       return "find_data";
+    case ObjectMethod::fence:
+      return "fence";
     case ObjectMethod::stat_file_system:
       return "stat_file_system";
   }

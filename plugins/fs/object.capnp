@@ -90,6 +90,12 @@ struct ObjectListReply {
   objects @0 :List(ObjectId);
 }
 
+struct ObjectFenceRequest {
+  client @0 :Data;      # UUID, 16 bytes
+  target @1 :UInt32;
+  session @2 :UInt64;
+}
+
 struct ObjectStatFileSystemReply {
   bytesTotal @0 :UInt64;
   bytesFree @1 :UInt64;

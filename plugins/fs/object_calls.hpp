@@ -3,6 +3,7 @@
 // payload of the call or of its reply.
 #pragma once
 
+#include "framework/base/uuid.hpp"
 #include "plugins/fs/ids.hpp"
 
 #include <cstdint>
@@ -26,6 +27,7 @@ enum class ObjectMethod : std::uint16_t {
   list = 9,  // for the metadata server and the file system check
   allocate = 10,
   find_data = 11,
+  fence = 12,  // by the metadata server
 };
 
 struct ObjectReadRequest {  // payload of the reply: the bytes; short at the object's end
@@ -114,6 +116,14 @@ struct ObjectListRequest {
 };
 struct ObjectListReply {
   std::vector<ObjectId> objects;
+};
+
+// The client changes nothing any more under its session `session` at the metadata target `target`, nor under an older
+// one: answered when that is durable and the last of its calls has ended. Idempotent.
+struct ObjectFenceRequest {
+  Uuid client{};
+  TargetId target = 0;
+  std::uint64_t session = 0;
 };
 
 struct ObjectStatFileSystemReply {

@@ -5,6 +5,8 @@
 
 #include "plugins/fs/object.capnp.h"
 
+#include <algorithm>
+
 namespace rideau::fs {
 
 namespace {
@@ -246,6 +248,24 @@ Status decode(Bytes body, ObjectListRequest* to) {
 
 void encode(const ObjectListReply& from, wire::Encoded& to) { put_list<schema::ObjectListReply>(from.objects, to); }
 Status decode(Bytes body, ObjectListReply* to) { return take_list<schema::ObjectListReply>(body, &to->objects); }
+
+void encode(const ObjectFenceRequest& from, wire::Encoded& to) {
+  encode_root<schema::ObjectFenceRequest>(to, [&](auto root) {
+    root.setClient(capnp::Data::Reader(from.client.bytes.data(), from.client.bytes.size()));
+    root.setTarget(from.target);
+    root.setSession(from.session);
+  });
+}
+Status decode(Bytes body, ObjectFenceRequest* to) {
+  return decode_root<schema::ObjectFenceRequest>(body, [&](auto root) {
+    const auto client = root.getClient();
+    if (client.size() != to->client.bytes.size()) return false;
+    std::copy(client.begin(), client.end(), to->client.bytes.begin());
+    to->target = root.getTarget();
+    to->session = root.getSession();
+    return true;
+  });
+}
 
 void encode(const ObjectStatFileSystemReply& from, wire::Encoded& to) {
   encode_root<schema::ObjectStatFileSystemReply>(to, [&](auto root) {

@@ -17,38 +17,29 @@ constexpr std::uint64_t kRetryFirstNs = 100 * kMillisecond;
 constexpr std::uint64_t kRetryLastNs = 5 * kSecond;
 }  // namespace
 
-Destroyer::Destroyer(Target& target, ObjectTargets& calls)
-    : target_(target), calls_(calls), rested_(target.runtime), alarm_(target.runtime, [this] { rested_.wake_all(); }) {}
+Destroyer::Destroyer(Target& target, ObjectTargets& calls) : target_(target), calls_(calls), rest_(target.runtime) {}
 
 void Destroyer::stop() {
-  stopping_ = true;
-  rested_.wake_all();
+  rest_.stop();
   target_.destroys_wanted.wake_all();
-}
-
-// Sleeps, at most until stop().
-Task<> Destroyer::rest(std::uint64_t ns) {
-  alarm_.set(ns);
-  while (alarm_.pending() && !stopping_) co_await rested_.wait();
-  alarm_.clear();
 }
 
 Task<> Destroyer::run() {
   std::uint64_t retry_ns = kRetryFirstNs;
-  while (!stopping_) {
+  while (!rest_.stopped()) {
     const std::uint64_t seen = target_.destroys_recorded;
     const Status status = co_await pass();
-    if (stopping_ || !target_.committer.failure().ok()) break;
+    if (rest_.stopped() || !target_.committer.failure().ok()) break;
     if (!status.ok()) {
       target_.log.warning("objects of removed files: not all are destroyed yet (%s), tried again in %" PRIu64 " ms",
                           code_name(status.code), retry_ns / kMillisecond);
-      co_await rest(retry_ns);
+      co_await rest_.sleep(retry_ns);
       retry_ns = std::min(2 * retry_ns, kRetryLastNs);
       continue;
     }
     retry_ns = kRetryFirstNs;
-    while (!stopping_ && target_.destroys_recorded == seen) co_await target_.destroys_wanted.wait();
-    if (!stopping_) co_await rest(kGatherNs);
+    while (!rest_.stopped() && target_.destroys_recorded == seen) co_await target_.destroys_wanted.wait();
+    if (!rest_.stopped()) co_await rest_.sleep(kGatherNs);
   }
 }
 
@@ -59,7 +50,7 @@ Task<Status> Destroyer::pass() {
   if (!durable.ok()) co_return durable;
   Status first_failure = kOk;
   Key after(KeyKind::destroy);
-  for (bool end = false; !end && !stopping_;) {
+  for (bool end = false; !end && !rest_.stopped();) {
     Batch batch;
     const Status read = read_batch(after, &batch);
     if (!read.ok()) co_return read;
@@ -114,7 +105,7 @@ Status Destroyer::read_batch(const Key& after, Batch* batch) {
 Task<Status> Destroyer::destroy_batch(Batch& batch) {
   Status first_failure = kOk;
   for (auto& [owner, objects] : batch.objects) {
-    for (std::size_t at = 0; at < objects.size() && !stopping_; at += ObjectTargets::kObjectsMax) {
+    for (std::size_t at = 0; at < objects.size() && !rest_.stopped(); at += ObjectTargets::kObjectsMax) {
       const std::size_t count = std::min(objects.size() - at, ObjectTargets::kObjectsMax);
       std::vector<ObjectId> part(objects.begin() + static_cast<std::ptrdiff_t>(at),
                                  objects.begin() + static_cast<std::ptrdiff_t>(at + count));
@@ -122,7 +113,7 @@ Task<Status> Destroyer::destroy_batch(Batch& batch) {
       if (!status.ok() && first_failure.ok()) first_failure = status;
     }
   }
-  if (stopping_ && first_failure.ok()) first_failure = {Code::closed, 0, "target stops"};
+  if (rest_.stopped() && first_failure.ok()) first_failure = {Code::closed, 0, "target stops"};
   co_return first_failure;
 }
 

@@ -4,9 +4,9 @@
 // objects are gone. A crash at any point repeats a step that may be repeated.
 #pragma once
 
-#include "framework/runtime/sync.hpp"
 #include "plugins/fs/records.hpp"
 #include "plugins/mds/options.hpp"
+#include "plugins/mds/rest.hpp"
 #include "plugins/mds/target.hpp"
 
 #include <map>
@@ -32,13 +32,10 @@ class Destroyer {
   Status read_batch(const fs::Key& after, Batch* batch);
   Task<Status> destroy_batch(Batch& batch);
   Task<Status> pass();
-  Task<> rest(std::uint64_t ns);
 
   Target& target_;
   ObjectTargets& calls_;
-  WaitQueue rested_;
-  Alarm alarm_;
-  bool stopping_ = false;
+  Rest rest_;
 };
 
 }  // namespace rideau::mds

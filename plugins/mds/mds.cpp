@@ -45,18 +45,20 @@ Mds::Mds(Runtime& runtime, Logger& log, IndexStore& index, Options options, Obje
       locks_(runtime, *this),
       destroyer_(target_, object_targets),
       orphan_sweep_(target_, object_targets),
-      stop_wanted_(runtime),
+      fencing_(target_, object_targets),
+      evictions_(runtime),
       advisory_locks_(runtime, target_.sessions, tasks_,
                       [this](std::uint64_t session, const std::string& reason) { evict(session, reason); }),
+      rest_(runtime),
       tasks_(runtime) {}
 
 Mds::~Mds() = default;
 
 Task<> Mds::stop() {
-  stopping_ = true;
-  stop_wanted_.wake_all();
+  rest_.stop();
   destroyer_.stop();
   orphan_sweep_.stop();
+  co_await fencing_.stop();
   co_await tasks_.join();
   co_await target_.committer.stop();
   started_ = false;
@@ -234,6 +236,7 @@ Task<> Mds::unlock(rpc::ServerCall& call) {
   UnlockRequest request;
   if (!decode(call.body(), &request).ok()) co_return co_await refuse_malformed(call);
   ++static_cast<Session*>(call.session().owner_slot)->give_backs;
+  evictions_.settled(call.session().id());
   locks_.release(call.session().id(), request.resource);
   co_await call.reply(kOk, Bytes());
 }
@@ -257,6 +260,7 @@ Task<> Mds::ask_back(lock::HolderId holder, lock::ResourceId resource, lock::Mod
   Session* session = target_.sessions.find(holder);
   if (session == nullptr || locks_.held(holder, resource) == lock::Mode::none) co_return;
   const std::uint64_t give_backs = session->give_backs;
+  evictions_.asked(holder, resource, wanted, name_of(locks_.first_waiting(resource)));
   RevokeRequest request;
   request.resource = resource;
   request.mode = static_cast<std::uint32_t>(wanted);
@@ -271,49 +275,61 @@ Task<> Mds::ask_back(lock::HolderId holder, lock::ResourceId resource, lock::Mod
   }
   // It was heard; now what is dirty is written. That may take long, but not for ever.
   constexpr std::uint64_t kLookNs = kSecond;
-  for (std::uint64_t waited = 0; waited < limits::kGiveBackMs * kMillisecond && !stopping_; waited += kLookNs) {
+  for (std::uint64_t waited = 0; waited < limits::kGiveBackMs * kMillisecond && !rest_.stopped(); waited += kLookNs) {
     session = target_.sessions.find(holder);
     if (session == nullptr || session->give_backs != give_backs) co_return;
     if (locks_.held(holder, resource) == lock::Mode::none) co_return;
-    co_await pause(kLookNs);
+    co_await rest_.sleep(kLookNs);
   }
-  if (!stopping_) evict(holder, "a revoked lock was not given back");
+  if (!rest_.stopped()) evict(holder, "a revoked lock was not given back");
 }
 
-// Sleeps, at most until stop().
-Task<> Mds::pause(std::uint64_t ns) {
-  Alarm alarm(target_.runtime, [this] { stop_wanted_.wake_all(); });
-  alarm.set(ns);
-  while (alarm.pending() && !stopping_) co_await stop_wanted_.wait();
+std::string Mds::name_of(lock::HolderId holder) {
+  const Session* session = target_.sessions.find(holder);
+  return session != nullptr && session->link != nullptr ? session->link->client_name() : "";
 }
 
 void Mds::evict(std::uint64_t id, const std::string& reason) {
   Session* session = target_.sessions.find(id);
   if (session == nullptr || session->link == nullptr) return;
-  target_.log.warning("session %" PRIu64 " of %s is evicted: %s", id, session->link->client_name().c_str(),
-                      reason.c_str());
-  // Its locks go at once: others have waited long enough. From here on no call of it is taken.
+  // From here on no call of it is taken.
   session->link->evict(reason);
-  locks_.drop(id);
-  advisory_locks_.drop(id);
 }
 
 void Mds::on_session(rpc::ServerSession& session) {
   session.owner_slot = &target_.sessions.add(session.id(), &session);
 }
 
-// Calls of the session that wait for a lock end with this.
-void Mds::on_session_closing(rpc::ServerSession& session) {
-  locks_.drop(session.id());
-  advisory_locks_.drop(session.id());
+// Calls of the session that wait for a lock end with this. What it holds goes to others at once when it said goodbye
+// (it has written everything), and else when no write can rest on it any more.
+void Mds::on_session_closing(rpc::ServerSession& session, const std::string& reason) {
+  if (!session.ends_in_order()) target_.log.warning("eviction: %s", evictions_.add(session, reason).c_str());
+  evictions_.settled(session.id());
+  if (session.ends_in_order() || !locks_.holds(session.id())) {
+    drop_locks(session.id());
+    return;
+  }
+  locks_.drop_waiting(session.id());
+  tasks_.spawn(release_fenced(session.client(), session.id()));
+}
+
+Task<> Mds::release_fenced(Uuid client, std::uint64_t session) {
+  co_await fencing_.fence(client, session);
+  drop_locks(session);
+  // A call of it that still runs may take one more.
+  if (Session* ending = target_.sessions.find(session); ending != nullptr) ending->fenced = true;
+}
+
+void Mds::drop_locks(std::uint64_t session) {
+  locks_.drop(session);
+  advisory_locks_.drop(session);
 }
 
 void Mds::on_session_end(rpc::ServerSession& session) {
   session.owner_slot = nullptr;
   std::unique_ptr<Session> ended = target_.sessions.remove(session.id());
-  locks_.drop(session.id());
-  advisory_locks_.drop(session.id());
   if (ended == nullptr) return;
+  if (session.ends_in_order() || ended->fenced) drop_locks(session.id());
   ended->link = nullptr;
   tasks_.spawn(end_session(std::move(ended)));
 }

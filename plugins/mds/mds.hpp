@@ -8,6 +8,8 @@
 #include "framework/runtime/task_group.hpp"
 #include "plugins/mds/advisory_locks.hpp"
 #include "plugins/mds/destroyer.hpp"
+#include "plugins/mds/evictions.hpp"
+#include "plugins/mds/fencing.hpp"
 #include "plugins/mds/orphan_sweep.hpp"
 #include "plugins/mds/options.hpp"
 #include "plugins/mds/target.hpp"
@@ -43,12 +45,14 @@ class Mds final : public rpc::Service, lock::LockManager::Events {
   Target& target() noexcept { return target_; }
   // Everything that is durable now, as a stream (backup.hpp), while the target goes on serving.
   Task<Status> backup(ByteSink& to);
+  // The newest sessions that ended against their clients' will, for people.
+  std::vector<std::string> evictions() const { return evictions_.records(); }
   // Transactions, groups, sessions, open files, the index.
   void collect(MetricList& to) const;
 
   Task<> handle(rpc::ServerCall& call) override;
   void on_session(rpc::ServerSession& session) override;
-  void on_session_closing(rpc::ServerSession& session) override;
+  void on_session_closing(rpc::ServerSession& session, const std::string& reason) override;
   void on_session_end(rpc::ServerSession& session) override;
   std::uint64_t durable() const noexcept override { return target_.committer.durable(); }
   std::uint64_t next_session_id() override;
@@ -70,8 +74,10 @@ class Mds final : public rpc::Service, lock::LockManager::Events {
   Task<> refuse_malformed(rpc::ServerCall& call);
   void keep_reply(rpc::ServerCall& call, Session& session, std::uint64_t transaction, Bytes body);
   Task<> ask_back(lock::HolderId holder, lock::ResourceId resource, lock::Mode wanted);
-  Task<> pause(std::uint64_t ns);
+  std::string name_of(lock::HolderId holder);
   void evict(std::uint64_t session, const std::string& reason);
+  Task<> release_fenced(Uuid client, std::uint64_t session);
+  void drop_locks(std::uint64_t session);
   Task<> end_session(std::unique_ptr<Session> session);
 
   Task<Status> format_empty();
@@ -86,11 +92,12 @@ class Mds final : public rpc::Service, lock::LockManager::Events {
   lock::LockManager locks_;
   Destroyer destroyer_;
   OrphanSweep orphan_sweep_;
+  Fencing fencing_;
+  Evictions evictions_;
   std::uint64_t sessions_made_ = 0;
   bool started_ = false;
-  bool stopping_ = false;
-  WaitQueue stop_wanted_;  // who pauses waits here
   AdvisoryLocks advisory_locks_;
+  Rest rest_;
   TaskGroup tasks_;
 };
 

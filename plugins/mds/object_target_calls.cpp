@@ -5,6 +5,10 @@
 
 namespace rideau::mds {
 
+namespace {
+constexpr std::uint32_t kFenceMs = 5'000;  // others wait for the locks of a client that is gone meanwhile
+}  // namespace
+
 Task<Status> ObjectTargetCalls::destroy(fs::TargetId target, std::vector<ObjectId> objects) {
   const auto at = sessions_.find(target);
   if (at == sessions_.end()) co_return Status{Code::not_found, 0, "no such object target in this cluster"};
@@ -15,6 +19,23 @@ Task<Status> ObjectTargetCalls::destroy(fs::TargetId target, std::vector<ObjectI
   rpc::Request call;
   call.method = static_cast<std::uint16_t>(fs::ObjectMethod::destroy);
   call.modifies = true;
+  call.body = body.bytes();
+  const rpc::Reply reply = co_await at->second->call(call);
+  co_return reply.status;
+}
+
+Task<Status> ObjectTargetCalls::fence(fs::TargetId target, Uuid client, std::uint64_t session) {
+  const auto at = sessions_.find(target);
+  if (at == sessions_.end()) co_return Status{Code::not_found, 0, "no such object target in this cluster"};
+  fs::ObjectFenceRequest request;
+  request.client = client;
+  request.target = own_;
+  request.session = session;
+  wire::Encoded body;
+  fs::encode(request, body);
+  rpc::Request call;
+  call.method = static_cast<std::uint16_t>(fs::ObjectMethod::fence);
+  call.deadline_ms = kFenceMs;
   call.body = body.bytes();
   const rpc::Reply reply = co_await at->second->call(call);
   co_return reply.status;

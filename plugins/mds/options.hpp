@@ -29,6 +29,8 @@ class ObjectTargets {
   virtual Task<Status> destroy(fs::TargetId target, std::vector<ObjectId> objects) = 0;
   // The next objects behind `after` of inodes below `end`, in ascending order, at most kObjectsMax; none: no more.
   virtual Task<Result<std::vector<ObjectId>>> list(fs::TargetId target, ObjectId after, fs::InodeId end) = 0;
+  // The client changes nothing there any more under this session of it here, nor under an older one.
+  virtual Task<Status> fence(fs::TargetId target, Uuid client, std::uint64_t session) = 0;
   static constexpr std::size_t kObjectsMax = 1024;
 
  protected:

@@ -19,26 +19,16 @@ constexpr std::uint64_t kLateWritesNs = 2 * limits::kCallMs * kMillisecond;
 }  // namespace
 
 OrphanSweep::OrphanSweep(Target& target, ObjectTargets& calls)
-    : target_(target), calls_(calls), rested_(target.runtime), alarm_(target.runtime, [this] { rested_.wake_all(); }) {}
+    : target_(target), calls_(calls), rest_(target.runtime) {}
 
-void OrphanSweep::stop() {
-  stopping_ = true;
-  rested_.wake_all();
-}
-
-// Sleeps, at most until stop().
-Task<> OrphanSweep::rest(std::uint64_t ns) {
-  alarm_.set(ns);
-  while (alarm_.pending() && !stopping_) co_await rested_.wait();
-  alarm_.clear();
-}
+void OrphanSweep::stop() { rest_.stop(); }
 
 Task<> OrphanSweep::run(std::uint64_t end_counter) {
   if (target_.superblock.sweep_from == 0) co_return;
   co_await sweep_until_done(end_counter);
-  if (!stopping_) co_await rest(kLateWritesNs);
-  if (!stopping_) co_await sweep_until_done(end_counter);
-  if (stopping_) co_return;
+  if (!rest_.stopped()) co_await rest_.sleep(kLateWritesNs);
+  if (!rest_.stopped()) co_await sweep_until_done(end_counter);
+  if (rest_.stopped()) co_return;
   const Status admitted = co_await target_.committer.admit(Need::steady);
   if (!admitted.ok()) co_return;
   target_.superblock.sweep_from = 0;
@@ -55,12 +45,12 @@ Task<> OrphanSweep::sweep_until_done(std::uint64_t end_counter) {
   for (const TargetId from : target_.options.object_targets) {
     for (;;) {
       const Status status = co_await sweep(from, first, end);
-      if (status.ok() || stopping_) break;
+      if (status.ok() || rest_.stopped()) break;
       target_.log.debug("objects of lost creates: target %" PRIu32 " does not answer (%s)", from,
                         code_name(status.code));
-      co_await rest(kRetryNs);
+      co_await rest_.sleep(kRetryNs);
     }
-    if (stopping_) co_return;
+    if (rest_.stopped()) co_return;
   }
   if (destroyed_ != 0) {
     target_.log.info("objects of lost creates: %" PRIu64 " were left by the last crash and are destroyed", destroyed_);
@@ -70,7 +60,7 @@ Task<> OrphanSweep::sweep_until_done(std::uint64_t end_counter) {
 Task<Status> OrphanSweep::sweep(TargetId from, InodeId first, InodeId end) {
   // The greatest id that comes before all objects of the first inode.
   ObjectId after{first - 1, ~0ull};
-  while (!stopping_) {
+  while (!rest_.stopped()) {
     Result<std::vector<ObjectId>> found = co_await calls_.list(from, after, end);
     if (!found.ok()) co_return found.status();
     if (found->empty()) break;

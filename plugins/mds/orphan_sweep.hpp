@@ -6,8 +6,8 @@
 // superblock remembers where to look, so that a crash in between repeats it.
 #pragma once
 
-#include "framework/runtime/sync.hpp"
 #include "plugins/mds/options.hpp"
+#include "plugins/mds/rest.hpp"
 #include "plugins/mds/target.hpp"
 
 namespace rideau::mds {
@@ -23,14 +23,11 @@ class OrphanSweep {
  private:
   Task<> sweep_until_done(std::uint64_t end_counter);
   Task<Status> sweep(fs::TargetId from, fs::InodeId first, fs::InodeId end);
-  Task<> rest(std::uint64_t ns);
 
   Target& target_;
   ObjectTargets& calls_;
-  WaitQueue rested_;
-  Alarm alarm_;
+  Rest rest_;
   std::uint64_t destroyed_ = 0;
-  bool stopping_ = false;
 };
 
 }  // namespace rideau::mds

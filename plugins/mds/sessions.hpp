@@ -31,6 +31,7 @@ struct Session {
   std::vector<bool> slots_kept;        // slots with a record in the index
   std::uint64_t last_transaction = 0;  // of this client
   std::uint64_t give_backs = 0;        // of locks: tells one holding from the next
+  bool fenced = false;                 // it ends, and nothing rests on its locks any more
 
   const OpenHandle* find(fs::HandleId handle) const {
     const auto at = handles.find(handle);

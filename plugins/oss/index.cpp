@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t kErasesPerBatch = 1'000;
 constexpr std::size_t kDestroysPerBatch = 250;
+constexpr std::size_t kFencesMax = 4'096;
 
 Bytes view(const std::string& text) { return Bytes(std::string_view(text)); }
 
@@ -88,6 +89,7 @@ Task<Status> OssIndex::open(Uuid cluster, std::uint32_t target, std::string* why
   status = co_await erase_all('s');
   if (status.ok()) status = co_await erase_all('l');
   if (status.ok()) status = load_destroyed();
+  if (status.ok()) status = load_fences();
   if (status.ok()) {
     Changes changes;
     changes.puts.emplace_back(superblock_key(), superblock_value(superblock_));
@@ -136,6 +138,41 @@ Status OssIndex::load_destroyed() {
   }
   snapshot->release();
   return status.code == Code::not_found ? kOk : status;
+}
+
+Status OssIndex::load_fences() {
+  Snapshot* snapshot = nullptr;
+  if (const Status made = store_.snapshot(&snapshot); !made.ok()) return made;
+  Bytes key{};
+  Bytes value{};
+  FenceId id;
+  Status status = snapshot->seek(view(fence_key({})), &key, &value);
+  while (status.ok() && parse_fence_key(key, &id)) {
+    if (status = read_fence(key, value, &fences_[id]); !status.ok()) break;
+    status = snapshot->next(&key, &value);
+  }
+  snapshot->release();
+  return status.code == Code::not_found ? kOk : status;
+}
+
+std::uint64_t OssIndex::fenced_session(const FenceId& id) const {
+  const auto found = fences_.find(id);
+  return found == fences_.end() ? 0 : found->second;
+}
+
+Task<Status> OssIndex::store_fence(const FenceId& id, std::uint64_t session) {
+  std::uint64_t& fenced = fences_[id];
+  fenced = std::max(fenced, session);
+  Changes changes;
+  changes.puts.emplace_back(fence_key(id), fence_value(id, fenced));
+  // Sessions of a metadata target are numbered in the order of time.
+  const auto older = [](const auto& a, const auto& b) { return a.second < b.second; };
+  while (fences_.size() > kFencesMax) {
+    const auto oldest = std::min_element(fences_.begin(), fences_.end(), older);
+    changes.erases.push_back(fence_key(oldest->first));
+    fences_.erase(oldest);
+  }
+  co_return co_await commit(changes, Durability::durable);
 }
 
 Result<std::uint64_t> OssIndex::version(ObjectId id) {

@@ -6,6 +6,9 @@
 // the metadata server and does not know it) can hurt nobody; it would only leave bytes that no file owns. The newest
 // `destroyed_max` destroys are remembered and such writes refused; older records are erased in the batch of newer ones.
 // A write that comes later still makes an object without an owner, which the file system check finds.
+//
+// Fences (fences.hpp) are kept for the newest `kFencesMax` clients: a client that sleeps while so many others are
+// fenced is forgotten.
 #pragma once
 
 #include "framework/runtime/runtime.hpp"
@@ -50,6 +53,11 @@ class OssIndex {
   // Durable when this ended: the marks, and the versions are gone.
   Task<Status> store_destroyed(const std::vector<ObjectId>& ids, const CallIdentity& call);
 
+  // The client's last session at that metadata target which is void; 0: none.
+  std::uint64_t fenced_session(const FenceId& id) const;
+  // It stands at once, and durably when this ended ok.
+  Task<Status> store_fence(const FenceId& id, std::uint64_t session);
+
   Task<Status> end_session(std::uint64_t session);
   // Everything stored before is durable; costs nothing when it is already.
   Task<Status> sync();
@@ -63,6 +71,7 @@ class OssIndex {
   Task<Status> commit(const Changes& changes, Durability durability);
   Task<Status> erase_all(char letter);
   Status load_destroyed();
+  Status load_fences();
   Status load_superblock(Superblock* to);
 
   IndexStore& store_;
@@ -71,6 +80,7 @@ class OssIndex {
   std::map<std::uint64_t, ObjectId> destroyed_order_;  // what is stored, by sequence
   std::map<ObjectId, std::uint64_t> destroyed_;        // its sequence; 0: not stored yet
   std::uint64_t next_destroyed_ = 1;
+  std::map<FenceId, std::uint64_t> fences_;
   std::map<std::uint64_t, std::set<std::uint32_t>> slots_;  // with a stored reply, by session
   std::uint64_t stored_ = 0;                                // batches that were applied, and the last one of those
   std::uint64_t durable_ = 0;                               // that is durable

@@ -7,7 +7,7 @@ namespace rideau::oss {
 Oss::Oss(Runtime& runtime, Logger& log, ObjectStore& store, IndexStore& index, OssOptions options)
     : options_(options),
       index_(index, options.destroyed_max),
-      target_{runtime, log, store, index_, {}, Grants(options.grants)},
+      target_{runtime, log, store, index_, {}, Grants(options.grants), Fences(runtime, log, index_)},
       tasks_(runtime) {}
 
 Task<Status> Oss::format() {
@@ -59,17 +59,25 @@ Task<> Oss::handle(rpc::ServerCall& call) {
       return handle_allocate(target_, call);
     case fs::ObjectMethod::find_data:
       return handle_find_data(target_, call);
+    case fs::ObjectMethod::fence:
+      return handle_fence(target_, call);
   }
   constexpr Status kUnknown{Code::unsupported, 0, "method of an object target"};
   return call.reply(kUnknown, Bytes{});
 }
 
+Status Oss::admit(const Uuid& client, const std::vector<wire::LockSession>& lock_sessions, std::string* why) {
+  return target_.fences.admit(client, lock_sessions, why);
+}
+
 void Oss::on_session(rpc::ServerSession& session) {
+  target_.fences.add(session);
   target_.log.info("target %u: session %llu of %s", options_.target, static_cast<unsigned long long>(session.id()),
                    session.client_name().c_str());
 }
 
 void Oss::on_session_end(rpc::ServerSession& session) {
+  target_.fences.remove(session);
   target_.grants.forget(session.id());
   tasks_.spawn(end_session(session.id()));
 }

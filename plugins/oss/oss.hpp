@@ -34,6 +34,8 @@ class Oss final : public rpc::Service {
   Task<Status> start();
   // Calls have ended (rpc::Server::stop); what was acknowledged becomes durable.
   Task<Status> stop();
+  // Also a call (fences.hpp).
+  Task<Status> fence(const fs::ObjectFenceRequest& request) { return target_.fences.fence(request); }
   const std::string& last_problem() const noexcept { return last_problem_; }
   std::uint64_t boot_epoch() const noexcept { return index_.boot_epoch(); }
   // Space, grants, the index.
@@ -41,8 +43,10 @@ class Oss final : public rpc::Service {
 
   // rpc::Service
   Task<> handle(rpc::ServerCall& call) override;
+  Status admit(const Uuid& client, const std::vector<wire::LockSession>& lock_sessions, std::string* why) override;
   void on_session(rpc::ServerSession& session) override;
-  void on_session_closing(rpc::ServerSession&) override {}  // no call here waits for another client
+  // No call here waits for another client.
+  void on_session_closing(rpc::ServerSession&, const std::string&) override {}
   void on_session_end(rpc::ServerSession& session) override;
   std::uint64_t durable() const noexcept override { return 0; }
   std::uint64_t next_session_id() override;

@@ -93,6 +93,12 @@ std::string destroyed_key(std::uint64_t sequence) {
   put_key_number(key, sequence);
   return key;
 }
+std::string fence_key(const FenceId& id) {
+  std::string key = "f";
+  key.append(reinterpret_cast<const char*>(id.client.bytes.data()), id.client.bytes.size());
+  put_key_number(key, id.target);
+  return key;
+}
 std::string session_key(std::uint64_t session) {
   std::string key = "s";
   put_key_number(key, session);
@@ -118,6 +124,14 @@ bool parse_destroyed_key(Bytes key, std::uint64_t* sequence) {
   return true;
 }
 
+bool parse_fence_key(Bytes key, FenceId* id) {
+  if (key.size != 1 + id->client.bytes.size() + sizeof id->target || key.data[0] != 'f') return false;
+  std::memcpy(id->client.bytes.data(), key.data + 1, id->client.bytes.size());
+  id->target = 0;
+  for (std::size_t i = 1 + id->client.bytes.size(); i < key.size; ++i) id->target = id->target << 8 | key.data[i];
+  return true;
+}
+
 std::string superblock_value(const Superblock& from) {
   Writer to;
   return to.put(from.format).put(from.cluster).put(from.target).put(from.boot_epoch).seal(superblock_key());
@@ -129,6 +143,10 @@ std::string mark_value(std::uint64_t count) {
 std::string destroyed_value(std::uint64_t sequence, ObjectId id) {
   Writer to;
   return to.put(id.high).put(id.low).seal(destroyed_key(sequence));
+}
+std::string fence_value(const FenceId& id, std::uint64_t session) {
+  Writer to;
+  return to.put(session).seal(fence_key(id));
 }
 std::string session_value(std::uint64_t session, const SessionRecord& from) {
   Writer to;
@@ -160,6 +178,11 @@ Status read_destroyed(Bytes key, Bytes value, ObjectId* to) {
   Reader from(key, value);
   to->high = from.take<std::uint64_t>();
   to->low = from.take<std::uint64_t>();
+  return from.status();
+}
+Status read_fence(Bytes key, Bytes value, std::uint64_t* session) {
+  Reader from(key, value);
+  *session = from.take<std::uint64_t>();
   return from.status();
 }
 Status read_session(std::uint64_t session, Bytes value, SessionRecord* to) {

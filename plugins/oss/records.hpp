@@ -6,6 +6,7 @@
 //
 //   'S'                        superblock: format, cluster, target, boot epoch
 //   'd' sequence:u64           a destroyed object: writes to it are refused
+//   'f' client:uuid target:u32  a fence: the client's last session at that metadata target which is void
 //   'l' session:u64 slot:u32   the last modifying call of a slot, and how it ended
 //   'm'                        a mark, written to make everything before it durable
 //   's' session:u64            a session: whose it is
@@ -43,18 +44,29 @@ struct SlotRecord {
   std::uint64_t version = 0;  // body of the reply
 };
 
+// A client, as a metadata target fences it.
+struct FenceId {
+  Uuid client{};
+  std::uint32_t target = 0;
+  auto operator<=>(const FenceId&) const = default;
+};
+
 std::string superblock_key();
 std::string mark_key();
 std::string destroyed_key(std::uint64_t sequence);
+std::string fence_key(const FenceId& id);
 std::string session_key(std::uint64_t session);
 std::string slot_key(std::uint64_t session, std::uint32_t slot);
 std::string version_key(ObjectId id);
 // False when it is no key of a destroyed object.
 bool parse_destroyed_key(Bytes key, std::uint64_t* sequence);
+// False when it is no key of a fence.
+bool parse_fence_key(Bytes key, FenceId* id);
 
 std::string superblock_value(const Superblock& from);
 std::string mark_value(std::uint64_t count);
 std::string destroyed_value(std::uint64_t sequence, ObjectId id);
+std::string fence_value(const FenceId& id, std::uint64_t session);
 std::string session_value(std::uint64_t session, const SessionRecord& from);
 std::string slot_value(std::uint64_t session, std::uint32_t slot, const SlotRecord& from);
 std::string version_value(ObjectId id, std::uint64_t version);
@@ -62,6 +74,7 @@ std::string version_value(ObjectId id, std::uint64_t version);
 // corrupt: the checksum fails; unsupported: a newer version of the record.
 Status read_superblock(Bytes value, Superblock* to);
 Status read_destroyed(Bytes key, Bytes value, ObjectId* to);
+Status read_fence(Bytes key, Bytes value, std::uint64_t* session);
 Status read_session(std::uint64_t session, Bytes value, SessionRecord* to);
 Status read_slot(std::uint64_t session, std::uint32_t slot, Bytes value, SlotRecord* to);
 Status read_version(ObjectId id, Bytes value, std::uint64_t* to);

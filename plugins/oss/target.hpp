@@ -8,6 +8,7 @@
 #include "framework/runtime/runtime.hpp"
 #include "framework/runtime/task.hpp"
 #include "plugins/fs/object_calls.hpp"
+#include "plugins/oss/fences.hpp"
 #include "plugins/oss/grants.hpp"
 #include "plugins/oss/index.hpp"
 #include "plugins/oss/object_locks.hpp"
@@ -26,6 +27,7 @@ struct Target {
   OssIndex& index;
   ObjectLocks locks;
   Grants grants;
+  Fences fences;
   std::set<ObjectId> kept{};  // objects that space was kept for in this epoch
 };
 
@@ -85,5 +87,6 @@ Task<> handle_sync(Target& target, rpc::ServerCall& call);
 Task<> handle_destroy(Target& target, rpc::ServerCall& call);
 Task<> handle_stat_file_system(Target& target, rpc::ServerCall& call);
 Task<> handle_list(Target& target, rpc::ServerCall& call);
+Task<> handle_fence(Target& target, rpc::ServerCall& call);
 
 }  // namespace rideau::oss

@@ -172,6 +172,7 @@ HttpAnswer Control::node_answer() const {
       one["connected"] = session.connected;
       document["sessions"].push_back(one);
     }
+    document["evictions"] = node_->evictions();
   }
   return json_answer(document);
 }

@@ -109,7 +109,9 @@ class ObjectSession final : rpc::SessionEvents {
 class MdsRole final : public RoleInstance {
  public:
   explicit MdsRole(const RoleContext& context)
-      : tasks_(context.runtime), mds_(context.runtime, context.log, context.index, options(context), destroy_) {
+      : tasks_(context.runtime),
+        destroy_(context.target.id),
+        mds_(context.runtime, context.log, context.index, options(context), destroy_) {
     std::array<std::uint8_t, 16> random{};
     context.runtime.random(MutableBytes(random.data(), random.size()));
     const Uuid client = make_uuid(random);
@@ -129,6 +131,7 @@ class MdsRole final : public RoleInstance {
   }
   rpc::Service& service() override { return mds_; }
   std::uint64_t boot_epoch() const override { return mds_.boot_epoch(); }
+  std::vector<std::string> evictions() const override { return mds_.evictions(); }
   void on_listening() override {
     listening_ = true;
     for (auto& session : sessions_) tasks_.spawn(session->keep_trying());

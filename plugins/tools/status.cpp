@@ -32,6 +32,7 @@ struct ClientSession {
 struct LocalFacts {
   std::vector<LocalNode> nodes;
   std::vector<ClientSession> sessions;  // at metadata targets
+  std::vector<std::string> evictions;   // a record each
 
   std::string metrics_of(const std::string& node) const {
     for (const LocalNode& local : nodes) {
@@ -48,6 +49,8 @@ LocalFacts local_facts(const ClusterConfig& cluster) {
     const nlohmann::json told = answer.ok() ? nlohmann::json::parse(answer.body, nullptr, false) : nlohmann::json();
     if (!told.is_object()) continue;
     facts.nodes.push_back({node, told.value("metrics", "")});
+    for (const nlohmann::json& record : told.value("evictions", nlohmann::json::array()))
+      facts.evictions.push_back(record);
     const NodeConfig* config = cluster.find(node);
     if (config == nullptr || !config->has(Role::mds)) continue;
     for (const nlohmann::json& session : told["sessions"]) {
@@ -129,6 +132,7 @@ void print_text(const ClusterConfig& cluster, const std::vector<TargetHealth>& t
     if (!std::exchange(titled, true)) std::printf("\n%-12s %s\n", "NODE", "METRICS");
     std::printf("%-12s http://%s/metrics\n", local.node.c_str(), local.metrics.c_str());
   }
+  for (const std::string& record : facts.evictions) std::printf("\nevicted: %s\n", record.c_str());
   if (facts.sessions.empty()) return;
   std::printf("\n%-36s %-12s %-7s %-9s %s\n", "CLIENT", "NODE", "TARGET", "STATE", "NAME");
   for (const ClientSession& session : facts.sessions) {
@@ -192,6 +196,7 @@ void print_json(const ClusterConfig& cluster, const std::vector<TargetHealth>& t
     one["connected"] = session.connected;
     document["sessions"].push_back(one);
   }
+  document["evictions"] = facts.evictions;
   std::printf("%s\n", document.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
 }
 

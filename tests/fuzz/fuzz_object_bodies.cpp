@@ -15,7 +15,7 @@ constexpr fuzz::ReadBody kBodies[] = {
     fuzz::read_body<fs::ObjectFindDataRequest>,     fuzz::read_body<fs::ObjectFindDataReply>,
     fuzz::read_body<fs::ObjectSyncRequest>,         fuzz::read_body<fs::ObjectDestroyRequest>,
     fuzz::read_body<fs::ObjectStatFileSystemReply>, fuzz::read_body<fs::ObjectListRequest>,
-    fuzz::read_body<fs::ObjectListReply>,
+    fuzz::read_body<fs::ObjectListReply>,           fuzz::read_body<fs::ObjectFenceRequest>,
 };
 
 }  // namespace

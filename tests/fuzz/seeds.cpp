@@ -226,5 +226,6 @@ int main(int count, char** arguments) {
   write_body("object_bodies", 14, fs::ObjectStatFileSystemReply{});
   write_body("object_bodies", 15, fs::ObjectListRequest{});
   write_body("object_bodies", 16, fs::ObjectListReply{});
+  write_body("object_bodies", 17, fs::ObjectFenceRequest{});
   return 0;
 }

@@ -38,6 +38,11 @@ class RecordingDestroyer final : public ObjectTargets {
     }
     co_return found;
   }
+  Task<Status> fence(fs::TargetId target, Uuid client, std::uint64_t session) override {
+    if (failing) co_return Status{Code::closed, 0, "target is away"};
+    fenced.insert({target, client, session});
+    co_return kOk;
+  }
   bool is_gone(const fs::Inode& inode) const {
     for (std::uint32_t i = 0; i < inode.layout.stripe_count(); ++i) {
       const ObjectId id = fs::object_id(inode.id, inode.layout.generation, i);
@@ -47,6 +52,7 @@ class RecordingDestroyer final : public ObjectTargets {
   }
   std::set<std::tuple<fs::TargetId, std::uint64_t, std::uint64_t>> gone;
   std::set<std::tuple<fs::TargetId, std::uint64_t, std::uint64_t>> present;  // as clients wrote them
+  std::set<std::tuple<fs::TargetId, Uuid, std::uint64_t>> fenced;
   bool failing = false;
   int calls = 0;
 };

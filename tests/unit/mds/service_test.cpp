@@ -32,14 +32,15 @@ struct Port {
 struct Client final : rpc::SessionEvents {
   enum class OnRevoke { give_back, keep, silent };
 
-  Client(Fixture& fixture, sim::SimNetwork& network, const std::string& name, std::uint8_t id)
-      : node(fixture.world, name),
+  Client(Fixture& fixture, sim::SimNetwork& network, const std::string& name, std::uint8_t number)
+      : id(make_uuid({number})),
+        node(fixture.world, name),
         port(network, node, log),
         idle(node),
         grants(node),
         tasks(std::make_unique<TaskGroup>(node)) {
     run(port.plugin.start());
-    rpc::SessionOptions options{"mds:1", fixture.options.cluster, fixture.options.target, make_uuid({id}), name};
+    rpc::SessionOptions options{"mds:1", fixture.options.cluster, fixture.options.target, id, name};
     session = std::make_unique<rpc::ClientSession>(node, port.plugin.transport(), log, *this, options);
     REQUIRE(run(session->connect()).ok());
   }
@@ -64,6 +65,10 @@ struct Client final : rpc::SessionEvents {
     co_return rpc::CallbackReply{};
   }
   void on_new_epoch(std::uint64_t) override { ++new_epochs; }
+  Task<bool> leave() {
+    co_await session->close();
+    co_return true;
+  }
   Task<> unlock() {
     const UnlockRequest request;
     rpc::Reply reply = co_await call(MetaMethod::unlock, request, false);
@@ -109,6 +114,7 @@ struct Client final : rpc::SessionEvents {
     return run(call(MetaMethod::make, request, true));
   }
 
+  const Uuid id;
   MemoryLogger log;
   sim::SimRuntime node;
   Port port;
@@ -249,6 +255,7 @@ TEST_CASE("a client that does not give a lock back is evicted", "[mds]") {
     Client a(served.f, served.network, "a", 1);
     Client b(served.f, served.network, "b", 2);
     a.on_revoke = how;
+    const std::uint64_t session = a.session->id();
     REQUIRE(a.lock(lock::Mode::exclusive).ok());
     const rpc::Reply made = a.make("f", 1);
     MakeReply reply;
@@ -264,6 +271,16 @@ TEST_CASE("a client that does not give a lock back is evicted", "[mds]") {
     REQUIRE(waited_ms >= bound / 2);
     REQUIRE(waited_ms <= bound + 5'000);
     REQUIRE(served.f.log.contains("is evicted"));
+    REQUIRE(served.f.mds().evictions().size() == 1);
+    const std::string record = served.f.mds().evictions().front();
+    for (const char* part : {"(a)", "lock 0 was asked back", "exclusive for b", "last message came", "its clock was"}) {
+      INFO(record);
+      REQUIRE(record.find(part) != std::string::npos);
+    }
+    // Nobody got the lock before every object target knew.
+    for (const TargetId target : served.f.options.object_targets) {
+      REQUIRE(served.f.destroyer.fenced.contains({target, a.id, session}));
+    }
     served.f.world.run_for(5 * kSecond);
     // What it had open is closed: the removed file and its objects are gone.
     REQUIRE(served.f.stat_errno(reply.inode.id) == ESTALE);
@@ -404,6 +421,31 @@ TEST_CASE("a client that does not hear of its grant is evicted, and the next one
   REQUIRE(served.f.log.contains("no answer to the grant of an advisory lock"));
   served.f.world.run_for(5 * kSecond);
   REQUIRE(b.new_epochs > 0);
+}
+
+TEST_CASE("a fence reaches object targets that were away, and nobody waits for those longer than for one call",
+          "[mds]") {
+  Served served;
+  Client a(served.f, served.network, "a", 1);
+  Client b(served.f, served.network, "b", 2);
+  a.on_revoke = Client::OnRevoke::silent;
+  REQUIRE(a.lock(lock::Mode::exclusive).ok());
+  served.f.destroyer.failing = true;
+  REQUIRE(b.lock(lock::Mode::exclusive).ok());
+  REQUIRE(served.f.destroyer.fenced.empty());
+  served.f.destroyer.failing = false;
+  served.f.world.run_for(5 * kSecond);
+  REQUIRE(served.f.destroyer.fenced.size() == served.f.options.object_targets.size());
+}
+
+TEST_CASE("a client that says goodbye is not fenced", "[mds]") {
+  Served served;
+  Client a(served.f, served.network, "a", 1);
+  Client b(served.f, served.network, "b", 2);
+  REQUIRE(a.lock(lock::Mode::exclusive).ok());
+  REQUIRE(a.run(a.leave()));
+  REQUIRE(b.lock(lock::Mode::exclusive).ok());
+  REQUIRE(served.f.destroyer.fenced.empty());
 }
 
 TEST_CASE("a malformed body ends its session alone (S60)", "[mds]") {

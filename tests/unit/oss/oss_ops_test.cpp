@@ -14,7 +14,13 @@ struct Ops {
   explicit Ops(OssBench& bench)
       : life(bench.live()),
         index(life->index.index_store(), bench.options.destroyed_max),
-        target{life->node, life->log, life->objects.object_store(), index, {}, Grants(bench.options.grants)} {
+        target{life->node,
+               life->log,
+               life->objects.object_store(),
+               index,
+               {},
+               Grants(bench.options.grants),
+               Fences(life->node, life->log, index)} {
     life->run(open(bench));
   }
   ~Ops() {

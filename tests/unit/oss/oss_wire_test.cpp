@@ -157,6 +157,15 @@ fs::Layout one_target() {
   return layout;
 }
 
+Task<> fence(OssLife& life, Uuid client, std::uint64_t session) {
+  fs::ObjectFenceRequest request;
+  request.client = client;
+  request.target = 1;
+  request.session = session;
+  const Status fenced = co_await life.oss->fence(request);
+  RIDEAU_HOLDS(fenced.ok());
+}
+
 }  // namespace
 
 TEST_CASE("bytes go through client, wire and target and come back") {
@@ -176,6 +185,49 @@ TEST_CASE("bytes go through client, wire and target and come back") {
     bytes.resize(2'000'000);
     writer.run(sync_and_compare(*file, bytes, 1'234'567));
     CHECK(file->take_error().ok());
+  }
+}
+
+TEST_CASE("a fenced client writes nothing until it has new locks, also when the target restarts (S47, S53)") {
+  for (const bool restarts : {false, true}) {
+    OssBench bench(11);
+    sim::SimNetwork network(bench.world);
+    auto serving = std::make_unique<Serving>(bench, network);
+    Writer writer(bench, network);
+    writer.session->set_lock_sessions({{1, 100}});
+    const auto file = writer.plane->file(5, one_target());
+    const std::vector<std::uint8_t> before = pattern(300'000, 1);
+    writer.run(write_all(writer, *file, before));
+    writer.run(sync_and_compare(*file, before, before.size()));
+    // Its next bytes are only in its cache when others get what it had locked.
+    const std::vector<std::uint8_t> late = pattern(300'000, 2);
+    writer.run(write_all(writer, *file, late));
+    serving->life->run(fence(*serving->life, kTestCluster, 100));
+    if (restarts) {
+      serving.reset();
+      serving = std::make_unique<Serving>(bench, network);
+    }
+    bool flushed = false;
+    writer.tasks->spawn([](client::FileData& data, bool& done) -> Task<> {
+      const Status status = co_await data.flush();
+      static_cast<void>(status);
+      done = true;
+    }(*file, flushed));
+    writer.node.world().run_for(30 * kSecond);
+    CHECK(!writer.session->connected());
+    CHECK(writer.log.contains("given this client's locks to others"));
+    // It learns of it: what was begun before goes nowhere, also now that it is let in.
+    writer.plane->discard_all();
+    writer.session->set_lock_sessions({{1, 101}});
+    REQUIRE(writer.node.world().run_until([&] { return flushed && writer.session->connected(); },
+                                          writer.node.world().now_ns() + 100 * kSecond) == sim::SimWorld::End::done);
+    static_cast<void>(file->take_error());
+    const auto again = writer.plane->file(6, one_target());
+    writer.run(write_all(writer, *again, before));
+    writer.run(sync_and_compare(*again, before, before.size()));
+    std::string stored;
+    REQUIRE(bench.object_disk->read(fs::object_id(5, 0, 0), 0, before.size(), &stored));
+    CHECK(stored == std::string(before.begin(), before.end()));
   }
 }
 

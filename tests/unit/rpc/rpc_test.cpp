@@ -64,7 +64,7 @@ class EchoService final : public rpc::Service {
     co_await call.reply(fetched, call.body(), ++transactions_, size);
   }
   void on_session(rpc::ServerSession&) override { ++sessions; }
-  void on_session_closing(rpc::ServerSession&) override {}
+  void on_session_closing(rpc::ServerSession&, const std::string&) override {}
   void on_session_end(rpc::ServerSession&) override { ++ended; }
   std::uint64_t durable() const noexcept override { return transactions_; }
   std::uint64_t next_session_id() override { return ++last_session_; }

@@ -74,6 +74,8 @@ TEST_CASE("hello, welcome and refusal come back") {
   hello.client_name = "host:/mnt";
   hello.session = 5;
   hello.target = 3;
+  hello.lock_sessions = {{1, 77}, {2, 1ull << 40}};
+  hello.client_time_ns = -5;
   Encoded encoded;
   encode(hello, encoded);
   Hello got;
@@ -82,6 +84,13 @@ TEST_CASE("hello, welcome and refusal come back") {
   CHECK(got.client == hello.client);
   CHECK(got.client_name == "host:/mnt");
   CHECK(got.session == 5);
+  REQUIRE(got.lock_sessions.size() == 2);
+  CHECK(got.lock_sessions[1].target == 2);
+  CHECK(got.lock_sessions[1].session == 1ull << 40);
+  CHECK(got.client_time_ns == -5);
+  hello.lock_sessions.resize(kLockSessionsMax + 1);
+  encode(hello, encoded);
+  CHECK(decode(encoded.bytes(), &got).code == Code::corrupt);
 
   Welcome welcome;
   welcome.server_time_ns = -1;
