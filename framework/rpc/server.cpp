@@ -232,7 +232,7 @@ void Server::Impl::welcome(ServerLink& link, const wire::Hello& hello) {
   wire::Envelope envelope;
   envelope.kind = Kind::welcome;
   link.send(envelope, std::move(body));
-  session->changed.wake_all();
+  session->fail_callbacks();  // those that wait go on over this link
 }
 
 void Server::Impl::begin_end(SessionState& session, const std::string& reason) {

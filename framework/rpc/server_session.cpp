@@ -80,7 +80,9 @@ Task<Reply> SessionState::call_back(std::uint16_t method, Bytes body, std::uint6
     ++server.messages_sent;
     const Status sent = co_await send_message(over, envelope, body, Eager{});
     static_cast<void>(sent);  // a failure shows as the end of the link
-    while (!callback.answered && !callback.expired && !ending && over.usable()) {
+    // Until that link ends, or the client has another one: what the old one still carried may never arrive.
+    const auto carried = [&] { return over.usable() && link != nullptr && link->hold == over.get(); };
+    while (!callback.answered && !callback.expired && !ending && carried()) {
       const Outcome woken = co_await submit([&](Completion& done) {
         callback.waiter = &done;
         return Submitted::pending;

@@ -42,7 +42,10 @@ std::vector<ConfigValue> defaults_of(const PluginDescriptor& descriptor) {
 
 class EchoService final : public rpc::Service {
  public:
-  explicit EchoService(Runtime& runtime) : runtime_(runtime) {}
+  explicit EchoService(Runtime& runtime) : tasks(runtime), runtime_(runtime) {}
+  bool greets = false;  // calls each client back as soon as it has a session
+  bool greeted = false;
+  TaskGroup tasks;
   std::uint64_t executions = 0;
   int sessions = 0;
   int ended = 0;
@@ -63,7 +66,14 @@ class EchoService final : public rpc::Service {
     }
     co_await call.reply(fetched, call.body(), ++transactions_, size);
   }
-  void on_session(rpc::ServerSession&) override { ++sessions; }
+  Task<> greet(rpc::ServerSession& session) {
+    const rpc::Reply answer = co_await session.call_back(9, Bytes{}, 0);
+    greeted = answer.ok();
+  }
+  void on_session(rpc::ServerSession& session) override {
+    ++sessions;
+    if (greets) tasks.spawn(greet(session));
+  }
   void on_session_closing(rpc::ServerSession&, const std::string&) override {}
   void on_session_end(rpc::ServerSession&) override { ++ended; }
   std::uint64_t durable() const noexcept override { return transactions_; }
@@ -232,6 +242,126 @@ Task<> other_things(Pair& pair) {
 TEST_CASE("callbacks, handlers without an answer, a client of another cluster") {
   Pair pair;
   pair.runtime.run(other_things(pair));
+}
+
+Task<> greeting(Pair& pair) {
+  co_await pair.open();
+  pair.service.greets = true;
+  const Status connected = co_await pair.session->connect();
+  REQUIRE(connected.ok());
+  co_await pair.service.tasks.join();
+  CHECK(pair.service.greeted);
+  CHECK(pair.events.callbacks == 1);
+  co_await pair.close();
+}
+
+TEST_CASE("a callback right behind the welcome is heard") {
+  Pair pair;
+  pair.runtime.run(greeting(pair));
+}
+
+// A client whose links are the test's own.
+class RawLink final : public LinkEvents {
+ public:
+  RawLink(Pair& pair) : pair_(pair), heard_(pair.runtime) {}
+  wire::Welcome welcome;
+  std::uint64_t callback = 0;  // the number of the last one that came
+  bool replied = false;
+  bool closed = false;
+
+  Task<> open(std::uint64_t session) {
+    const Outcome opened = co_await submit([&](Completion& done) {
+      return pair_.client_side.transport().connect(std::string_view(pair_.address), *this, &link_, done);
+    });
+    REQUIRE(opened.ok());
+    wire::Hello hello;
+    hello.cluster = kCluster;
+    hello.target = 7;
+    hello.client = kClient;
+    hello.client_name = "raw";
+    hello.session = session;
+    hello.boot_epoch = session != 0 ? 1 : 0;
+    wire::Encoded body;
+    wire::encode(hello, body);
+    wire::Envelope envelope;
+    envelope.kind = wire::Kind::hello;
+    co_await send(envelope, body);
+    while (welcome.session == 0) co_await heard_.wait();
+  }
+  Task<> send(const wire::Envelope& envelope, wire::Encoded& body) {
+    wire::Encoded head;
+    wire::encode(envelope, head);
+    const IoVec parts[] = {{head.words().data(), head.words().size() * 8},
+                           {body.words().data(), body.words().size() * 8}};
+    const Outcome sent = co_await submit([&](Completion& done) { return link_->send(parts, 2, nullptr, 0, done); });
+    REQUIRE(sent.ok());
+  }
+  Task<> wait(const bool& what) {
+    while (!what) co_await heard_.wait();
+  }
+  // A callback, or an answer that came without one.
+  Task<> wait_for_callback() {
+    while (callback == 0 && !replied) co_await heard_.wait();
+  }
+
+ private:
+  LinkEvents* on_link(Link&) noexcept override { return nullptr; }
+  Sink on_head(Link& from, MessageLoan loan, std::uint64_t) noexcept override {
+    wire::Envelope envelope;
+    Bytes body;
+    CHECK(wire::decode(loan.head, &envelope, &body).ok());
+    if (envelope.kind == wire::Kind::welcome) CHECK(wire::decode(body, &welcome).ok());
+    if (envelope.kind == wire::Kind::callback) callback = envelope.sequence;
+    if (envelope.kind == wire::Kind::reply) replied = true;
+    from.give_back(loan);
+    heard_.wake_all();
+    return {};
+  }
+  void on_eager(Link&, Status) noexcept override {}
+  void on_closed(Link& from, Status) noexcept override {
+    closed = true;
+    heard_.wake_all();
+    from.release();
+  }
+  Pair& pair_;
+  WaitQueue heard_;
+  Link* link_ = nullptr;
+};
+
+Task<> callback_moves(Pair& pair) {
+  co_await pair.open();
+  RawLink first(pair);
+  co_await first.open(0);
+  wire::Envelope call;
+  call.method = kCallMe;
+  call.sequence = 1;
+  wire::Encoded body;
+  body.words().assign(2, 42);
+  co_await first.send(call, body);
+  co_await first.wait_for_callback();
+  // It is not answered: the network swallows what the first link carries, and the client makes a second one.
+  RawLink second(pair);
+  co_await second.open(first.welcome.session);
+  CHECK(second.welcome.resumed);
+  co_await second.wait_for_callback();
+  CHECK(second.callback == first.callback);
+  CHECK_FALSE(second.replied);
+  co_await first.wait(first.closed);
+  wire::Envelope answer;
+  answer.kind = wire::Kind::callback_reply;
+  answer.sequence = second.callback;
+  co_await second.send(answer, body);
+  wire::Envelope goodbye;
+  goodbye.kind = wire::Kind::goodbye;
+  co_await second.send(goodbye, body);
+  co_await second.wait(second.closed);
+  co_await pair.close();
+  CHECK(pair.service.ended == 1);
+}
+
+TEST_CASE("a callback that one link did not carry comes over the next, though the server thought the first was alive") {
+  Pair pair;
+  pair.runtime.run(callback_moves(pair));
 }
 
 }  // namespace
