@@ -150,12 +150,18 @@ Status FuseMount::Impl::mount(std::string* problem) {
     *problem = "/dev/fuse is missing: load the kernel module (modprobe fuse), or give the container the device";
     return {Code::unsupported, errno, "mount"};
   }
-  std::string wanted = "fsname=" + options.fs_name + ",subtype=rideau";
+  std::string wanted = "fsname=";
+  for (const char letter : options.fs_name) {
+    if (letter == ',' || letter == '\\') wanted += '\\';
+    wanted += letter;
+  }
+  wanted += ",subtype=rideau";
   if (options.default_permissions) wanted += ",default_permissions";
   if (options.allow_other) wanted += ",allow_other";
   // As other file systems do it, root's mounts run set-user-id programs. Device nodes stay closed: without
   // default_permissions the kernel would open them for anybody who comes to their name.
   if (root) wanted += ",suid";
+  if (!options.kernel_options.empty()) wanted += "," + options.kernel_options;
   fuse_set_log_func(keep_libfuse_message);
   last_libfuse_message.clear();
   fuse_args arguments = FUSE_ARGS_INIT(0, nullptr);

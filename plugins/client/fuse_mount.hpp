@@ -25,7 +25,8 @@ class FileSystem;
 struct FuseOptions {
   std::string mountpoint;          // an existing directory
   std::string fs_name = "rideau";  // the first column of /proc/mounts
-  bool allow_other = false;        // other users too; needs root, or user_allow_other in /etc/fuse.conf
+  std::string kernel_options;  // what the kernel keeps to by itself, with commas: "ro,noexec"; checked by the caller
+  bool allow_other = false;    // other users too; needs root, or user_allow_other in /etc/fuse.conf
   // The kernel decides by mode bits before it asks, for which it asks for the attributes of a directory after each
   // change in it. Otherwise the client and the metadata server decide alone.
   bool default_permissions = false;

@@ -44,7 +44,8 @@ int serve(const CommonOptions& common, const ServeOptions& options);
 struct MountOptions {
   std::string config;
   std::string mount_point;
-  std::string node;  // empty: the first client node that is free
+  std::string node;     // empty: the first client node that is free
+  std::string options;  // of mount(8), with commas
   bool foreground = false;
   bool default_permissions = false;  // also when the configuration does not say so
 };

@@ -71,10 +71,15 @@ void add_client_commands(CLI::App& app, Parsed& parsed, int& result) {
   mount_command->add_option("mount_point", parsed.mount.mount_point, "An empty folder")->required();
   mount_command->add_option("--node", parsed.mount.node,
                             "Name of the client node in the file (default: the first that is free)");
+  mount_command->add_option("-o,--options", parsed.mount.options,
+                            "As of mount(8), with commas: ro, nosuid, nodev, noexec, noatime and their opposites");
   mount_command->add_flag("--foreground", parsed.mount.foreground, "Stay in the foreground, log to the terminal");
   mount_command->add_flag("--default-permissions", parsed.mount.default_permissions,
                           "Let the kernel decide by mode bits who may do what (slower)");
-  mount_command->footer("Example:\n  rideau mount --config ~/cluster/cluster.toml /mnt/shared");
+  mount_command->footer(
+      "Examples:\n"
+      "  rideau mount --config ~/cluster/cluster.toml /mnt/shared\n"
+      "  rideau mount --config /etc/rideau/cluster.toml -o ro,noexec /mnt/shared");
   mount_command->callback([&] { result = mount(parsed.common, parsed.mount); });
 
   CLI::App* umount_command = app.add_subcommand("umount", "End a mount; everything is written first");

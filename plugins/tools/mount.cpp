@@ -18,6 +18,8 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <set>
+#include <sstream>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -54,6 +56,7 @@ struct Session {
   const NodeConfig& node;
   std::string mount_point;
   bool default_permissions;
+  std::string kernel_options;
   Report& report;
   PidFile& pid_file;
   Control& control;
@@ -89,6 +92,7 @@ Task<> run_mounted(Session& session, StopSignals& signals, const PluginInstance&
   options.fs_name = name;
   options.allow_other = ::geteuid() == 0;
   options.default_permissions = session.default_permissions;
+  options.kernel_options = session.kernel_options;
   client::FuseMount mounted(session.runtime, session.log, files, options);
   std::string problem;
   const Status done = mounted.mount(&problem);
@@ -140,7 +144,7 @@ Task<> run_client(Session& session, StopSignals& signals) {
     client::FileSystem files(session.runtime, session.log, std::move(options));
     const Status started = co_await files.start();
     if (started.ok()) {
-      co_await run_mounted(session, signals, *opened.instance, files, "rideau:" + session.cluster.name);
+      co_await run_mounted(session, signals, *opened.instance, files, session.cluster.file);
     } else {
       session.report.done("cannot reach the cluster " + session.cluster.name + ": " + status_text(started) +
                           "; `rideau status --config " + session.cluster.file + "` tells which server is missing");
@@ -188,6 +192,20 @@ bool choose_node(const ClusterConfig& cluster, const std::string& wanted, NodeCo
   }
   std::fprintf(stderr, "%s\n", why.empty() ? "too many clients on this machine" : why.c_str());
   return false;
+}
+
+// What the kernel does without asking the file system; `dev` is none of it, device nodes stay closed. Reading moves no
+// access time, so nothing has to be kept from doing it.
+bool check_kernel_options(const std::string& options) {
+  static const std::set<std::string> kKnown = {"rw",   "ro",     "suid",    "nosuid",     "nodev",
+                                               "exec", "noexec", "noatime", "nodiratime", "relatime"};
+  std::istringstream words(options);
+  for (std::string word; std::getline(words, word, ',');) {
+    if (kKnown.contains(word)) continue;
+    std::fprintf(stderr, "mount option \"%s\": not in this version\n", word.c_str());
+    return false;
+  }
+  return true;
 }
 
 bool prepare_mount_point(const std::string& mount_point, const ClusterConfig& cluster, std::string* why) {
@@ -247,7 +265,7 @@ void go_to_background(const std::string& log) {
 int mount(const CommonOptions& common, const MountOptions& options) {
   const PluginCatalog catalog = make_catalog(common);
   ClusterConfig cluster;
-  if (!load_config(options.config, nullptr, &cluster)) return kUsage;
+  if (!check_kernel_options(options.options) || !load_config(options.config, nullptr, &cluster)) return kUsage;
   const std::string mount_point = absolute_path(options.mount_point);
   std::string why;
   if (!prepare_mount_point(mount_point, cluster, &why) || !make_folder(run_folder(cluster.folder), &why) ||
@@ -282,7 +300,8 @@ int mount(const CommonOptions& common, const MountOptions& options) {
   const bool default_permissions = options.default_permissions || node.client.default_permissions;
   Control control(runtime, *log, cluster, node);
   if (!options.foreground) control.set_log_file(log_path(cluster.folder, node.name));
-  Session session{runtime, *log, catalog, cluster, node, mount_point, default_permissions, report, pid_file, control};
+  Session session{runtime,         *log,   catalog,  cluster, node, mount_point, default_permissions,
+                  options.options, report, pid_file, control};
   runtime.run(run_controlled(session, signals));
   return session.result;
 }

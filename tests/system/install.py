@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Goal: the installed tree is complete in itself: programs, plugins that are found without an option, headers, a package that
 CMake finds; and a cluster runs from it."""
+import errno
 import os
 import shutil
 import subprocess
@@ -107,10 +108,22 @@ def cluster_runs(prefix, folder):
         step("a line of fstab: what mount(8) calls")
         os.mkdir(folder + "/point")
         helper = [prefix + "/sbin/mount.rideau", made + "/cluster.toml", folder + "/point"]
-        expect(run(*helper, "-o", "ro", check=False).returncode == 1, "an option that does not exist")
-        run(*helper, "-n", "-o", "rw,_netdev,nofail,x-systemd.automount")
+        refused = run(*helper, "-o", "rw,quota", check=False)
+        expect(refused.returncode == 2 and '"quota": not in this version' in refused.stdout, refused.stdout)
+        run(*helper, "-n", "-o", "rw,_netdev,nofail,noatime,nosuid,x-systemd.automount")
         with open(folder + "/point/file") as file:
             expect(file.read() == "installed", "another content")
+        with open("/proc/self/mounts") as file:
+            line = [line for line in file if f" {folder}/point " in line][0]
+        # `mount -a` knows by the source that it is mounted.
+        expect(line.startswith(made + "/cluster.toml ") and "nosuid" in line and "noatime" in line, line)
+        run("umount", folder + "/point")
+        run(prefix + "/sbin/mount.fuse.rideau", *helper[1:], "-o", "ro")
+        try:
+            open(folder + "/point/file", "w").close()
+            raise AssertionError("a mount with ro takes writes")
+        except OSError as error:
+            expect(error.errno == errno.EROFS, error)
         run("umount", folder + "/point")
         run(program, "down", "--dir", made)
     finally:
