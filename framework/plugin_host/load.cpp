@@ -8,10 +8,14 @@
 #include <cstring>
 #include <exception>
 
+#include <dlfcn.h>
+
 namespace rideau {
 namespace {
 
 constexpr std::uint32_t kKeysMax = 256;
+// The handle may be closed, the library stays. Boost.DLL has no name for that, and hands the flags on to dlopen.
+constexpr auto kLoadForGood = static_cast<boost::dll::load_mode::type>(RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
 
 LoadResult refuse(const std::string& path, Code code, const std::string& why) {
   LoadResult result;
@@ -101,15 +105,13 @@ LoadResult load_plugin(const std::string& path, std::optional<PluginKind> wanted
   using DescriptorPointer = const PluginDescriptor* const;
   const PluginDescriptor* descriptor = nullptr;
   try {
-    // Leaked on purpose: the destructor would unload it.
-    auto* library = new boost::dll::shared_library(boost::dll::fs::path(path),
-                                                   boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local);
-    if (!library->has(RIDEAU_DESCRIPTOR_SYMBOL)) {
+    const boost::dll::shared_library library(boost::dll::fs::path(path), kLoadForGood);
+    if (!library.has(RIDEAU_DESCRIPTOR_SYMBOL)) {
       return refuse(path, Code::invalid,
                     "its note says Rideau plugin, but it does not export " RIDEAU_DESCRIPTOR_SYMBOL
                     " (use RIDEAU_PLUGIN in exactly one file)");
     }
-    descriptor = library->get<DescriptorPointer>(RIDEAU_DESCRIPTOR_SYMBOL);
+    descriptor = library.get<DescriptorPointer>(RIDEAU_DESCRIPTOR_SYMBOL);
   } catch (const std::exception& failure) {
     return refuse(path, Code::io_error, std::string("cannot be loaded: ") + failure.what());
   }
