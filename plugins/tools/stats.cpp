@@ -5,6 +5,7 @@
 #include "plugins/tools/control_client.hpp"
 #include "plugins/tools/setup.hpp"
 
+#include <algorithm>
 #include <cstdio>
 
 #include <nlohmann/json.hpp>
@@ -117,8 +118,15 @@ int evict(const CommonOptions&, const std::string& config, const std::string& cl
                  cluster.file.c_str());
     return kUsage;
   }
+  // Metadata servers last: they fence the client at the object servers, and whether those had ended its session by then
+  // or found it gone would be chance.
+  std::vector<std::string> nodes = local_nodes(cluster, "");
+  std::stable_partition(nodes.begin(), nodes.end(), [&](const std::string& node) {
+    const NodeConfig* config_of = cluster.find(node);
+    return config_of == nullptr || !config_of->has(Role::mds);
+  });
   bool found = false;
-  for (const std::string& node : local_nodes(cluster, "")) {
+  for (const std::string& node : nodes) {
     const NodeConfig* config_of = cluster.find(node);
     if (config_of == nullptr || config_of->targets.empty()) continue;
     const ControlAnswer answer = ask_node(cluster.folder, node, "POST", "/evict", client);

@@ -159,7 +159,8 @@ def cluster(oss=2, options=(), start=True):
         except BaseException:
             if os.path.isdir(os.path.join(made.folder, "log")):
                 for name in sorted(os.listdir(os.path.join(made.folder, "log"))):
-                    print(f"--- {name}\n{made.log(name[:-4])[-3000:]}", flush=True)
+                    with open(os.path.join(made.folder, "log", name), errors="replace") as file:
+                        print(f"--- {name}\n{file.read()[-3000:]}", flush=True)
             raise
         finally:
             if os.path.exists(made.config):
