@@ -165,7 +165,7 @@ class FileSystem {
   Task<Result<std::vector<std::string>>> list_attributes(fs::Caller caller, fs::InodeId inode);
   Task<Status> remove_attribute(fs::Caller caller, fs::InodeId inode, std::string name);
 
-  // Files. Flags are fs::OpenFlags.
+  // Files. Flags are fs::OpenFlags. A file that is created with an empty name has none until link() gives it one.
   Task<Result<OpenFile>> create(fs::Caller caller, fs::InodeId parent, std::string name, std::uint32_t mode,
                                 std::uint32_t flags);
   Task<Result<OpenFile>> open(fs::Caller caller, fs::InodeId inode, std::uint32_t flags);

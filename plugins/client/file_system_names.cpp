@@ -113,7 +113,7 @@ Task<MetaReply<fs::MakeReply>> FileSystem::Impl::make(fs::MakeRequest& request) 
   inodes.update(reply.body.parent);
   NodeRef node = inodes.update(reply.body.inode);
   node->transaction = std::max(node->transaction, reply.transaction);
-  names.put(request.parent, request.name, node->inode.id, reply.transaction);
+  if (!request.name.empty()) names.put(request.parent, request.name, node->inode.id, reply.transaction);
   // Nobody but this client can put a name into a new directory while it has the lock.
   if (node->inode.is_directory()) node->names_complete = true;
   co_return reply;

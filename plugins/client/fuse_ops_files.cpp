@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Requests about open files: CREATE, OPEN, READ, WRITE, FALLOCATE, LSEEK, FLUSH, FSYNC, RELEASE.
+// Requests about open files: CREATE (and TMPFILE), OPEN, READ, WRITE, FALLOCATE, LSEEK, FLUSH, FSYNC, RELEASE.
 #include "framework/base/assert.hpp"
 #include "plugins/client/fuse_server.hpp"
 
@@ -164,7 +164,8 @@ Task<> release(Server& server, fuse_req_t req, fs::HandleId handle) {
 void on_create(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode, fuse_file_info* file) {
   Server& server = server_of(req);
   const std::uint32_t type_and_mode = S_IFREG | (mode & 07777);
-  server.tasks.spawn(create(server, req, server.caller(req), parent, name, type_and_mode, *file));
+  const char* wanted = server.makes_nameless ? "" : name;
+  server.tasks.spawn(create(server, req, server.caller(req), parent, wanted, type_and_mode, *file));
 }
 void on_open(fuse_req_t req, fuse_ino_t inode, fuse_file_info* file) {
   Server& server = server_of(req);

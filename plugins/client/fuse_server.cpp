@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 
 #include <linux/fuse.h>
@@ -72,6 +73,7 @@ void FuseMount::Impl::join_request(std::size_t size) noexcept {
 void FuseMount::Impl::look_at_head(const char* bytes, std::size_t size) {
   fuse_in_header head;
   kills_privileges = false;
+  makes_nameless = false;
   if (!copy_from(bytes, size, 0, &head)) return;
   ++requests_by_kind[head.opcode < kOpcodes ? head.opcode : 0];
   switch (head.opcode) {
@@ -103,6 +105,9 @@ void FuseMount::Impl::look_at_head(const char* bytes, std::size_t size) {
       }
       break;
     }
+    case FUSE_TMPFILE:
+      makes_nameless = true;
+      break;
     default:
       break;
   }
@@ -120,6 +125,11 @@ FuseMount::Impl::Read FuseMount::Impl::read_one() {
   if (static_cast<std::size_t>(size) < sizeof(fuse_in_header)) return Read::interrupted;
   join_request(static_cast<std::size_t>(size));
   look_at_head(request.get(), static_cast<std::size_t>(size));
+  if (makes_nameless) {
+    // libfuse does not know the request. It and its answer are those of CREATE.
+    constexpr std::uint32_t kCreate = FUSE_CREATE;
+    std::memcpy(request.get() + offsetof(fuse_in_header, opcode), &kCreate, sizeof kCreate);
+  }
   fuse_buf buffer{};
   buffer.size = static_cast<std::size_t>(size);
   buffer.mem = request.get();

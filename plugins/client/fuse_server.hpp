@@ -80,6 +80,7 @@ struct FuseMount::Impl {
 
   // Of the request that is being handled, from its raw bytes: what libfuse 3.14 does not pass on.
   bool kills_privileges = false;
+  bool makes_nameless = false;          // a TMPFILE, which libfuse takes for a CREATE: its name means nothing
   bool offers_kill_privileges = false;  // INIT: the kernel can leave set-id bits to us
   bool offers_direct_maps = false;      // INIT: files that go around the page cache can be mapped all the same
   std::uint64_t init_unique = 0;

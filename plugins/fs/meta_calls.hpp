@@ -103,7 +103,7 @@ enum OpenFlags : std::uint32_t {
 struct MakeRequest {
   Caller caller;
   InodeId parent = kNoInode;
-  std::string_view name;
+  std::string_view name;   // empty, with `open`: none (O_TMPFILE); kOpenExclusive: and it never gets one
   std::uint32_t mode = 0;  // type and permissions, umask applied by the caller
   std::uint64_t device = 0;
   std::string_view symlink_target;

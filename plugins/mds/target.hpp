@@ -8,6 +8,8 @@
 #include "plugins/mds/options.hpp"
 #include "plugins/mds/sessions.hpp"
 
+#include <set>
+
 namespace rideau::mds {
 
 struct Target {
@@ -26,6 +28,7 @@ struct Target {
   NamespaceStore names;
   SessionTable sessions;
   OpenFiles opens;
+  std::set<fs::InodeId> nameless;  // open files that were made without a name and may get one
   fs::Superblock superblock;
   std::uint64_t next_counter = 0;       // of inode numbers
   std::uint64_t destroys_recorded = 0;  // grows with each file whose objects are to be destroyed

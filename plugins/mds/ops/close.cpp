@@ -46,6 +46,7 @@ Status close_one(Target& target, Transaction& transaction, const CloseItem& item
     begin_once(transaction);
     transaction.purge(record);
     target.names.erase(open_unlinked_key(inode.id));
+    target.nameless.erase(inode.id);
     return kOk;
   }
   if (!item.update.present || !inode.is_regular()) return kOk;

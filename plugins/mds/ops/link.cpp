@@ -29,12 +29,18 @@ Result<InodeReply> apply(Target& target, Transaction& transaction, const LinkReq
   }
   if (const Status status = check_inode_access(request.caller, parent.inode, kWantWrite); !status.ok()) return status;
   if (record.inode.is_directory()) return posix_error(EPERM);
-  // A file that was removed everywhere stays removed, though somebody has it open.
-  if (record.inode.link_count == 0) return posix_error(ENOENT);
+  // A file that was removed everywhere stays removed, though somebody has it open; one that never had a name may get
+  // it.
+  const bool nameless = record.inode.link_count == 0;
+  if (nameless && !target.nameless.contains(record.inode.id)) return posix_error(ENOENT);
   if (record.inode.link_count >= limits::kLinkCountMax) return posix_error(EMLINK);
   if (cookie == 0) return posix_error(ENOSPC);
 
   transaction.begin();
+  if (nameless) {
+    target.nameless.erase(record.inode.id);
+    target.names.erase(open_unlinked_key(record.inode.id));
+  }
   ++record.inode.link_count;
   record.inode.ctime_ns = transaction.now_ns();
   transaction.add_name(record, request.parent, cookie, request.name);

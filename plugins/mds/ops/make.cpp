@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// make: a new inode with a name (create, mkdir, mknod, symlink), and open(O_CREAT), which opens what is there already.
+// make: a new inode with a name (create, mkdir, mknod, symlink), open(O_CREAT), which opens what is there already, and
+// open(O_TMPFILE), whose file has no name: like one that was unlinked while open, it goes with its last handle.
 #include "plugins/mds/ops/checks.hpp"
 #include "plugins/mds/ops/ops.hpp"
 
@@ -78,13 +79,16 @@ Result<MakeReply> open_existing(Target& target, Transaction& transaction, const 
 Result<MakeReply> apply(Target& target, Transaction& transaction, const MakeRequest& request, Session& session) {
   InodeRecord parent;
   if (const Status status = get_directory(target, request.caller, request.parent, &parent); !status.ok()) return status;
-  if (request.name == "." || request.name == "..") return posix_error(EEXIST);
-  if (const Status status = check_name(request.name); !status.ok()) return status;
-  FoundEntry entry;
+  const bool nameless = request.open && request.name.empty();
   Cookie cookie = 0;
-  const Status found = target.names.find_entry(request.parent, request.name, &entry, &cookie);
-  if (found.ok()) return open_existing(target, transaction, request, session, parent, entry.inode);
-  if (errno_of(found) != ENOENT) return found;
+  if (!nameless) {
+    if (request.name == "." || request.name == "..") return posix_error(EEXIST);
+    if (const Status status = check_name(request.name); !status.ok()) return status;
+    FoundEntry entry;
+    const Status found = target.names.find_entry(request.parent, request.name, &entry, &cookie);
+    if (found.ok()) return open_existing(target, transaction, request, session, parent, entry.inode);
+    if (errno_of(found) != ENOENT) return found;
+  }
   if (const Status status = check_type(request); !status.ok()) return status;
   if (const Status status = check_inode_access(request.caller, parent.inode, kWantWrite); !status.ok()) return status;
   if (request.open) {
@@ -94,11 +98,11 @@ Result<MakeReply> apply(Target& target, Transaction& transaction, const MakeRequ
   Inode& inode = record.inode;
   if (const Status status = take_ids(request, parent.inode, &inode); !status.ok()) return status;
   if (inode.is_directory() && parent.inode.link_count >= limits::kLinkCountMax) return posix_error(EMLINK);
-  if (cookie == 0 || !inode_ids_left(target)) return posix_error(ENOSPC);
+  if ((cookie == 0 && !nameless) || !inode_ids_left(target)) return posix_error(ENOSPC);
 
   transaction.begin();
   inode.id = new_inode_id(target);
-  inode.link_count = inode.is_directory() ? 2 : 1;
+  inode.link_count = inode.is_directory() ? 2 : nameless ? 0 : 1;
   inode.device = S_ISCHR(inode.mode) || S_ISBLK(inode.mode) ? request.device : 0;
   inode.atime_ns = inode.mtime_ns = inode.ctime_ns = inode.birth_ns = transaction.now_ns();
   if (inode.is_regular())
@@ -109,10 +113,16 @@ Result<MakeReply> apply(Target& target, Transaction& transaction, const MakeRequ
     inode.size = request.symlink_target.size();
   }
   if (request.open) add_open(target, session, request.handle, request.open_flags, &inode);
-  transaction.add_name(record, request.parent, cookie, request.name);
-  transaction.put(record);
-  touch_directory(transaction, &parent.inode, 1, inode.is_directory() ? 1 : 0);
-  transaction.put(parent);
+  if (nameless) {
+    target.names.put_mark(open_unlinked_key(inode.id));
+    if ((request.open_flags & kOpenExclusive) == 0) target.nameless.insert(inode.id);
+    transaction.put(record);
+  } else {
+    transaction.add_name(record, request.parent, cookie, request.name);
+    transaction.put(record);
+    touch_directory(transaction, &parent.inode, 1, inode.is_directory() ? 1 : 0);
+    transaction.put(parent);
+  }
   ++target.committer.counters().inodes;
   return MakeReply{std::move(inode), std::move(parent.inode), false};
 }

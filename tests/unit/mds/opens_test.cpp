@@ -64,6 +64,50 @@ TEST_CASE("open checks what it wants", "[mds]") {
   REQUIRE(f.open(file, kOpenWrite | kOpenTruncate, 2)->inode.size == 0);
 }
 
+TEST_CASE("a file without a name goes with its last handle, unless link gives it one (O_TMPFILE)", "[mds]") {
+  Fixture f;
+  f.begin();
+  const auto link = [&f](InodeId inode, std::string_view name) {
+    LinkRequest request;
+    request.inode = inode;
+    request.parent = kRootInode;
+    request.name = name;
+    return errno_of(f.change(request).status());
+  };
+  const auto made = f.change(creating("", kOpenWrite | kOpenRead, 1));
+  REQUIRE(made.ok());
+  const Inode inode = made->inode;
+  REQUIRE(inode.link_count == 0);
+  REQUIRE(f.names(kRootInode).empty());
+  REQUIRE(f.close(inode.id, 1).ok());
+  REQUIRE(f.stat_errno(inode.id) == ESTALE);
+  REQUIRE(link(inode.id, "late") == ESTALE);
+
+  const InodeId named = f.change(creating("", kOpenWrite, 2))->inode.id;
+  REQUIRE(link(named, "f") == 0);
+  REQUIRE(f.stat(named).link_count == 1);
+  REQUIRE(link(named, "g") == 0);
+  REQUIRE(f.close(named, 2, {100, 8, 5, 0, true}).ok());
+  REQUIRE(f.stat(named).size == 100);
+  REQUIRE(f.name_set(kRootInode) == std::set<std::string>{"f", "g"});
+  REQUIRE(f.open(named, kOpenRead, 3).ok());
+  REQUIRE(f.remove(kRootInode, "f").ok());
+  REQUIRE(f.remove(kRootInode, "g").ok());
+  REQUIRE(link(named, "h") == ENOENT);  // it had names, and lost them
+  REQUIRE(f.close(named, 3).ok());
+  REQUIRE(f.stat_errno(named) == ESTALE);
+
+  const InodeId never = f.change(creating("", kOpenWrite | kOpenExclusive, 4))->inode.id;
+  REQUIRE(link(never, "f") == ENOENT);
+  MakeRequest foreign = creating("", kOpenWrite, 5);
+  foreign.caller = user(1000, 1000);
+  REQUIRE(errno_of(f.change(foreign).status()) == EACCES);
+  MakeRequest unopened = creating("", 0, 0);
+  unopened.open = false;
+  REQUIRE(errno_of(f.change(unopened).status()) == ENOENT);
+  REQUIRE(f.close(never, 4).ok());
+}
+
 TEST_CASE("the last writer makes the record exact", "[mds]") {
   Fixture f;
   f.begin();
