@@ -83,6 +83,7 @@ class TcpLink final : public Link, private FrameWritten {
   void on_writable() noexcept;
   void flush() noexcept;
   void write_some() noexcept;
+  void write_early() noexcept;
   PullSlot* find_pull(std::uint64_t tag) noexcept;
   void free_pull(std::uint64_t tag) noexcept;
 

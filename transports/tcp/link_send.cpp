@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What goes out on a link. Every frame is queued first; the queue is written at the end of the turn of the node's
 // thread, in one system call for all that was queued in it. A turn ends before the thread sleeps, so a lone message
-// does not wait for anything.
+// does not wait for anything. Where a turn brings many messages, the first of them leave while it lasts: else the peer
+// would have nothing to do meanwhile, and both would take turns instead of working side by side.
 #include "link.hpp"
 
 #include "limits.hpp"
@@ -71,6 +72,7 @@ Submitted TcpLink::send(const IoVec* head, std::uint32_t head_parts, const IoVec
   if (total <= kCopyBytesMax && queue_.copied_bytes() + total <= transport_.config().queue_bytes) {
     queue_.copy(header, head, head_parts, eager, eager_parts, total);
     schedule_flush();
+    write_early();
     return done.finish(kOk, head_bytes + eager_bytes);
   }
   if (queue_.frame_count() >= kFramesMax) return done.finish(kFull);
@@ -280,6 +282,17 @@ void TcpLink::on_turn() noexcept {
   TcpTransport& transport = transport_;
   check_gone();
   transport.check_stopped();
+}
+
+// One system call; what the socket does not take, and its failure, are left to the end of the turn.
+void TcpLink::write_early() noexcept {
+  if (queue_.copied_bytes() < kEarlyBytes || blocked_ || write_failed_) return;
+  IoVec parts[kGatherParts];
+  std::uint64_t described = 0;
+  const std::uint32_t count = queue_.gather(parts, kGatherParts, &described);
+  const IoResult result = write_parts(fd_, parts, count);
+  transport_.host().count(Tally::system_calls, 1);
+  if (result.error == 0) queue_.consume(result.bytes, *this);
 }
 
 void TcpLink::on_writable() noexcept {
