@@ -39,6 +39,7 @@ class Key {
     for (int shift = 24; shift >= 0; shift -= 8) bytes_[size_++] = static_cast<std::uint8_t>(value >> shift);
     return *this;
   }
+  void drop_last() noexcept { --size_; }
   // At most kXattrNameBytesMax bytes.
   Key& text(std::string_view value) noexcept {
     std::memcpy(bytes_ + size_, value.data(), value.size());
@@ -57,6 +58,13 @@ inline Key counters_key() noexcept { return Key(KeyKind::counters); }
 inline Key inode_key(InodeId inode) noexcept { return Key(KeyKind::inode).u64(inode); }
 inline Key entry_key(InodeId directory, Cookie cookie) noexcept {
   return Key(KeyKind::entry).u64(directory).u64(cookie);
+}
+// What the keys of all entries have in common that this directory can have for names of one hash.
+inline Key entry_hash_key(InodeId directory, Cookie cookie) noexcept {
+  static_assert(kTieBits == 8);
+  Key key = entry_key(directory, cookie);
+  key.drop_last();
+  return key;
 }
 inline Key xattr_key(InodeId inode, std::string_view name) noexcept {
   return Key(KeyKind::xattr).u64(inode).text(name);

@@ -11,7 +11,9 @@ namespace {
 
 constexpr std::uint64_t kGroupBytesMax = 8 * 1024 * 1024;
 constexpr std::uint64_t kGroupBytesMin = 256 * 1024;  // a store with smaller batches cannot take the largest operation
-constexpr std::uint64_t kGroupEditsMax = 64 * 1024;
+// A store may hold a page in memory for each edit of a group, and keep that memory; and groups a hundred times smaller
+// than this cost little more for each edit.
+constexpr std::uint64_t kGroupEditsMax = 16 * 1024;
 constexpr std::uint64_t kReserveEditsMax = 200;                // of a group that lives on the store's reserve
 constexpr std::uint64_t kOperationEdits = 16;                  // an operation edits at most about as many keys
 constexpr std::uint64_t kSpaceAskedBelow = 256 * 1024 * 1024;  // with less free the store is asked after each commit
@@ -127,8 +129,8 @@ Status Committer::seek(Bytes prefix, Bytes key, Bytes* found, Bytes* value) {
   std::uint8_t after[fs::Key::kBytesMax + 1];
   for (;;) {
     if (!base_status.ok() && base_status.code != Code::not_found) return base_status;
-    const EditGroup::Item* first = filling().find_from(key);
-    const EditGroup::Item* second = commit_running_ ? committing().find_from(key) : nullptr;
+    const EditGroup::Item* first = filling().find_from(prefix, key);
+    const EditGroup::Item* second = commit_running_ ? committing().find_from(prefix, key) : nullptr;
     const EditGroup::Item* item = first;
     if (second != nullptr && (first == nullptr || compare(second->key, first->key) < 0)) item = second;
     const int order = item == nullptr ? 1 : (base_status.ok() ? compare(item->key, base_key) : -1);
@@ -138,7 +140,6 @@ Status Committer::seek(Bytes prefix, Bytes key, Bytes* found, Bytes* value) {
       *value = base_value;
       return kOk;
     }
-    if (!fs::has_prefix(item->key, prefix)) return {Code::not_found, ENOENT};
     if (!item->erased) {
       *found = item->key;
       *value = item->value;
@@ -199,7 +200,7 @@ Task<Status> Committer::wait_durable(std::uint64_t transaction) {
 // Larger groups would not be cheaper, and whoever finds one full has to wait.
 bool Committer::is_large() noexcept {
   const EditGroup& group = filling();
-  return group.edit_count() >= kGroupEditsMax / 4 || group.bytes() >= group_bytes_max_ / 4;
+  return group.edit_count() >= kGroupEditsMax / 2 || group.bytes() >= group_bytes_max_ / 4;
 }
 
 // Whether the group that fills should not wait for the interval to end.

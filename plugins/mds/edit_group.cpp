@@ -40,6 +40,8 @@ namespace {
 bool read_in_order(Bytes key) noexcept {
   return fs::is_kind(key, fs::KeyKind::entry) || fs::is_kind(key, fs::KeyKind::xattr);
 }
+// The last byte of an entry's key parts names of one hash; nearly all names are the first of theirs.
+bool is_tied(Bytes key) noexcept { return fs::is_kind(key, fs::KeyKind::entry) && key.data[key.size - 1] != 0; }
 }  // namespace
 
 void EditGroup::put(Bytes key, Bytes value) {
@@ -64,14 +66,28 @@ const EditGroup::Item* EditGroup::find(Bytes key) const noexcept {
   return found != 0 ? &items_[found - 1] : nullptr;
 }
 
-const EditGroup::Item* EditGroup::find_from(Bytes key) const noexcept {
+const EditGroup::Item* EditGroup::find_from(Bytes prefix, Bytes key) {
+  // Names of one hash, which is asked at every change of a name: without ties there is at most the first.
+  const bool one_hash = fs::is_kind(key, fs::KeyKind::entry) && prefix.size + 1 == key.size;
+  if (one_hash && tied_count_ == 0) return is_tied(key) ? nullptr : find(key);
+  if (!in_order_) put_in_order();
   const auto at = ordered_.lower_bound(key);
-  return at != ordered_.end() ? &items_[at->second] : nullptr;
+  if (at == ordered_.end() || !fs::has_prefix(at->first, prefix)) return nullptr;
+  return &items_[at->second];
+}
+
+void EditGroup::put_in_order() {
+  in_order_ = true;
+  for (std::size_t i = 0; i < items_.size(); ++i) {
+    if (read_in_order(items_[i].key)) ordered_.emplace(items_[i].key, static_cast<std::uint32_t>(i));
+  }
 }
 
 void EditGroup::clear() noexcept {
   items_.clear();
   ordered_.clear();
+  in_order_ = false;
+  tied_count_ = 0;
   std::fill(table_.begin(), table_.end(), 0);
   arena_.clear();
   bytes_ = 0;
@@ -84,7 +100,8 @@ EditGroup::Item& EditGroup::item_for(Bytes key) {
   items_.push_back({arena_.copy(key), {}, false});
   *slot = static_cast<std::uint32_t>(items_.size());
   bytes_ += key.size;
-  if (read_in_order(key)) ordered_.emplace(items_.back().key, *slot - 1);
+  if (in_order_ && read_in_order(key)) ordered_.emplace(items_.back().key, *slot - 1);
+  if (is_tied(key)) ++tied_count_;
   return items_.back();
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // EditGroup: edits of many transactions that one commit writes, with only the last edit of each key. Found by key
-// through a hash table; directory entries and extended attributes, which are also read in order, stand in an ordered
-// index beside.
+// through a hash table. Directory entries and extended attributes are also read in order, through an index that is made
+// when somebody first does so: most groups are committed before.
 #pragma once
 
 #include "rideau/buffer.hpp"
@@ -41,8 +41,9 @@ class EditGroup {
   void erase(Bytes key);
   // Null: this group says nothing of the key.
   const Item* find(Bytes key) const noexcept;
-  // The first item, erased ones included, whose key is not less than `key` and begins as a key that is read in order.
-  const Item* find_from(Bytes key) const noexcept;
+  // The first item, erased ones included, whose key is not less than `key` and begins with `prefix`, which begins as a
+  // key that is read in order.
+  const Item* find_from(Bytes prefix, Bytes key);
   void clear() noexcept;
 
   bool empty() const noexcept { return items_.empty(); }
@@ -57,11 +58,14 @@ class EditGroup {
   Item& item_for(Bytes key);
   std::uint32_t* slot_of(Bytes key) noexcept;
   void grow();
+  void put_in_order();
 
   Arena arena_;
   std::vector<Item> items_;
   std::vector<std::uint32_t> table_;  // index into items_ plus 1; 0: free
   std::map<Bytes, std::uint32_t, KeyLess> ordered_;
+  bool in_order_ = false;         // `ordered_` is made and kept
+  std::uint32_t tied_count_ = 0;  // entries that share their name's hash with another one
   std::uint64_t bytes_ = 0;
 };
 

@@ -34,13 +34,13 @@ Status NamespaceStore::get_named(InodeId inode, InodeRecord* to) {
 Status NamespaceStore::find_entry(InodeId directory, std::string_view name, FoundEntry* found, Cookie* free) {
   const Cookie first = first_cookie(name, hash_seed_);
   const Cookie last = last_cookie(first);
-  const Key prefix = Key(KeyKind::entry).u64(directory);
+  const Key hash = entry_hash_key(directory, first);
   *free = 0;
   for (Cookie at = first;; ++at) {
     const Key from = entry_key(directory, at);
     Bytes key;
     Bytes value;
-    Status status = committer_.seek(prefix, from, &key, &value);
+    Status status = committer_.seek(hash, from, &key, &value);
     InodeId owner = kNoInode;
     if (status.ok() && !parse_entry_key(key, &owner, &found->cookie)) status = {Code::corrupt, 0, "key of an entry"};
     const bool none = status.code == Code::not_found || (status.ok() && found->cookie > last);
