@@ -21,7 +21,6 @@ Task<std::uint32_t> ClientSession::Impl::take_slot() {
       if (slot.busy || slot.poisoned) continue;
       slot.busy = true;
       ++slots_busy;
-      free_hint = index;  // the slot used last is warm on both sides
       co_return index;
     }
     co_await slot_free.wait();
@@ -35,6 +34,7 @@ void ClientSession::Impl::give_back_slot(std::uint32_t index) {
   slot.link = nullptr;
   slot.loan = Loan{};
   --slots_busy;
+  free_hint = index;  // warm on both sides
   slot_free.wake_one();
 }
 

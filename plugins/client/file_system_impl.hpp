@@ -29,7 +29,7 @@ using lock::Mode;
 constexpr std::size_t kNodesMax = 128 * 1024;
 constexpr std::size_t kNamesMax = 256 * 1024;
 constexpr std::size_t kPagedMax = 64 * 1024;  // inodes whose pages the kernel may have
-constexpr std::size_t kCloseItemsMax = 64;    // of one call
+constexpr std::size_t kCloseItemsMax = 256;   // of one call
 constexpr std::uint64_t kCloseDelayNs = 5 * kMillisecond;
 constexpr std::uint64_t kHoldUpNs = 20 * kMillisecond;
 constexpr std::uint64_t kContendedNs = 2 * kSecond;  // after a revocation
