@@ -97,6 +97,7 @@ Task<Status> FileSystem::Impl::send_batch(bool everything) {
     entry.inode = node.inode.id;
     entry.handle = item->handle->id;
     if (item->handle->writes()) entry.update = size_update(node);
+    entry.untouched = !item->handle->wrote;
     if (entry.update.present) tellings.push_back(Told{item->handle->node, node.change_count});
     request.items.push_back(entry);
     taken.push_back(std::move(*item));

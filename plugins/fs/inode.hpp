@@ -35,6 +35,7 @@ constexpr std::uint32_t kStripeAll = 0xffff'ffff;
 enum InodeFlags : std::uint32_t {
   kExact = 1,       // size, blocks and mtime of the record are right; cleared while somebody may be writing
   kCapability = 2,  // it has a security.capability, which goes with the next write, cut or change of owner
+  kUntouched = 4,   // nobody sent bytes of it anywhere, so it has no objects; worth nothing once its target restarted
 };
 
 struct Inode {

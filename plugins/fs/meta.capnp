@@ -107,6 +107,7 @@ struct CloseItem {
   inode @0 :UInt64;
   handle @1 :UInt64;
   update @2 :SizeUpdate;        # absent: none
+  untouched @3 :Bool;
 }
 struct CloseRequest {
   items @0 :List(CloseItem);

@@ -139,6 +139,7 @@ struct CloseItem {
   InodeId inode = kNoInode;
   HandleId handle = 0;  // 0: only an update, nothing is closed
   SizeUpdate update{};
+  bool untouched = false;  // through this handle nothing went to the objects
 };
 struct CloseRequest {
   std::vector<CloseItem> items;

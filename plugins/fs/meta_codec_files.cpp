@@ -75,6 +75,7 @@ void encode(const CloseRequest& from, wire::Encoded& to) {
       auto out = items[i];
       out.setInode(item.inode);
       out.setHandle(item.handle);
+      out.setUntouched(item.untouched);
       if (!item.update.present) continue;
       auto update = out.initUpdate();
       update.setSize(item.update.size);
@@ -94,6 +95,7 @@ Status decode(Bytes body, CloseRequest* to) {
       CloseItem& item = to->items[i];
       item.inode = in.getInode();
       item.handle = in.getHandle();
+      item.untouched = in.getUntouched();
       if (!in.hasUpdate()) continue;
       const auto update = in.getUpdate();
       item.update = {update.getSize(), update.getBlocks(), update.getMtimeNs(), update.getTimeGeneration(), true};

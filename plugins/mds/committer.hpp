@@ -57,12 +57,15 @@ class Committer {
   // Reads. Views are valid until the next put or erase of the same key, or the next co_await.
   Status get(Bytes key, Bytes* value);  // not_found
   // The first entry from `key` on that begins with `prefix`, a prefix of directory entries or of extended attributes.
+  // Cheapest where only the last byte of the key of an entry is left open: names of one hash.
   Status seek(Bytes prefix, Bytes key, Bytes* found, Bytes* value);  // not_found
   // What is durable, without the overlay. Null when the store fails.
   Snapshot* snapshot();
   // After a commit that went around this class.
   void forget_snapshot() noexcept { release_snapshot(); }
 
+  // The transactions of this start have greater numbers.
+  std::uint64_t first() const noexcept { return first_; }
   std::uint64_t last() const noexcept { return last_; }
   std::uint64_t durable() const noexcept { return durable_; }
   // Ends when every transaction up to this one is durable; io_error when that will not happen.

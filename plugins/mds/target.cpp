@@ -10,8 +10,6 @@ namespace rideau::mds {
 
 using namespace fs;
 
-namespace {}
-
 void Transaction::add_name(InodeRecord& record, InodeId directory, Cookie cookie, std::string_view name) {
   NamespaceStore& names = target_.names;
   names.put_entry(directory, cookie, name, record.inode.id, record.inode.mode & S_IFMT);
@@ -43,7 +41,7 @@ void Transaction::remove_name(InodeRecord& record, InodeId directory, Cookie coo
   // A directory has no other name, so its own entries "." and ".." do not keep it.
   inode.link_count = inode.is_directory() || inode.link_count == 0 ? 0 : inode.link_count - 1;
   inode.ctime_ns = now_ns_;
-  inode.change = number_;
+  change(inode);
   if (inode.link_count != 0) {
     put(record);
   } else if (target_.opens.is_open(inode.id)) {
@@ -55,7 +53,7 @@ void Transaction::remove_name(InodeRecord& record, InodeId directory, Cookie coo
 }
 
 void Transaction::destroy_objects(const Inode& inode) {
-  if (!inode.is_regular() || inode.layout.targets.empty()) return;
+  if (!inode.is_regular() || inode.layout.targets.empty() || is_untouched(inode)) return;
   target_.names.put_record(destroy_key(inode.id, inode.layout.generation), DestroyRecord{inode.layout.targets});
   ++target_.destroys_recorded;
   target_.destroys_wanted.wake_all();

@@ -49,7 +49,7 @@ class Transaction {
 
   // The record becomes as given, as changed by this transaction.
   void put(fs::InodeRecord& record) {
-    record.inode.change = number_;
+    change(record.inode);
     target_.names.put(record);
   }
   // The inode loses a name: the entry and its back link go. With the last one the inode goes as well, or waits for its
@@ -59,19 +59,28 @@ class Transaction {
   void add_name(fs::InodeRecord& record, fs::InodeId directory, fs::Cookie cookie, std::string_view name);
   // The entry and its back link go; the link count stays as it is. `record` is the caller's to put.
   void forget_name(fs::InodeRecord& record, fs::InodeId directory, fs::Cookie cookie);
-  // The objects of a file, if there are any, are recorded to be destroyed.
+  // The objects of a file, if there may be any, are recorded to be destroyed.
   void destroy_objects(const fs::Inode& inode);
   // An inode that has no name and is not open goes with all it has; its objects are recorded to be destroyed.
   void purge(const fs::InodeRecord& record);
 
  private:
+  // Whether the file has no objects for certain. What was opened and written before this start is not known.
+  bool is_untouched(const fs::Inode& inode) const noexcept {
+    return (inode.flags & fs::kUntouched) != 0 && (inode.change == 0 || inode.change > target_.committer.first());
+  }
+  void change(fs::Inode& inode) const noexcept {
+    if (!is_untouched(inode)) inode.flags &= ~static_cast<std::uint32_t>(fs::kUntouched);
+    inode.change = number_;
+  }
+
   Target& target_;
   std::uint64_t number_ = 0;
   std::int64_t now_ns_ = 0;
 };
 
 // Inode numbers that a write of the superblock makes safe to use. Half of them is more than all creates that can be
-// pending: two groups of 65,536 edits, two edits a create at the least.
+// pending: two groups of 16,384 edits, two edits a create at the least.
 constexpr std::uint64_t kCountersReserved = 256 * 1024;
 // A number that was never used before; kNoInode when the lease is used up. Part of a transaction that has begun.
 fs::InodeId new_inode_id(Target& target);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // close: handles go, and with them comes what their writers know of size and times. The last writer's word makes the
-// record exact again. An inode without a name goes with its last handle.
+// record exact again. A writer who does not say that he left the objects alone may have made some. An inode without a
+// name goes with its last handle.
 //
 // An item that does not fit (an unknown handle, an inode that is gone) is passed over: closing never fails halfway.
 #include "plugins/mds/ops/checks.hpp"
@@ -32,9 +33,11 @@ void take_update(const Target& target, const SizeUpdate& update, Inode* inode) {
 }
 
 Status close_one(Target& target, Transaction& transaction, const CloseItem& item, Session& session) {
+  bool touched = true;
   if (item.handle != 0) {
     const OpenHandle* open = session.find(item.handle);
     if (open == nullptr || open->inode != item.inode) return kOk;
+    touched = (open->flags & kOpenWrite) != 0 && !item.untouched;
     target.opens.remove(open->inode, open->flags);
     session.handles.erase(item.handle);
   }
@@ -42,6 +45,8 @@ Status close_one(Target& target, Transaction& transaction, const CloseItem& item
   const Status status = target.names.get(item.inode, &record);
   if (!status.ok()) return status.code == Code::posix ? kOk : status;
   Inode& inode = record.inode;
+  touched = touched && (inode.flags & kUntouched) != 0;
+  if (touched) inode.flags &= ~static_cast<std::uint32_t>(kUntouched);
   if (inode.link_count == 0 && !target.opens.is_open(inode.id)) {
     begin_once(transaction);
     transaction.purge(record);
@@ -49,9 +54,10 @@ Status close_one(Target& target, Transaction& transaction, const CloseItem& item
     target.nameless.erase(inode.id);
     return kOk;
   }
-  if (!item.update.present || !inode.is_regular()) return kOk;
+  const bool update = item.update.present && inode.is_regular();
+  if (!update && !touched) return kOk;
   begin_once(transaction);
-  take_update(target, item.update, &inode);
+  if (update) take_update(target, item.update, &inode);
   transaction.put(record);
   return kOk;
 }

@@ -105,8 +105,10 @@ Result<MakeReply> apply(Target& target, Transaction& transaction, const MakeRequ
   inode.link_count = inode.is_directory() ? 2 : nameless ? 0 : 1;
   inode.device = S_ISCHR(inode.mode) || S_ISBLK(inode.mode) ? request.device : 0;
   inode.atime_ns = inode.mtime_ns = inode.ctime_ns = inode.birth_ns = transaction.now_ns();
-  if (inode.is_regular())
+  if (inode.is_regular()) {
     inode.layout = choose_layout(target.options, parent.inode.layout_default, target.next_counter);
+    inode.flags |= kUntouched;
+  }
   if (inode.is_directory()) inode.layout_default = parent.inode.layout_default;
   if (inode.is_symlink()) {
     record.symlink_target = request.symlink_target;

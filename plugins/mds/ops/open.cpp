@@ -23,6 +23,7 @@ Result<OpenReply> apply(Target& target, Transaction& transaction, const OpenRequ
     transaction.begin();
     if (truncates) {
       drop_capability(target, &record);
+      inode.flags &= ~static_cast<std::uint32_t>(kUntouched);
       inode.size = 0;
       inode.blocks = 0;
       inode.mtime_ns = inode.ctime_ns = transaction.now_ns();

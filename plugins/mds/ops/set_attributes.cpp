@@ -111,6 +111,7 @@ Result<InodeReply> apply(Target& target, Transaction& transaction, const SetAttr
   if (request.mask & kSetUid) inode.uid = request.uid;
   if (request.mask & kSetGid) inode.gid = request.gid;
   if (request.mask & kSetSize) {
+    inode.flags &= ~static_cast<std::uint32_t>(kUntouched);
     inode.size = request.size;
     if (request.size == 0) inode.blocks = 0;
     inode.mtime_ns = transaction.now_ns();

@@ -79,7 +79,7 @@ auto fields(const CancelAdvisoryLockReply& x) { return std::tie(x.cancelled); }
 auto fields(const AdvisoryLocksGrantedRequest& x) { return std::tie(x.tickets); }
 auto fields(const CloseItem& x) {
   return std::tie(x.inode, x.handle, x.update.present, x.update.size, x.update.blocks, x.update.mtime_ns,
-                  x.update.time_generation);
+                  x.update.time_generation, x.untouched);
 }
 auto fields(const DirectoryEntry& x) {
   return joined(std::tie(x.cookie, x.inode, x.type, x.name), fields(x.attributes));
@@ -203,7 +203,7 @@ TEST_CASE("bodies about inodes and sessions survive the way there and any damage
   check(OpenReply{sample_inode(4, 1024)});
   CloseRequest close;
   for (std::uint64_t i = 0; i < 20; ++i) {
-    CloseItem item{i, i * 3, {}};
+    CloseItem item{i, i * 3, {}, i % 3 == 0};
     if (i % 2 == 1) item.update = {i << 30, i, -static_cast<std::int64_t>(i), 4, true};
     close.items.push_back(item);
   }

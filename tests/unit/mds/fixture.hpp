@@ -156,6 +156,12 @@ class Fixture {
   fs::InodeId file(fs::InodeId parent, std::string_view name, std::uint32_t mode = 0644) {
     return made(parent, name, S_IFREG | mode);
   }
+  // A file that somebody may have written to: it may have objects.
+  fs::InodeId touched_file(fs::InodeId parent, std::string_view name) {
+    const fs::InodeId inode = file(parent, name);
+    REQUIRE(close(inode, 0, {0, 0, 1, 0, true}).ok());
+    return inode;
+  }
   Result<fs::InodeReply> lookup(fs::InodeId parent, std::string_view name, const fs::Caller& caller = root()) {
     return look(fs::LookupRequest{caller, parent, name});
   }

@@ -28,7 +28,7 @@ struct Striped : Fixture {
 
 TEST_CASE("a file without bytes changes its layout", "[mds]") {
   Striped f;
-  const InodeId inode = f.file(kRootInode, "file");
+  const InodeId inode = f.touched_file(kRootInode, "file");
   const Inode before = f.stat(inode);
   REQUIRE(f.set(inode, "stripe_count=2 stripe_size=65536 stripe_offset=2") == 0);
   const Inode after = f.stat(inode);

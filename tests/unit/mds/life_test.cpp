@@ -62,7 +62,7 @@ TEST_CASE("objects of removed files are destroyed, after failures and power cuts
     f.destroyer.failing = true;
     f.begin();
     std::vector<Inode> files;
-    for (int i = 0; i < 300; ++i) files.push_back(f.stat(f.file(kRootInode, "f" + std::to_string(i))));
+    for (int i = 0; i < 300; ++i) files.push_back(f.stat(f.touched_file(kRootInode, "f" + std::to_string(i))));
     for (int i = 0; i < 300; i += 2) REQUIRE(f.remove(kRootInode, "f" + std::to_string(i)).ok());
     REQUIRE(f.settle().ok());
     f.world.run_for(seed % 5 * kSecond);
@@ -85,7 +85,7 @@ TEST_CASE("no object goes before the removal of its file is durable", "[mds]") {
     Fixture f(seed);
     f.begin();
     std::vector<Inode> files;
-    for (int i = 0; i < 10; ++i) files.push_back(f.stat(f.file(kRootInode, "f" + std::to_string(i))));
+    for (int i = 0; i < 10; ++i) files.push_back(f.stat(f.touched_file(kRootInode, "f" + std::to_string(i))));
     REQUIRE(f.settle().ok());
     for (int i = 0; i < 10; ++i) {
       REQUIRE(f.remove(kRootInode, "f" + std::to_string(i)).ok());
@@ -99,6 +99,79 @@ TEST_CASE("no object goes before the removal of its file is durable", "[mds]") {
       const ObjectId id = object_id(file.id, file.layout.generation, 0);
       if (there) REQUIRE_FALSE(gone.contains({file.layout.targets[0], id.high, id.low}));
     }
+  }
+}
+
+TEST_CASE("a file that nobody wrote to has no objects to destroy", "[mds]") {
+  Fixture f;
+  f.begin();
+  const auto create = [&](fs::HandleId handle) {
+    MakeRequest request;
+    request.parent = kRootInode;
+    request.name = "f";
+    request.mode = S_IFREG | 0600;
+    request.open = true;
+    request.open_flags = kOpenWrite;
+    request.handle = handle;
+    return f.change(request)->inode.id;
+  };
+  const auto closed = [&](InodeId inode, HandleId handle, bool untouched) {
+    REQUIRE(f.change(CloseRequest{{{inode, handle, {0, 0, 1, 0, true}, untouched}}}).ok());
+  };
+  const auto destroys = [&] {
+    const std::uint64_t before = f.target().destroys_recorded;
+    REQUIRE(f.remove(kRootInode, "f").ok());
+    return f.target().destroys_recorded - before;
+  };
+  closed(create(1), 1, true);
+  REQUIRE(destroys() == 0);
+  // A reader has nothing to say.
+  InodeId file = create(1);
+  closed(file, 1, true);
+  REQUIRE(f.open(file, kOpenRead, 2).ok());
+  closed(file, 2, false);
+  REQUIRE(destroys() == 0);
+
+  closed(create(1), 1, false);
+  REQUIRE(destroys() == 1);
+  // One of two writers.
+  file = create(1);
+  REQUIRE(f.open(file, kOpenWrite, 2).ok());
+  closed(file, 2, false);
+  closed(file, 1, true);
+  REQUIRE(destroys() == 1);
+  // A writer who went without a word.
+  file = create(1);
+  {
+    Transaction transaction(f.target());
+    REQUIRE(drop_handle(f.target(), transaction, *f.session, 1).ok());
+  }
+  REQUIRE(destroys() == 1);
+  file = create(1);
+  closed(file, 1, true);
+  SetAttributesRequest cut;
+  cut.inode = file;
+  cut.mask = kSetSize;
+  REQUIRE(f.change(cut).ok());
+  REQUIRE(destroys() == 1);
+  file = create(1);
+  closed(file, 1, true);
+  REQUIRE(f.open(file, kOpenWrite | kOpenTruncate, 2).ok());
+  closed(file, 2, true);
+  REQUIRE(destroys() == 1);
+
+  // A crash forgets who had it open, also where the file changes afterwards.
+  for (const bool changes : {false, true}) {
+    file = create(1);
+    closed(file, 1, true);
+    REQUIRE(f.settle().ok());
+    f.power_cut(1);
+    f.begin();
+    SetAttributesRequest mode;
+    mode.inode = file;
+    mode.mask = kSetMode;
+    if (changes) REQUIRE(f.change(mode).ok());
+    REQUIRE(destroys() == 1);
   }
 }
 
