@@ -14,6 +14,7 @@ constexpr std::uint32_t kFramesMax = 16384;         // waiting on one link with 
 constexpr std::uint32_t kCopyBytesMax = 8192;       // a frame up to this size is copied and its send finishes at once
 constexpr std::uint32_t kBlockBytes = 32768;        // of one block of copied frames
 constexpr std::uint32_t kEarlyBytes = 8192;         // of copied frames that do not wait for the end of the turn
+constexpr std::uint32_t kEarlySocketBytes = 65536;  // with a smaller send buffer all wait
 constexpr std::uint32_t kAnswerBytes = 256u << 10;  // of one frame of a pull's answer: messages go in between
 constexpr std::uint32_t kGatherParts = 256;         // of one system call that writes
 constexpr std::uint32_t kScatterParts = 64;         // of one system call that reads

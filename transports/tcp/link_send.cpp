@@ -284,9 +284,12 @@ void TcpLink::on_turn() noexcept {
   transport.check_stopped();
 }
 
-// One system call; what the socket does not take, and its failure, are left to the end of the turn.
+// One system call; what the socket does not take, and its failure, are left to the end of the turn. Not where a few
+// messages fill the socket: small pieces would make the peer's kernel announce windows that are too small to be used.
 void TcpLink::write_early() noexcept {
   if (queue_.copied_bytes() < kEarlyBytes || blocked_ || write_failed_) return;
+  const std::int64_t send_buffer = transport_.config().socket.send_buffer;
+  if (send_buffer != 0 && send_buffer < kEarlySocketBytes) return;
   IoVec parts[kGatherParts];
   std::uint64_t described = 0;
   const std::uint32_t count = queue_.gather(parts, kGatherParts, &described);
