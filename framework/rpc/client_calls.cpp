@@ -14,17 +14,29 @@ void ClientSession::Impl::settle(Slot& slot, CallState outcome) {
 }
 
 Task<std::uint32_t> ClientSession::Impl::take_slot() {
-  for (;;) {
-    for (std::uint32_t i = 0; i < slot_count; ++i) {
-      const std::uint32_t index = (free_hint + i) % slot_count;
-      Slot& slot = slots[index];
-      if (slot.busy || slot.poisoned) continue;
-      slot.busy = true;
-      ++slots_busy;
-      co_return index;
-    }
-    co_await slot_free.wait();
+  // A slot that is free is free because nobody waits.
+  for (std::uint32_t i = 0; i < slot_count; ++i) {
+    const std::uint32_t index = (free_hint + i) % slot_count;
+    Slot& slot = slots[index];
+    if (slot.busy || slot.poisoned) continue;
+    slot.busy = true;
+    ++slots_busy;
+    co_return index;
   }
+  co_await slot_free.wait();
+  RIDEAU_ASSERT(!slots_handed.empty());
+  const std::uint32_t index = slots_handed.front();
+  slots_handed.pop_front();
+  co_return index;
+}
+
+// To who has waited for longest, not to who comes next: under a stream of calls the others would wait for ever.
+void ClientSession::Impl::hand_slot(std::uint32_t index) {
+  Slot& slot = slots[index];
+  if (slot.busy || slot.poisoned || !slot_free.wake_one()) return;
+  slot.busy = true;
+  ++slots_busy;
+  slots_handed.push_back(index);
 }
 
 void ClientSession::Impl::give_back_slot(std::uint32_t index) {
@@ -35,7 +47,8 @@ void ClientSession::Impl::give_back_slot(std::uint32_t index) {
   slot.loan = Loan{};
   --slots_busy;
   free_hint = index;  // warm on both sides
-  slot_free.wake_one();
+  hand_slot(index);
+  slot_given_back.wake_all();
 }
 
 Task<Reply> ClientSession::Impl::call(const Request& request) {

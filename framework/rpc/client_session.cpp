@@ -21,6 +21,7 @@ ClientSession::Impl::Impl(ClientSession& owning, Runtime& world, Transport& via,
       tasks(world),
       changed(world),
       slot_free(world),
+      slot_given_back(world),
       ticker(world, [this] { tick(); }),
       next_trace(random64(world)) {}
 
@@ -97,7 +98,7 @@ void ClientSession::leave() noexcept { impl_->leave_by_ns = impl_->runtime.now_n
 
 Task<> ClientSession::close() {
   Impl& self = *impl_;
-  while (self.slots_busy > 0 && self.state == Impl::State::up) co_await self.slot_free.wait();
+  while (self.slots_busy > 0 && self.state == Impl::State::up) co_await self.slot_given_back.wait();
   if (self.state == Impl::State::up) {
     self.state = Impl::State::closing;
     self.send_simple(Kind::goodbye);
@@ -110,7 +111,6 @@ Task<> ClientSession::close() {
   if (self.link.usable()) self.link.link().close();
   self.lose_calls(nullptr);
   self.changed.wake_all();
-  self.slot_free.wake_all();
   co_await self.tasks.join();
   while (self.link.usable() || self.hello_link != nullptr) co_await self.changed.wait();
   self.link = {};
@@ -219,6 +219,7 @@ void ClientSession::Impl::forget_server_state() {
     slot.sequence = 0;
     slot.poisoned = false;
   }
+  for (std::uint32_t i = 0; i < slot_count; ++i) hand_slot(i);
 }
 
 void ClientSession::Impl::lose_calls(LinkHold* lost) {

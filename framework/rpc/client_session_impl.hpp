@@ -9,6 +9,7 @@
 #include "framework/runtime/sync.hpp"
 
 #include <array>
+#include <deque>
 #include <optional>
 
 namespace rideau::rpc {
@@ -54,6 +55,7 @@ struct ClientSession::Impl {
   Task<Reply> call(const Request& request);
   Task<Status> attempt(const Request& request, std::uint32_t index, bool resend);
   Task<std::uint32_t> take_slot();
+  void hand_slot(std::uint32_t index);
   void give_back_slot(std::uint32_t index);
   void settle(Slot& slot, CallState state);
 
@@ -64,8 +66,9 @@ struct ClientSession::Impl {
   SessionEvents& events;
   const SessionOptions options;
   TaskGroup tasks;
-  WaitQueue changed;  // state, or a welcome
-  WaitQueue slot_free;
+  WaitQueue changed;          // state, or a welcome
+  WaitQueue slot_free;        // who waits for a slot; woken with one in slots_handed
+  WaitQueue slot_given_back;  // close() waits for all
   Alarm ticker;
 
   State state = State::idle;
@@ -84,6 +87,7 @@ struct ClientSession::Impl {
   std::uint32_t slot_count = limits::kSlotsPerSession;
   std::array<Slot, limits::kSlotsPerSession> slots{};
   std::uint32_t free_hint = 0;
+  std::deque<std::uint32_t> slots_handed;  // to those who waited and go on in this order
   std::uint32_t slots_busy = 0;
   Slot* eager_slot = nullptr;  // whose payload is arriving
   std::uint32_t callbacks_running = 0;

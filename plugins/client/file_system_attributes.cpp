@@ -80,6 +80,15 @@ Task<MetaReply<fs::InodeReply>> FileSystem::Impl::resize(fs::SetAttributesReques
   const std::shared_ptr<FileData> data = plane.file(node->inode.id, node->inode.layout);
   MetaReply<fs::InodeReply> reply;
   const bool grows = request.size > old_size;
+  if (grows && (node->inode.flags & fs::kUntouched) != 0) {
+    // There may be objects from here on, whatever the metadata server says to the change.
+    fs::CloseRequest touched;
+    touched.items.push_back({node->inode.id, 0, {}});
+    const MetaReply<Nothing> told = co_await meta.close(touched);
+    reply.status = told.status;
+    if (!reply.ok()) co_return reply;
+    node->inode.flags &= ~static_cast<std::uint32_t>(fs::kUntouched);
+  }
   if (grows) {
     reply.status = co_await data->truncate(old_size, request.size);
     if (!reply.ok()) co_return reply;

@@ -137,7 +137,7 @@ struct SizeUpdate {
 };
 struct CloseItem {
   InodeId inode = kNoInode;
-  HandleId handle = 0;  // 0: only an update, nothing is closed
+  HandleId handle = 0;  // 0: nothing is closed; only an update, or (without one) word that there will be objects
   SizeUpdate update{};
   bool untouched = false;  // through this handle nothing went to the objects
 };

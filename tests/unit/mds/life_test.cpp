@@ -147,6 +147,11 @@ TEST_CASE("a file that nobody wrote to has no objects to destroy", "[mds]") {
     REQUIRE(drop_handle(f.target(), transaction, *f.session, 1).ok());
   }
   REQUIRE(destroys() == 1);
+  // Somebody is about to grow it.
+  file = create(1);
+  REQUIRE(f.close(file, 0).ok());
+  closed(file, 1, true);
+  REQUIRE(destroys() == 1);
   file = create(1);
   closed(file, 1, true);
   SetAttributesRequest cut;

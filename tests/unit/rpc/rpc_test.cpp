@@ -6,6 +6,7 @@
 #include "framework/rpc/client_session.hpp"
 #include "framework/rpc/server.hpp"
 #include "framework/runtime/real_runtime.hpp"
+#include "framework/runtime/task_group.hpp"
 #include "rideau/abi.hpp"
 #include "tcp/descriptor.hpp"
 
@@ -207,6 +208,42 @@ Task<> many_at_once(Pair& pair) {
 TEST_CASE("more calls at once than slots: each runs once") {
   Pair pair;
   pair.runtime.run(many_at_once(pair));
+}
+
+constexpr std::uint64_t kStreams = 2 * limits::kSlotsPerSession;
+constexpr std::uint64_t kCallsOfStream = 100;
+
+Task<> stream_of_calls(Pair& pair) {
+  rpc::Request request;
+  request.method = kCount;
+  request.modifies = true;
+  for (std::uint64_t i = 0; i < kCallsOfStream; ++i) {
+    const rpc::Reply reply = co_await pair.session->call(request);
+    CHECK(reply.ok());
+  }
+}
+
+Task<> one_among_streams(Pair& pair) {
+  co_await pair.open();
+  const Status connected = co_await pair.session->connect();
+  REQUIRE(connected.ok());
+  TaskGroup streams(pair.runtime);
+  for (std::uint64_t i = 0; i < kStreams; ++i) streams.spawn(stream_of_calls(pair));
+  rpc::Request request;
+  request.method = kEcho;
+  {
+    const rpc::Reply reply = co_await pair.session->call(request);
+    CHECK(reply.ok());
+  }
+  CHECK(pair.service.executions <= 2 * kStreams);
+  co_await streams.join();
+  CHECK(pair.service.executions == kStreams * kCallsOfStream);
+  co_await pair.close();
+}
+
+TEST_CASE("a call among streams that never pause has its turn") {
+  Pair pair;
+  pair.runtime.run(one_among_streams(pair));
 }
 
 Task<> other_things(Pair& pair) {
