@@ -58,14 +58,13 @@ with cluster(oss=2) as made:
         expect("its last message came" in rideau("status", "--config", made.config, check=False).stdout, "no reason in the text")
         other = made.mount_another("other")
         with open(other + path, "r+b") as file:
-            file.seek(0)
-            file.write(b"c" * 2_000_000)
+            file.write(b"c" * 3_000_000)
             os.fsync(file.fileno())
     finally:
         os.kill(sleeper, signal.SIGCONT)
     step("it wakes up: nothing of what it had is written, and its programs are told")
     time.sleep(7)  # older than its dirty data may get
-    wanted = b"c" * 2_000_000 + b"a" * 1_000_000
+    wanted = b"c" * 3_000_000
     answer = writer.communicate("\n", timeout=60)[0].strip()
     expect(answer == str(errno.EIO), f"fsync of what was lost: errno {answer}")
     for mount in (made.mount, other):
