@@ -223,7 +223,7 @@ def programs(w):
 
     def start(path, uid, gid, groups):
         def inner():
-            os.posix_spawn(path, [path], {})
+            os.waitpid(os.posix_spawn(path, [path], {}), 0)  # nothing may be written while it runs
             return 0
         return w.in_child(inner, uid, gid, groups)
 
