@@ -4,6 +4,7 @@
 #include "framework/runtime/real_runtime.hpp"
 #include "plugins/tools/commands.hpp"
 #include "plugins/tools/mount_table.hpp"
+#include "plugins/tools/ports.hpp"
 #include "plugins/tools/probe.hpp"
 #include "plugins/tools/process.hpp"
 #include "plugins/tools/progress.hpp"
@@ -11,13 +12,8 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -30,25 +26,6 @@ constexpr std::uint32_t kStopMs = 20'000;
 int not_in_this_version(const std::string& what) {
   std::fprintf(stderr, "%s: not in this version\n", what.c_str());
   return kUsage;
-}
-
-// Ports that are free now: held open together, so that they differ.
-std::vector<std::uint16_t> free_ports(std::size_t count) {
-  std::vector<int> sockets;
-  std::vector<std::uint16_t> ports;
-  for (std::size_t i = 0; i < count; ++i) {
-    const int descriptor = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    const bool bound = ::bind(descriptor, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 &&
-                       ::getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size) == 0;
-    if (bound) ports.push_back(ntohs(address.sin_port));
-    sockets.push_back(descriptor);
-  }
-  for (const int descriptor : sockets) ::close(descriptor);
-  return ports;
 }
 
 int check_wishes(const UpOptions& options, const PluginCatalog& catalog) {
@@ -85,9 +62,9 @@ int write_new_cluster(const UpOptions& options, const std::string& folder, const
   cluster.index = options.index;
   cluster.objects = options.objects;
   const std::size_t count = options.mds_count + options.oss_count;
-  const std::vector<std::uint16_t> ports = free_ports(count);
+  const std::vector<std::uint16_t> ports = free_ports(runtime, count);
   if (ports.size() != count) {
-    std::fprintf(stderr, "no free port on 127.0.0.1: %s\n", std::strerror(errno));
+    std::fprintf(stderr, "no free ports on 127.0.0.1 for %zu servers\n", count);
     return kFailed;
   }
   for (std::uint32_t i = 0; i < count; ++i) {

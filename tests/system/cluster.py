@@ -110,17 +110,30 @@ class Cluster:
                 found.append(self.process(node))
         return found
 
+    def kill(self, *nodes):
+        kill_processes([self.process(node) for node in nodes])
+
     def kill_all(self):
-        processes = self.processes()
-        for process in processes:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
-        for process in processes:
-            await_end(process)
+        kill_processes(self.processes())
+
+    def serve(self, *nodes):
+        """Starts nodes that do not run, as an operator would; what they say goes to their logs. Does not wait for them."""
+        for node in nodes:
+            with open(os.path.join(self.folder, "log", node + ".log"), "ab") as log:
+                subprocess.Popen([RIDEAU, "serve", "--config", self.config, "--node", node], stdout=log, stderr=log,
+                                 start_new_session=True)
 
     def log(self, node):
         with open(os.path.join(self.folder, "log", node + ".log"), errors="replace") as file:
             return file.read()
+
+
+def kill_processes(processes):
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+    for process in processes:
+        await_end(process)
 
 
 def await_end(process, seconds=30 * PATIENCE):

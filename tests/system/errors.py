@@ -155,9 +155,7 @@ def garbage_on_ports(made):
 
 def missing_servers(made):
     step("status tells which server is missing; it comes back with `serve`")
-    process = made.process("oss1")
-    os.kill(process, signal.SIGKILL)
-    await_end(process)
+    made.kill("oss1")
     fails(1, "status", "--config", made.config, telling=["oss1", "down"])
     log = open(made.folder + "/log/oss1.log", "a")
     server = subprocess.Popen([RIDEAU, "serve", "--config", made.config, "--node", "oss1"], stdout=log, stderr=log)

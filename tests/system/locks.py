@@ -16,7 +16,7 @@ import threading
 import time
 
 if sys.argv[1] != "actor":
-    from cluster import RIDEAU, await_end, cluster, expect, need_fuse, rideau, step
+    from cluster import await_end, cluster, expect, need_fuse, rideau, step
 
 OFD_GETLK, OFD_SETLK, OFD_SETLKW = 36, 37, 38
 FORMAT = "hhqqi4x"
@@ -550,10 +550,8 @@ def restarted(made, second):
     check(a.lock("f", "w"), None, "lock")
     b.begin("lock", "f", "w", wait=True)
     expect(b.waits(), "a lock is granted to two")
-    process = made.process("mds0")
-    os.kill(process, signal.SIGKILL)
-    await_end(process)
-    subprocess.Popen([RIDEAU, "serve", "--config", made.config, "--node", "mds0"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    made.kill("mds0")
+    made.serve("mds0")
     check(b.end(), None, "who waited")
     check([a.read("f"), a.write("f", "late"), a.lock("f", "w")], ["EIO"] * 3, "the open file whose lock was lost")
     check([c.read("f"), c.lock("f", "w")], ["text", "EAGAIN"], "an open file without locks goes on")

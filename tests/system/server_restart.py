@@ -79,19 +79,12 @@ def read_handle(descriptor, size):
 
 def kill(made, *nodes):
     step(f"kill -9 of {' and '.join(nodes)}")
-    processes = [made.process(node) for node in nodes]
-    for process in processes:
-        os.kill(process, signal.SIGKILL)
-    for process in processes:
-        await_end(process)
+    made.kill(*nodes)
 
 
 def restart(made, *nodes):
     step(f"restart of {' and '.join(nodes)}")
-    for node in nodes:
-        with open(os.path.join(made.folder, "log", node + ".log"), "ab") as log:
-            subprocess.Popen([RIDEAU, "serve", "--config", made.config, "--node", node], stdout=log, stderr=log,
-                             start_new_session=True)
+    made.serve(*nodes)
     until = time.monotonic() + 30 * PATIENCE
     while json.loads(rideau("status", "--config", made.config, "--json", check=False).stdout)["healthy"] is not True:
         expect(time.monotonic() < until, f"{nodes} do not come back")

@@ -4,12 +4,10 @@ server, and link gives it a name that every mount sees. The same steps pass on t
 import ctypes
 import errno
 import os
-import signal
-import subprocess
 import tempfile
 import time
 
-from cluster import RIDEAU, await_end, cluster, expect, need_fuse, step
+from cluster import cluster, expect, need_fuse, step
 
 
 def error_of(call, *arguments, **options):
@@ -115,10 +113,8 @@ def main():
         name_it(kept, f"{made.mount}/folder/kept")
         os.fsync(file)
         os.fsync(kept)
-        process = made.process("mds0")
-        os.kill(process, signal.SIGKILL)
-        await_end(process)
-        subprocess.Popen([RIDEAU, "serve", "--config", made.config, "--node", "mds0"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        made.kill("mds0")
+        made.serve("mds0")
         expect(os.listdir(f"{made.mount}/folder") == ["kept"], "names after the restart")
         told = error_of(os.pread, file, 10, 0)
         expect(told in ("EIO", "ESTALE"), f"what had no name is gone with its server: {told}")
