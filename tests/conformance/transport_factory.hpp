@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// Instances of a linked transport with given settings, for tests that make them without a configuration file.
+#pragma once
+
+#include "rideau/sdk.hpp"
+#include "sdk/testkit/transport_suite.hpp"
+
+#include <cstdlib>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace rideau {
+
+class LinkedTransportFactory : public TransportFactory {
+ public:
+  using Settings = std::map<std::string, std::int64_t>;
+  using Texts = std::map<std::string, std::string>;
+
+  // Keys that are not set here have the defaults of the descriptor.
+  LinkedTransportFactory(const PluginDescriptor& plugin, Host& host, Settings settings, std::string address,
+                         Texts texts = {})
+      : plugin_(plugin),
+        host_(host),
+        settings_(std::move(settings)),
+        texts_(std::move(texts)),
+        address_(std::move(address)) {}
+
+  Result<Transport*> make() override {
+    std::vector<ConfigValue> values(plugin_.key_count);
+    for (std::uint32_t i = 0; i < plugin_.key_count; ++i) {
+      const ConfigKey& key = plugin_.keys[i];
+      const auto set = settings_.find(key.name);
+      const auto text = texts_.find(key.name);
+      values[i].integer = set != settings_.end() ? set->second : default_of(key);
+      values[i].text = text != texts_.end() ? Text(text->second) : Text(key.default_value);
+    }
+    Instance* instance = nullptr;
+    const Status status = plugin_.create(host_, values.data(), &instance);
+    if (!status.ok()) return status;
+    return static_cast<Transport*>(instance);
+  }
+  std::uint64_t capabilities() const noexcept override { return plugin_.capabilities; }
+  std::string listen_address() const override { return address_; }
+
+ private:
+  static std::int64_t default_of(const ConfigKey& key) {
+    char* unit = nullptr;
+    const std::int64_t number = std::strtoll(key.default_value, &unit, 10);
+    const std::string text = unit;
+    if (text == " KiB") return number * 1024;
+    if (text == " MiB") return number * 1024 * 1024;
+    if (text == " s") return number * 1000;
+    if (text == "true") return 1;
+    return number;
+  }
+
+  const PluginDescriptor& plugin_;
+  Host& host_;
+  Settings settings_;
+  Texts texts_;
+  std::string address_;
+};
+
+}  // namespace rideau
