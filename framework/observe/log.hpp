@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The log of one node. A Logger is passed to whoever logs; there is no global one. What a line looks like and where it
-// goes is the sink's affair: standard error or a file (log_sinks.cpp), memory or nothing (here, for the simulator and
-// tests, which read no clock).
+// The log of one node: lines for people, and the ring of events. A Logger is passed to whoever logs; there is no global
+// one. What a line looks like and where it goes is the sink's affair: standard error or a file (log_sinks.cpp), memory
+// or nothing (here, for the simulator and tests, which read no clock).
 #pragma once
 
+#include "framework/observe/event_ring.hpp"
 #include "rideau/host.hpp"
 
 #include <atomic>
@@ -25,6 +26,13 @@ class Logger {
   Level level() const noexcept { return level_.load(std::memory_order_relaxed); }
   void set_level(Level level) noexcept { level_.store(level, std::memory_order_relaxed); }
 
+  // Where events go; null: nowhere. Lent; on the node's thread.
+  void set_events(EventRing* events) noexcept { events_ = events; }
+  EventRing* events() const noexcept { return events_; }
+  void note(const TraceEvent& event) noexcept {
+    if (events_ != nullptr) events_->add(event);
+  }
+
   // One line. Control characters are replaced, so that nobody can forge a second one.
   void write(Level level, std::string_view message) noexcept;
 
@@ -40,6 +48,7 @@ class Logger {
  private:
   virtual void put(Level level, std::string_view line) noexcept = 0;
   std::atomic<Level> level_;
+  EventRing* events_ = nullptr;
 };
 
 // Keeps the last lines in memory as "level message"; one thread only.

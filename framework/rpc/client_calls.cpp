@@ -109,6 +109,12 @@ Task<Reply> ClientSession::Impl::call(const Request& request) {
     reply.loan = std::move(slot.loan);
     break;
   }
+  log.note({.trace_id = slot.trace_id,
+            .subject = session_id,
+            .target = options.target,
+            .kind = EventKind::call_end,
+            .method = request.method,
+            .status = static_cast<std::uint32_t>(reply.status.code)});
   give_back_slot(index);
   counts.add(request.method, reply.ok(), runtime.now_ns() - began_ns);
   payload_received += reply.payload_bytes;
@@ -165,6 +171,11 @@ Task<Status> ClientSession::Impl::attempt(const Request& request, std::uint32_t 
     ++messages_sent;
     payload_sent += payload;
     if (!resend) ++calls_sent;
+    log.note({.trace_id = slot.trace_id,
+              .subject = session_id,
+              .target = options.target,
+              .kind = resend ? EventKind::call_again : EventKind::call,
+              .method = request.method});
     Eager eager;
     if (payload > 0 && lent_source == nullptr) eager = {request.payload, request.payload_parts};
     const Status sent = co_await send_message(over, envelope, request.body, eager);

@@ -179,6 +179,7 @@ Task<Status> ClientSession::Impl::open_link() {
     link = reference;
     hello_link = nullptr;
     state = State::up;
+    log.note({.subject = session_id, .target = options.target, .kind = EventKind::link});
     changed.wake_all();
     co_return kOk;
   }
@@ -375,7 +376,16 @@ void ClientSession::Impl::receive_callback(LinkHold& hold, const wire::Envelope&
 }
 
 Task<> ClientSession::Impl::answer_callback(LinkReference from, wire::Envelope envelope, Bytes body, Loan loan) {
+  TraceEvent event{.trace_id = envelope.trace_id,
+                   .subject = session_id,
+                   .target = options.target,
+                   .kind = EventKind::asked,
+                   .method = envelope.method};
+  log.note(event);
   CallbackReply answer = co_await events.on_callback(envelope.method, body, envelope.trace_id);
+  event.kind = EventKind::asked_end;
+  event.status = static_cast<std::uint32_t>(answer.status.code);
+  log.note(event);
   --callbacks_running;
   wire::Envelope head;
   head.kind = Kind::callback_reply;
@@ -410,6 +420,10 @@ void ClientSession::on_closed(Link& link, Status why) noexcept {
     self.link = {};
     if (self.state == Impl::State::up) {
       self.state = Impl::State::down;
+      self.log.note({.subject = self.session_id,
+                     .target = self.options.target,
+                     .kind = EventKind::link_end,
+                     .status = static_cast<std::uint32_t>(why.code)});
       self.log.info("link to target %u at %s closed (%s): reconnecting", self.options.target,
                     self.options.address.c_str(), code_name(why.code));
     }

@@ -238,6 +238,7 @@ void Server::Impl::welcome(ServerLink& link, const wire::Hello& hello) {
 void Server::Impl::begin_end(SessionState& session, const std::string& reason) {
   if (session.ending) return;
   session.ending = true;
+  log.note({.subject = session.id(), .target = session.target.options.target, .kind = EventKind::session_end});
   log.info("session %llu of client %s ends: %s", static_cast<unsigned long long>(session.id()),
            session.client_name().c_str(), reason.c_str());
   session.fail_callbacks();

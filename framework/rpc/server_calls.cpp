@@ -78,6 +78,11 @@ void Server::Impl::start(std::unique_ptr<ServerCall::State> call) {
   slot.kept = false;
   ++session.calls_running;
   ++calls_handled;
+  log.note({.trace_id = call->envelope.trace_id,
+            .subject = session.id(),
+            .target = session.target.options.target,
+            .kind = EventKind::served,
+            .method = call->envelope.method});
   tasks.spawn(run(std::move(call)));
 }
 
@@ -166,6 +171,12 @@ Task<> ServerCall::reply(Status status, Bytes body, std::uint64_t transaction, s
   state.replied = true;
   Server::Impl& server = state.server;
   state.session.target.counts.add(method(), status.ok(), server.runtime.now_ns() - state.arrived_ns);
+  server.log.note({.trace_id = state.envelope.trace_id,
+                   .subject = state.session.id(),
+                   .target = state.session.target.options.target,
+                   .kind = EventKind::served_end,
+                   .method = method(),
+                   .status = static_cast<std::uint32_t>(status.code)});
   server.payload_received += state.envelope.payload_bytes;
   server.payload_sent += payload_bytes;
   SlotState& slot = state.session.slots[state.envelope.slot];

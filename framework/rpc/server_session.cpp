@@ -57,6 +57,12 @@ Task<Reply> SessionState::call_back(std::uint16_t method, Bytes body, std::uint6
     reply.status = {Code::busy, 0, "too many callbacks to one client"};
     co_return reply;
   }
+  TraceEvent event{.trace_id = trace_id,
+                   .subject = id_,
+                   .target = target.options.target,
+                   .kind = EventKind::callback,
+                   .method = method};
+  server.log.note(event);
   const std::uint64_t sequence = next_callback_++;
   Callback callback;
   callbacks_[sequence] = &callback;
@@ -98,6 +104,9 @@ Task<Reply> SessionState::call_back(std::uint16_t method, Bytes body, std::uint6
   } else {
     reply.status = ending ? Status{Code::closed, 0, "session ended"} : Status{Code::timed_out, 0, "callback"};
   }
+  event.kind = EventKind::callback_end;
+  event.status = static_cast<std::uint32_t>(reply.status.code);
+  server.log.note(event);
   co_return reply;
 }
 

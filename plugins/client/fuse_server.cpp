@@ -43,7 +43,8 @@ FuseMount::Impl::Impl(Runtime& host, Logger& logger, FileSystem& below, FuseOpti
       tasks(host),
       cache(host, tasks),
       request(std::make_unique_for_overwrite<char[]>(kWriteHeadBytes + kTransferBytesMax)),
-      written(kWriteBlocks) {}
+      written(kWriteBlocks),
+      traces_begin(random64(host)) {}
 
 Buffers FuseMount::Impl::take_written(std::size_t size) {
   const std::size_t blocks = std::min((size + kBlockBytes - 1) / kBlockBytes, written.size());
@@ -76,6 +77,14 @@ void FuseMount::Impl::look_at_head(const char* bytes, std::size_t size) {
   makes_nameless = false;
   if (!copy_from(bytes, size, 0, &head)) return;
   ++requests_by_kind[head.opcode < kOpcodes ? head.opcode : 0];
+  unique = head.unique;
+  const bool answered = head.opcode != FUSE_FORGET && head.opcode != FUSE_BATCH_FORGET && head.opcode != FUSE_INTERRUPT;
+  if (answered) {
+    log.note({.trace_id = trace_of(head.unique),
+              .subject = head.nodeid,
+              .kind = EventKind::request,
+              .method = static_cast<std::uint16_t>(head.opcode)});
+  }
   switch (head.opcode) {
     case FUSE_INIT: {
       fuse_init_in init;
@@ -176,9 +185,14 @@ Task<> FuseMount::Impl::serve() {
 ssize_t FuseMount::Impl::write_answer(int out, struct iovec* parts, int count, void* user) {
   auto* self = static_cast<Impl*>(user);
   self->system_calls.fetch_add(1, std::memory_order_relaxed);
-  fuse_out_header head;
+  fuse_out_header head{};
+  if (count > 0 && parts[0].iov_len >= sizeof head) std::memcpy(&head, parts[0].iov_base, sizeof head);
+  if (head.unique != 0) {  // notices have none, and come from other threads
+    self->log.note({.trace_id = self->trace_of(head.unique),
+                    .kind = EventKind::request_end,
+                    .status = static_cast<std::uint32_t>(-head.error)});
+  }
   if (count == 2 && !self->initialised && parts[0].iov_len == sizeof head) {
-    std::memcpy(&head, parts[0].iov_base, sizeof head);
     fuse_init_out init{};
     if (head.unique == self->init_unique && head.error == 0 && parts[1].iov_len <= sizeof init) {
       std::memcpy(&init, parts[1].iov_base, parts[1].iov_len);
@@ -206,6 +220,7 @@ fs::Caller FuseMount::Impl::caller(fuse_req_t req) const {
   who.uid = context->uid;
   who.gid = context->gid;
   who.process = context->pid;
+  who.trace_id = trace_of(unique);
   return who;
 }
 

@@ -50,6 +50,8 @@ struct FuseMount::Impl {
   Buffers take_written(std::size_t size);
 
   fs::Caller caller(fuse_req_t req) const;
+  // Of a request of the kernel, whose number is never given twice.
+  std::uint64_t trace_of(std::uint64_t number) const noexcept { return traces_begin + number; }
   // How long the kernel may keep names of this directory, present or absent.
   double name_seconds(fs::InodeId directory) const;
   void reply_entry(fuse_req_t req, fs::InodeId parent, const Result<fs::Inode>& inode);
@@ -77,6 +79,7 @@ struct FuseMount::Impl {
   // cache can keep; of other requests it is put together again.
   std::unique_ptr<char[]> request;
   Buffers written;
+  const std::uint64_t traces_begin;  // random: two mounts do not mean the same
 
   // Of the request that is being handled, from its raw bytes: what libfuse 3.14 does not pass on.
   bool kills_privileges = false;
@@ -84,6 +87,7 @@ struct FuseMount::Impl {
   bool offers_kill_privileges = false;  // INIT: the kernel can leave set-id bits to us
   bool offers_direct_maps = false;      // INIT: files that go around the page cache can be mapped all the same
   std::uint64_t init_unique = 0;
+  std::uint64_t unique = 0;  // its number
 };
 
 // Whether fs.protected_hardlinks is on at the moment.

@@ -251,6 +251,7 @@ Task<Status> Committer::commit_group() {
   in_reserve_ = false;
   commit_running_ = true;
   const std::uint64_t began_ns = runtime_.now_ns();
+  log_.note({.subject = upto, .kind = EventKind::commit});
   if (commit_wanted_) {
     commit_wanted_ = false;
     committed_.wake_all();  // the group that fills is empty now
@@ -270,6 +271,7 @@ Task<Status> Committer::commit_group() {
   release_snapshot();
   durable_ = upto;
   commit_times_.add(runtime_.now_ns() - began_ns);
+  log_.note({.subject = upto, .kind = EventKind::commit_end});
   account_space(spent);
   committed_.wake_all();
   co_return kOk;

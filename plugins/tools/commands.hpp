@@ -76,6 +76,13 @@ struct NodeCommandOptions {
   std::string node;  // empty: all
 };
 int stats(const CommonOptions& common, const NodeCommandOptions& options, bool json);
+struct TraceOptions {
+  std::string trace;               // a number as the list shows it; empty: the list
+  std::uint32_t count = 20;        // of the list
+  std::string save;                // a file for the events instead
+  std::vector<std::string> files;  // events that were saved elsewhere
+};
+int trace(const CommonOptions& common, const NodeCommandOptions& options, const TraceOptions& wanted);
 int set_log_level(const CommonOptions& common, const NodeCommandOptions& options, const std::string& level);
 int backup(const CommonOptions& common, const NodeCommandOptions& options, const std::string& file);
 int restore(const CommonOptions& common, const NodeCommandOptions& options, const std::string& file);

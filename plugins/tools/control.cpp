@@ -94,17 +94,22 @@ Control::Control(RealRuntime& runtime, Logger& log, const ClusterConfig& cluster
       log_(log),
       cluster_(cluster),
       config_(config),
+      events_(runtime),
       process_(std::make_unique<ProcessFigures>(runtime)),
       process_registration_(std::make_unique<MetricRegistration>(metrics_, *process_)),
       socket_(runtime, log, [this](HttpRequest request) { return answer(std::move(request)); }),
       tcp_(runtime, log, [this](HttpRequest request) { return answer_metrics(std::move(request)); }) {
+  log_.set_events(&events_);
   add("GET /node", [this](std::string) -> Task<HttpAnswer> { co_return node_answer(); });
   add("GET /stats", [this](std::string) -> Task<HttpAnswer> { co_return stats_answer(); });
+  add("GET /events", [this](std::string) -> Task<HttpAnswer> {
+    co_return HttpAnswer{200, "application/octet-stream", events_.dump(config_.name)};
+  });
   add("PUT /log-level", [this](std::string body) -> Task<HttpAnswer> { co_return set_log_level(body); });
   add("POST /reopen-log", [this](std::string) -> Task<HttpAnswer> { co_return reopen_log(); });
 }
 
-Control::~Control() = default;
+Control::~Control() { log_.set_events(nullptr); }
 
 void Control::serve_node(Node& node) {
   node_ = &node;

@@ -5,6 +5,7 @@
 //
 //   GET /node        what it is: process, address of its metrics, log level, sessions
 //   GET /stats       every figure, as JSON
+//   GET /events      the ring of events, as EventRing::dump() writes it
 //   GET /metrics     the same in the text format of Prometheus; also over TCP
 //   PUT /log-level   "debug", "info", "warning" or "error", until the process ends
 //   POST /backup     a path: a backup of the metadata target is written there
@@ -14,6 +15,7 @@
 
 #include "framework/base/uuid.hpp"
 #include "framework/config/cluster_config.hpp"
+#include "framework/observe/event_ring.hpp"
 #include "framework/observe/metrics.hpp"
 #include "framework/observe/node_http.hpp"
 #include "framework/runtime/real_runtime.hpp"
@@ -64,6 +66,7 @@ class Control {
   const ClusterConfig& cluster_;
   const NodeConfig& config_;
   Node* node_ = nullptr;
+  EventRing events_;
   MetricsRegistry metrics_;
   std::unique_ptr<ProcessFigures> process_;
   std::unique_ptr<MetricRegistration> process_registration_;

@@ -22,6 +22,7 @@ struct Parsed {
   std::string plugin_name;
   bool json = false;
   NodeCommandOptions node_command;
+  TraceOptions trace;
   std::string log_level;
   std::string client;
   std::string shell;
@@ -164,6 +165,23 @@ void add_operator_commands(CLI::App& app, Parsed& parsed, int& result) {
       "  rideau stats --config ~/cluster/cluster.toml\n"
       "  rideau stats --config ~/cluster/cluster.toml --node mds0 --json");
   stats_command->callback([&] { result = stats(parsed.common, options, parsed.json); });
+
+  CLI::App* trace_command = app.add_subcommand("trace", "What the newest requests went through, on all nodes");
+  trace_command->add_option("--config", options.config, "cluster.toml")->required();
+  trace_command->add_option("--node", options.node, "One node (default: all that run here)");
+  trace_command->add_option("--count", parsed.trace.count, "How many requests the list has")->capture_default_str();
+  trace_command->add_option("--save", parsed.trace.save, "Write the events into a file, to be told elsewhere");
+  trace_command->add_option("--with", parsed.trace.files, "A file of --save from another machine; may be said again")
+      ->allow_extra_args(false);
+  trace_command->add_option("trace", parsed.trace.trace, "A request of the list (default: the list, slowest first)");
+  trace_command->footer(
+      "Every node keeps its newest 32,768 events: requests of the kernel, calls, callbacks, commits, links.\n"
+      "Examples:\n"
+      "  rideau trace --config ~/cluster/cluster.toml                      the slowest requests\n"
+      "  rideau trace --config ~/cluster/cluster.toml 5c1e8a0042d1b7f3     one of them, step by step\n"
+      "  rideau trace --config /etc/rideau/cluster.toml --save mds0.events here, then with it on another machine:\n"
+      "  rideau trace --config /etc/rideau/cluster.toml --with mds0.events");
+  trace_command->callback([&] { result = trace(parsed.common, options, parsed.trace); });
 
   CLI::App* level_command = app.add_subcommand("log-level", "Change the log level of running nodes of this machine");
   level_command->add_option("--config", options.config, "cluster.toml")->required();

@@ -7,6 +7,7 @@ import re
 import signal
 import stat
 import subprocess
+import threading
 import time
 import urllib.request
 
@@ -107,6 +108,35 @@ def rotation(made):
         rideau("log-level", "--config", made.config, "--node", node, "info")
     with open(f"{made.mount}/after-rotation", "w") as file:
         file.write("the client lives")
+
+
+def story(made):
+    step("trace: which request took long, and what it went through on all nodes; also from a file")
+    os.mkdir(f"{made.mount}/stories")
+    sleeper = made.process("mds0")
+    os.kill(sleeper, signal.SIGSTOP)
+    alarm = threading.Timer(0.5, os.kill, (sleeper, signal.SIGCONT))
+    alarm.start()
+    os.mkdir(f"{made.mount}/stories/slow")
+    alarm.join()
+    listed = rideau("trace", "--config", made.config, "--count", "100").stdout
+    line = next(line for line in listed.splitlines() if " mkdir of inode " in line)
+    trace, took = line.split()[0], float(line.split()[2])
+    expect(took > 300, f"a request that was held up for 500 ms: {line}")
+    told = rideau("trace", "--config", made.config, trace).stdout
+    steps = ["asks: mkdir", "make to target 1 sent", "arrived", "answered", "make to target 1 answered", "has its answer: ok"]
+    at = [told.find(words) for words in steps]
+    expect(-1 not in at and at == sorted(at), f"steps at {at} of\n{told}")
+    expect('longest pause' in told and '"make to target 1 sent" at client0' in told, told)
+    saved = f"{made.folder}/events"
+    rideau("trace", "--config", made.config, "--node", "client0", "--save", saved)
+    alone = rideau("trace", "--config", made.config, "--node", "mds0", "--with", saved, trace).stdout
+    expect("client0" in alone and "mds0" in alone and "has its answer" in alone, f"merged from a file:\n{alone}")
+    unknown = rideau("trace", "--config", made.config, "1234", check=False)
+    expect(unknown.returncode == 1 and "no node has an event of 1234" in unknown.stdout, unknown.stdout)
+    expect(rideau("trace", "--config", made.config, "slow", check=False).returncode == 2, "no number")
+    torn = rideau("trace", "--config", made.config, "--with", made.config, check=False)
+    expect(torn.returncode == 1 and "no events of a Rideau node" in torn.stdout, torn.stdout)
 
 
 def eviction(made):
@@ -298,6 +328,7 @@ with temporary_folder() as scratch:
 with cluster() as made_cluster:
     figures(made_cluster)
     prometheus(made_cluster)
+    story(made_cluster)
     log_level(made_cluster)
     rotation(made_cluster)
     eviction(made_cluster)
