@@ -157,29 +157,6 @@ void folder_path(FolderKey folder, char (&path)[kPathBytes]) noexcept {
   }
 }
 
-Status status_of(int error, const char* where) noexcept {
-  switch (error) {
-    case 0:
-      return kOk;
-    case ENOENT:
-      return {Code::not_found, error, where};
-    case ENOSPC:
-    case EDQUOT:
-      return {Code::no_space, error, where};
-    case EFBIG:
-      return {Code::too_large, error, where};
-    case EMFILE:
-    case ENFILE:
-    case ENOMEM:
-      return {Code::busy, error, where};
-    case EACCES:
-    case EPERM:
-      return {Code::refused, error, where};
-    default:
-      return {Code::io_error, error, where};
-  }
-}
-
 Status list_objects(int objects, const ObjectId* after, std::uint32_t capacity, std::vector<ObjectId>& out) noexcept {
   std::uint64_t from = after != nullptr ? after->high >> 20 : 0;
   std::vector<std::uint64_t> folders;

@@ -7,6 +7,7 @@
 // fsync makes many names durable, and a listing in the order of ids reads only the folders that it needs.
 #pragma once
 
+#include "../shared/status_of.hpp"
 #include "rideau/object_store.hpp"
 
 #include <compare>
@@ -35,8 +36,7 @@ inline FolderKey leaf_of(ObjectId id) noexcept { return {FolderKey::Level::leaf,
 void object_path(ObjectId id, char (&path)[kPathBytes]) noexcept;
 void folder_path(FolderKey folder, char (&path)[kPathBytes]) noexcept;
 
-// An errno as a Status of this driver.
-Status status_of(int error, const char* where) noexcept;
+using backend::status_of;
 
 // The functions below block. `objects` is a descriptor of the folder.
 // Appends the next ids greater than `after` in ascending order until `out` holds `capacity`.

@@ -10,11 +10,11 @@
 // store_names.cpp files that come and go, store_flush.cpp what is dirty and flushing.
 #pragma once
 
+#include "../shared/work.hpp"
 #include "home.hpp"
 #include "layout.hpp"
 #include "rideau/abi.hpp"
 #include "rideau/object_store.hpp"
-#include "work.hpp"
 
 #include <map>
 #include <memory>
@@ -25,6 +25,9 @@
 #include <liburing.h>
 
 namespace rideau::raw_file {
+
+using backend::Wakeup;
+using backend::Work;
 
 struct Settings {
   std::string path;

@@ -18,8 +18,9 @@ Status Node::fail(Status status, std::string problem) {
   return status;
 }
 
-Task<Status> Node::open(std::unique_ptr<PluginInstance>& into, const PluginChoice& choice, std::string name) {
-  OpenedPlugin opened = open_plugin(runtime_, log_, catalog_, cluster_, choice, name);
+Task<Status> Node::open(std::unique_ptr<PluginInstance>& into, const PluginChoice& choice, std::string name,
+                        PluginInstance* index) {
+  OpenedPlugin opened = open_plugin(runtime_, log_, catalog_, cluster_, choice, name, index);
   if (opened.instance == nullptr) {
     bad_configuration_ = opened.bad_configuration;
     co_return fail({Code::invalid, 0, "open a plugin"}, opened.problem);
@@ -40,7 +41,7 @@ Task<Status> Node::start_target(Target& target) {
   const Status index = co_await open(target.index, config.index, name + ".index");
   if (!index.ok()) co_return index;
   if (config.role == Role::oss) {
-    const Status objects = co_await open(target.objects, config.objects, name + ".objects");
+    const Status objects = co_await open(target.objects, config.objects, name + ".objects", target.index.get());
     if (!objects.ok()) co_return objects;
   }
   const auto factory = factories_.find(config.role);

@@ -84,7 +84,8 @@ class Node final : public MetricSource {
     std::unique_ptr<RoleInstance> role;
     bool started = false;
   };
-  Task<Status> open(std::unique_ptr<PluginInstance>& into, const PluginChoice& choice, std::string name);
+  Task<Status> open(std::unique_ptr<PluginInstance>& into, const PluginChoice& choice, std::string name,
+                    PluginInstance* index = nullptr);
   Task<Status> start_target(Target& target);
   Status fail(Status status, std::string problem);
 

@@ -6,7 +6,7 @@
 namespace rideau {
 
 OpenedPlugin open_plugin(Runtime& runtime, Logger& log, const PluginCatalog& catalog, const ClusterConfig& cluster,
-                         const PluginChoice& choice, const std::string& instance_name) {
+                         const PluginChoice& choice, const std::string& instance_name, PluginInstance* index) {
   OpenedPlugin opened;
   const LoadResult found = catalog.find(choice.kind, choice.plugin);
   if (!found.ok()) {
@@ -25,6 +25,7 @@ OpenedPlugin open_plugin(Runtime& runtime, Logger& log, const PluginCatalog& cat
   options.name = instance_name;
   options.guarded = options.guarded || cluster.guard_plugins;
   auto instance = std::make_unique<PluginInstance>(runtime, log, *found.descriptor, options);
+  if (index != nullptr) instance->wire("index", *index);
   const Status created = instance->create(values.data());
   if (!created.ok()) {
     opened.problem = instance->message();

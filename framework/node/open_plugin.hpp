@@ -17,7 +17,8 @@ struct OpenedPlugin {
   bool bad_configuration = false;  // the file is wrong, not the machine
 };
 
+// `index`, where there is one, is what the plugin gets when it opens an index store under the role "index".
 OpenedPlugin open_plugin(Runtime& runtime, Logger& log, const PluginCatalog& catalog, const ClusterConfig& cluster,
-                         const PluginChoice& choice, const std::string& instance_name);
+                         const PluginChoice& choice, const std::string& instance_name, PluginInstance* index = nullptr);
 
 }  // namespace rideau

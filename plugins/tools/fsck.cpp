@@ -70,8 +70,9 @@ class Fsck {
   }
 
  private:
-  Task<bool> open_store(const PluginChoice& choice, const std::string& name, std::unique_ptr<PluginInstance>* to) {
-    OpenedPlugin opened = open_plugin(runtime_, log_, catalog_, cluster_, choice, name);
+  Task<bool> open_store(const PluginChoice& choice, const std::string& name, PluginInstance* index_of_store,
+                        std::unique_ptr<PluginInstance>* to) {
+    OpenedPlugin opened = open_plugin(runtime_, log_, catalog_, cluster_, choice, name, index_of_store);
     if (opened.instance == nullptr) {
       problem_ = opened.problem;
       co_return false;
@@ -119,10 +120,10 @@ class Fsck {
     }
     OpenTarget& target = targets_.emplace_back();
     target.place = place;
-    const bool index = co_await open_store(config.index, name + ".index", &target.index);
+    const bool index = co_await open_store(config.index, name + ".index", nullptr, &target.index);
     if (!index) co_return false;
     if (config.role != Role::oss) co_return true;
-    const bool objects = co_await open_store(config.objects, name + ".objects", &target.objects);
+    const bool objects = co_await open_store(config.objects, name + ".objects", target.index.get(), &target.objects);
     co_return objects&& judge_object_target(target);
   }
 

@@ -20,6 +20,7 @@ struct Arguments {
   std::string config;
   std::string folder;
   std::string address = "127.0.0.1:0";
+  std::string index;
   std::uint64_t seed = 1;
   bool verbose = false;
 };
@@ -116,6 +117,27 @@ int run_suite(const Arguments& arguments, const PluginUnderTest& plugin) {
   return report.exit_status();
 }
 
+// An index plugin with its defaults, for a store that keeps its map in one.
+bool open_index(const std::string& path, const std::string& storage, PluginUnderTest* out, PluginValues* values) {
+  const LoadResult loaded = load_plugin(path, PluginKind::index_store);
+  if (!loaded.ok()) {
+    std::fprintf(stderr, "rideau-conformance: %s\n", loaded.message.c_str());
+    return false;
+  }
+  out->descriptor = loaded.descriptor;
+  out->storage = storage;
+  out->values = values;
+  PluginChoice choice;
+  choice.kind = loaded.descriptor->kind;
+  choice.plugin = loaded.descriptor->name;
+  choice.key = loaded.descriptor->name;
+  choice.default_path = storage;
+  std::vector<Problem> problems;
+  if (check_plugin_values(*loaded.descriptor, choice, path, storage, values, &problems)) return true;
+  std::fprintf(stderr, "%s\n", to_text(problems).c_str());
+  return false;
+}
+
 int run(const Arguments& arguments) {
   const LoadResult loaded = load_plugin(arguments.plugin);
   if (!loaded.ok()) {
@@ -148,6 +170,12 @@ int run(const Arguments& arguments) {
     return 2;
   }
   plugin.values = &values;
+  PluginUnderTest index;
+  PluginValues index_values;
+  if (!arguments.index.empty()) {
+    if (!open_index(arguments.index, workspace.path() + "/index", &index, &index_values)) return 2;
+    plugin.index = &index;
+  }
   return run_suite(arguments, plugin);
 }
 
@@ -162,6 +190,7 @@ int main(int argc, char** argv) {
   app.add_option("--seed", arguments.seed, "what the random choices of the suite start from");
   app.add_option("--dir", arguments.folder, "where the storage of the plugin is made, and removed in the end");
   app.add_option("--address", arguments.address, "where a transport listens");
+  app.add_option("--index", arguments.index, "index plugin that an object store keeps its map in, with its defaults");
   app.add_flag("--verbose", arguments.verbose, "print failures at once, and what the plugin logs");
   try {
     app.parse(argc, argv);

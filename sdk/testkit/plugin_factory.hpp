@@ -8,6 +8,7 @@
 #include "framework/plugin_host/guards.hpp"
 #include "framework/plugin_host/host.hpp"
 #include "sdk/testkit/index_suite.hpp"
+#include "sdk/testkit/indexed_objects.hpp"
 #include "sdk/testkit/object_suite.hpp"
 #include "sdk/testkit/transport_suite.hpp"
 
@@ -22,8 +23,9 @@ namespace rideau {
 struct PluginUnderTest {
   const PluginDescriptor* descriptor = nullptr;
   const PluginValues* values = nullptr;
-  std::string storage;         // what the plugin's key "path" names; empty: it has none
-  std::string listen_address;  // of a transport
+  std::string storage;                     // what the plugin's key "path" names; empty: it has none
+  std::string listen_address;              // of a transport
+  const PluginUnderTest* index = nullptr;  // of a store that keeps its map in one: what it opens as "index"
 };
 
 // Hosts and guards stay until the factory goes, since a job of an instance may outlive it after a power cut.
@@ -34,23 +36,31 @@ class PluginFactory : public Base {
       : runtime_(runtime), logger_(logger), plugin_(plugin) {}
 
   Result<Interface*> make() override {
-    const PluginDescriptor& descriptor = *plugin_.descriptor;
-    hosts_.push_back(std::make_unique<NodeHost>(runtime_, logger_, descriptor.name));
-    guards_.push_back(std::make_unique<PluginGuard>(descriptor, descriptor.name, *hosts_.back(), runtime_));
-    guards_.back()->allow_power_cut();
-    Instance* made = nullptr;
-    const Status status = descriptor.create(guards_.back()->host(), plugin_.values->data(), &made);
-    if (!status.ok()) return status;
-    return static_cast<Interface*>(&guards_.back()->wrap(*made));
+    const Result<Instance*> made = make_instance(plugin_, nullptr);
+    if (!made.ok()) return made.status();
+    return static_cast<Interface*>(*made);
   }
-  Status clear() override {
-    std::error_code error;
-    if (!plugin_.storage.empty()) std::filesystem::remove_all(plugin_.storage, error);
-    return error ? Status{Code::io_error, error.value(), "clear the storage"} : kOk;
-  }
+  Status clear() override { return clear_storage(plugin_); }
   std::uint64_t capabilities() const noexcept override { return plugin_.descriptor->capabilities; }
 
  protected:
+  Result<Instance*> make_instance(const PluginUnderTest& plugin, Instance* index) {
+    const PluginDescriptor& descriptor = *plugin.descriptor;
+    hosts_.push_back(std::make_unique<NodeHost>(runtime_, logger_, descriptor.name));
+    guards_.push_back(std::make_unique<PluginGuard>(descriptor, descriptor.name, *hosts_.back(), runtime_));
+    guards_.back()->allow_power_cut();
+    if (index != nullptr) hosts_.back()->wire("index", PluginKind::index_store, *index);
+    Instance* made = nullptr;
+    const Status status = descriptor.create(guards_.back()->host(), plugin.values->data(), &made);
+    if (!status.ok()) return status;
+    return &guards_.back()->wrap(*made);
+  }
+  static Status clear_storage(const PluginUnderTest& plugin) {
+    std::error_code error;
+    if (!plugin.storage.empty()) std::filesystem::remove_all(plugin.storage, error);
+    return error ? Status{Code::io_error, error.value(), "clear the storage"} : kOk;
+  }
+
   Runtime& runtime_;
   Logger& logger_;
   const PluginUnderTest& plugin_;
@@ -59,7 +69,26 @@ class PluginFactory : public Base {
 };
 
 using IndexPluginFactory = PluginFactory<IndexFactory, IndexStore>;
-using ObjectPluginFactory = PluginFactory<ObjectFactory, ObjectStore>;
+
+class ObjectPluginFactory final : public PluginFactory<ObjectFactory, ObjectStore> {
+ public:
+  using PluginFactory::PluginFactory;
+  Result<ObjectStore*> make() override {
+    if (plugin_.index == nullptr) return PluginFactory::make();
+    const Result<Instance*> index = make_instance(*plugin_.index, nullptr);
+    if (!index.ok()) return index.status();
+    const Result<Instance*> store = make_instance(plugin_, *index);
+    if (!store.ok()) {
+      (*index)->destroy();
+      return store.status();
+    }
+    return new IndexedObjects(runtime_, static_cast<ObjectStore&>(**store), **index);
+  }
+  Status clear() override {
+    const Status status = plugin_.index != nullptr ? clear_storage(*plugin_.index) : kOk;
+    return status.ok() ? clear_storage(plugin_) : status;
+  }
+};
 
 class TransportPluginFactory final : public PluginFactory<TransportFactory, Transport> {
  public:

@@ -4,6 +4,15 @@ foreach(driver inproc tcp lmdb raw_file)
   add_test(NAME conformance_${driver} COMMAND rideau-conformance $<TARGET_FILE:${driver}> --seed 7)
   set_tests_properties(conformance_${driver} PROPERTIES TIMEOUT ${RIDEAU_TEST_SECONDS})
 endforeach()
+# A store that keeps its map in an index gets one. Ample, and so small that it fills, with one call at a time.
+file(WRITE ${CMAKE_BINARY_DIR}/tests/block_device_0.toml "")
+file(WRITE ${CMAKE_BINARY_DIR}/tests/block_device_1.toml "image_size = \"32 MiB\"\nqueue_depth = 1\nmap_cache = \"1 MiB\"\n")
+foreach(settings 0 1)
+  add_test(NAME conformance_block_device_${settings}
+           COMMAND rideau-conformance $<TARGET_FILE:block_device> --index $<TARGET_FILE:lmdb> --seed 7
+                   --config ${CMAKE_BINARY_DIR}/tests/block_device_${settings}.toml)
+  set_tests_properties(conformance_block_device_${settings} PROPERTIES TIMEOUT ${RIDEAU_TEST_SECONDS})
+endforeach()
 # A plugin that is none, and a key that is none: a clear error and exit status 2.
 add_test(NAME conformance_no_plugin COMMAND rideau-conformance ${CMAKE_CURRENT_LIST_FILE})
 set_tests_properties(conformance_no_plugin PROPERTIES PASS_REGULAR_EXPRESSION "not a shared library")

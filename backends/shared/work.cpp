@@ -2,7 +2,7 @@
 // Blocking jobs and waits that can outlive the store.
 #include "work.hpp"
 
-namespace rideau::raw_file {
+namespace rideau::backend {
 
 void Work::run_on(Host& host, Work*& list, Body body, After after) noexcept {
   auto* work = new Work;
@@ -53,4 +53,4 @@ Wakeup::Wakeup(std::function<void(Status)> ring) : ring_(std::move(ring)) {
   };
 }
 
-}  // namespace rideau::raw_file
+}  // namespace rideau::backend

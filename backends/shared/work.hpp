@@ -8,7 +8,7 @@
 #include <atomic>
 #include <functional>
 
-namespace rideau::raw_file {
+namespace rideau::backend {
 
 // A blocking job: body() runs on a thread of the host and touches only what it holds itself; after() runs on the
 // node's thread, unless the work was abandoned.
@@ -46,4 +46,4 @@ class Wakeup : public Completion {
   std::function<void(Status)> ring_;
 };
 
-}  // namespace rideau::raw_file
+}  // namespace rideau::backend

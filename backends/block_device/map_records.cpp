@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "map_records.hpp"
+
+#include "packing.hpp"
+
+#include <cstring>
+
+namespace rideau::block_device {
+namespace {
+
+constexpr std::uint8_t kRecordVersion = 1;
+constexpr std::size_t kRunBytes = 2 + 2 + 1 + 8;
+
+std::string key_of(char kind, const std::uint64_t* numbers, std::size_t count) {
+  std::string key(2 + 8 * count, '\0');
+  key[0] = 'B';
+  key[1] = kind;
+  for (std::size_t i = 0; i < count; ++i)
+    put_big_u64(reinterpret_cast<std::uint8_t*>(key.data()) + 2 + 8 * i, numbers[i]);
+  return key;
+}
+
+bool is_kind(Bytes key, char kind, std::size_t size) noexcept {
+  return key.size == size && key.data[0] == 'B' && key.data[1] == static_cast<std::uint8_t>(kind);
+}
+
+class Writer {
+ public:
+  Writer() : text_(1, static_cast<char>(kRecordVersion)) {}
+  template <class Number>
+  Writer& number(Number value) {
+    std::uint8_t bytes[sizeof value];
+    put_little(bytes, value);
+    text_.append(reinterpret_cast<const char*>(bytes), sizeof bytes);
+    return *this;
+  }
+  Writer& bytes(const void* data, std::size_t size) {
+    text_.append(static_cast<const char*>(data), size);
+    return *this;
+  }
+  std::string seal(const std::string& key) {
+    number(crc32c(text_.data(), text_.size(), crc32c(key.data(), key.size())));
+    return std::move(text_);
+  }
+
+ private:
+  std::string text_;
+};
+
+// The fields of a value whose checksum fits; empty and a status otherwise.
+Status open_value(Bytes key, Bytes value, Bytes* fields) noexcept {
+  constexpr Status kCorrupt{Code::corrupt, 0, "a record of the map is damaged"};
+  if (value.size < 5) return kCorrupt;
+  const std::size_t size = value.size - 4;
+  if (get_u32(value.data + size) != crc32c(value.data, size, crc32c(key.data, key.size))) return kCorrupt;
+  if (value.data[0] != kRecordVersion) return {Code::unsupported, 0, "a record of the map is of a newer version"};
+  *fields = Bytes(value.data + 1, size - 1);
+  return kOk;
+}
+
+}  // namespace
+
+std::string device_key() { return key_of('d', nullptr, 0); }
+std::string objects_prefix() { return key_of('o', nullptr, 0); }
+std::string segments_prefix() { return key_of('x', nullptr, 0); }
+std::string object_key(ObjectId id) {
+  const std::uint64_t numbers[] = {id.high, id.low};
+  return key_of('o', numbers, 2);
+}
+std::string segment_key(ObjectId id, std::uint64_t number) {
+  const std::uint64_t numbers[] = {id.high, id.low, number};
+  return key_of('x', numbers, 3);
+}
+
+bool parse_object_key(Bytes key, ObjectId* id) noexcept {
+  if (!is_kind(key, 'o', 18)) return false;
+  *id = {get_big_u64(key.data + 2), get_big_u64(key.data + 10)};
+  return true;
+}
+
+bool parse_segment_key(Bytes key, ObjectId* id, std::uint64_t* number) noexcept {
+  if (!is_kind(key, 'x', 26)) return false;
+  *id = {get_big_u64(key.data + 2), get_big_u64(key.data + 10)};
+  *number = get_big_u64(key.data + 18);
+  return true;
+}
+
+std::string device_value(const DeviceUuid& uuid) {
+  return Writer().bytes(uuid.data(), uuid.size()).number(static_cast<std::uint32_t>(kBlockBytes)).seal(device_key());
+}
+
+std::string object_value(const std::string& key, const ObjectRecord& from) {
+  return Writer().number(from.size).number(from.blocks).seal(key);
+}
+
+std::string segment_value(const std::string& key, const std::vector<Block>& blocks) {
+  struct Piece {
+    std::uint16_t first;
+    std::uint16_t count;
+  };
+  std::vector<Piece> pieces;
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    if (blocks[i].state == Block::State::none) continue;
+    const bool follows = !pieces.empty() && pieces.back().first + pieces.back().count == i &&
+                         blocks[i - 1].state == blocks[i].state && blocks[i - 1].place + 1 == blocks[i].place;
+    if (follows) {
+      ++pieces.back().count;
+    } else {
+      pieces.push_back({static_cast<std::uint16_t>(i), 1});
+    }
+  }
+  Writer writer;
+  writer.number(static_cast<std::uint16_t>(pieces.size()));
+  for (const Piece piece : pieces) {
+    const Block& first = blocks[piece.first];
+    writer.number(piece.first).number(piece.count).number(static_cast<std::uint8_t>(first.state)).number(first.place);
+  }
+  for (const Block& block : blocks) {
+    if (block.state == Block::State::data) writer.number(block.sum);
+  }
+  return writer.seal(key);
+}
+
+Status read_device(Bytes value, DeviceUuid* to) noexcept {
+  const std::string key = device_key();
+  Bytes fields;
+  if (const Status status = open_value(Bytes(std::string_view(key)), value, &fields); !status.ok()) return status;
+  if (fields.size != to->size() + 4 || get_u32(fields.data + to->size()) != kBlockBytes) {
+    return {Code::corrupt, 0, "the record of the device is damaged"};
+  }
+  std::memcpy(to->data(), fields.data, to->size());
+  return kOk;
+}
+
+Status read_object(Bytes key, Bytes value, ObjectRecord* to) noexcept {
+  Bytes fields;
+  if (const Status status = open_value(key, value, &fields); !status.ok()) return status;
+  if (fields.size != 16) return {Code::corrupt, 0, "the record of an object is damaged"};
+  *to = {get_u64(fields.data), get_u64(fields.data + 8)};
+  return kOk;
+}
+
+Status read_segment(Bytes key, Bytes value, std::vector<Block>* to) noexcept {
+  constexpr Status kCorrupt{Code::corrupt, 0, "the map of an object is damaged"};
+  to->clear();
+  Bytes fields;
+  if (const Status status = open_value(key, value, &fields); !status.ok()) return status;
+  if (fields.size < 2) return kCorrupt;
+  const std::size_t pieces = get_u16(fields.data);
+  const std::uint8_t* sums = fields.data + 2 + pieces * kRunBytes;
+  const std::uint8_t* end = fields.data + fields.size;
+  if (pieces > kSegmentBlocks || fields.size < 2 + pieces * kRunBytes) return kCorrupt;
+  for (std::size_t i = 0; i < pieces; ++i) {
+    const std::uint8_t* at = fields.data + 2 + i * kRunBytes;
+    const std::size_t first = get_u16(at);
+    const std::size_t count = get_u16(at + 2);
+    const std::uint8_t state = at[4];
+    const std::uint64_t place = get_u64(at + 5);
+    const bool data = state == static_cast<std::uint8_t>(Block::State::data);
+    const bool shaped = (data || state == static_cast<std::uint8_t>(Block::State::kept)) && count != 0 &&
+                        first >= to->size() && first + count <= kSegmentBlocks;
+    if (!shaped || (data && static_cast<std::size_t>(end - sums) < 4 * count)) return kCorrupt;
+    to->resize(first);
+    for (std::size_t k = 0; k < count; ++k) {
+      Block block{place + k, 0, static_cast<Block::State>(state), false};
+      if (data) {
+        block.sum = get_u32(sums);
+        sums += 4;
+      }
+      to->push_back(block);
+    }
+  }
+  return sums == end ? kOk : kCorrupt;
+}
+
+}  // namespace rideau::block_device

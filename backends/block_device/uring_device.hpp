@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// A device or an image through io_uring, around the page cache, with registered buffers where the kernel allows them.
+#pragma once
+
+#include "../shared/work.hpp"
+#include "device.hpp"
+#include "device_file.hpp"
+#include "rideau/host.hpp"
+
+#include <memory>
+
+#include <liburing.h>
+
+namespace rideau::block_device {
+
+struct DeviceOptions {
+  std::string path;
+  std::uint64_t image_bytes = 0;  // of an image that is made; 0: none is made
+  bool discard = true;
+  std::uint32_t queue_depth = 64;
+};
+
+class UringDevice final : public Device {
+ public:
+  UringDevice(Host& host, DeviceOptions options) : host_(host), options_(std::move(options)) {}
+  ~UringDevice() override;
+
+  void submit(Request& request, bool create) noexcept override;
+  void work() noexcept override;
+  void use_memory(MutableBytes memory) noexcept override;
+  void close(Request& request) noexcept override;
+  std::uint64_t size() const noexcept override { return file_->bytes(); }
+  bool discards() const noexcept override { return discards_; }
+  std::uint64_t room() const noexcept override;
+  const std::string& name() const noexcept override { return options_.path; }
+  const std::string& message() const noexcept override { return message_; }
+
+ private:
+  void open(Request& request, bool create) noexcept;
+  void on_opened(Request& request, Status status) noexcept;
+  Status open_ring() noexcept;
+  void watch_ring() noexcept;
+  void push(Request& request) noexcept;
+  void prepare(Request& request) noexcept;
+  void send() noexcept;
+  bool reap() noexcept;
+  void on_result(Request& request, int result) noexcept;
+  void log(Level level, const std::string& message) noexcept;
+
+  Host& host_;
+  const DeviceOptions options_;
+  std::shared_ptr<DeviceFile> file_ = std::make_shared<DeviceFile>();
+  std::string message_;
+  io_uring ring_{};
+  bool ring_open_ = false;
+  bool discards_ = false;
+  bool working_ = false;
+  MutableBytes registered_{};
+  std::uint32_t in_kernel_ = 0;  // prepared and not reaped
+  std::uint32_t unsubmitted_ = 0;
+  Request* first_ = nullptr;  // wait for a place in the ring
+  Request* last_ = nullptr;
+  backend::Work* works_ = nullptr;
+  backend::Wakeup* watch_ = nullptr;
+  backend::Wakeup* retry_ = nullptr;
+};
+
+}  // namespace rideau::block_device
