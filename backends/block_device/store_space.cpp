@@ -130,7 +130,8 @@ void BlockStore::discarded(Request& request) noexcept {
 
 void BlockStore::wait_for_space(Op& op) noexcept {
   space_waiters_.push_back(&op);
-  begin_commit();
+  // What is being discarded comes without a commit.
+  if (!released_.empty() || !map_.clean()) begin_commit();
 }
 
 // With a failed status: nothing comes that they could wait for.

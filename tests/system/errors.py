@@ -36,7 +36,7 @@ def wrong_options(folder):
     fails(2, "up", telling="--dir")
     fails(2, "frobnicate", telling="")
     for words in (["--transport", "rdma"], ["--transport", "zmq"], ["--transport", "inproc"], ["--index", "rocks"],
-                  ["--objects", "block-device"], ["--single-process"], ["--mds", "2"], ["--device", "oss0=/dev/null"]):
+                  ["--objects", "tape"], ["--single-process"], ["--mds", "2"], ["--device", "oss0=/dev/null"]):
         fails(2, "up", "--dir", folder + "/never", *words, telling="not in this version")
     fails(2, "fsck", "--config", "x", telling="x")
     fails(1, "layout", "get", "x", telling="No such file")
