@@ -3,6 +3,8 @@
 #include "framework/node/open_plugin.hpp"
 #include "plugins/client/connect.hpp"
 #include "plugins/library/client_impl.hpp"
+#include "plugins/library/folder.hpp"
+#include "plugins/roles/roles.hpp"
 
 #include <cstring>
 
@@ -53,8 +55,27 @@ PluginCatalog catalog_of(const Client::Options& options) {
 
 }  // namespace
 
+// Every server of the file is in this process.
+Task<Client::Status> Client::Impl::serve_all() {
+  for (const NodeConfig& node : config.nodes) {
+    if (node.targets.empty()) continue;
+    if (running->node != nullptr || !node.has(Role::client)) {
+      co_return client_error(EINVAL, config.file + ": its servers are processes of their own; connect() to them");
+    }
+    running->node = std::make_unique<Node>(thread.runtime(), log, catalog, config, node);
+    roles::add_roles(*running->node);
+    const rideau::Status serving = co_await running->node->start();
+    if (!serving.ok()) co_return client_error(errno_of(serving), running->node->problem());
+  }
+  co_return Client::Status{};
+}
+
 Task<Client::Status> Client::Impl::open_all(const std::string& place) {
   RealRuntime& runtime = thread.runtime();
+  if (serves) {
+    Client::Status served = co_await serve_all();
+    if (!served.ok()) co_return served;
+  }
   const NodeConfig& node = config.any_client;
   OpenedPlugin opened = open_plugin(runtime, log, catalog, config, node.transport, "client.transport");
   if (opened.instance == nullptr) co_return client_error(opened.bad_configuration ? EINVAL : EIO, opened.problem);
@@ -87,6 +108,8 @@ Task<Client::Status> Client::Impl::close_all() {
     if (status.ok()) status = stopped;
   }
   running->transport.reset();
+  if (running->node != nullptr) co_await running->node->stop();
+  running->node.reset();
   co_return to_client(status);
 }
 
@@ -161,12 +184,25 @@ Client::Result<std::unique_ptr<Client>> Client::connect(const Options& options) 
     result.status = client_error(EINVAL, to_text(config.problems));
     return result;
   }
+  return Impl::begin_life(std::move(config.config), options, false);
+}
+
+Client::Result<std::unique_ptr<Client>> Client::open_folder(const std::string& folder, const Options& options) {
+  Result<std::unique_ptr<Client>> result;
+  ClusterConfig config;
+  result.status = folder_config(folder, &config);
+  return result.ok() ? Impl::begin_life(std::move(config), options, true) : std::move(result);
+}
+
+Client::Result<std::unique_ptr<Client>> Client::Impl::begin_life(ClusterConfig config, const Options& options,
+                                                                 bool serves) {
+  Result<std::unique_ptr<Client>> result;
   std::string place = options.name.empty() ? std::string(::program_invocation_short_name) : options.name;
-  auto impl = std::make_unique<Impl>(std::move(config.config), catalog_of(options), options);
+  auto impl = std::make_unique<Impl>(std::move(config), catalog_of(options), options, serves);
   Impl& inside = *impl;
   result.value.reset(new Client(std::move(impl)));
-  std::promise<Status> done;
-  std::future<Status> connected = done.get_future();
+  std::promise<Client::Status> done;
+  std::future<Client::Status> connected = done.get_future();
   inside.thread.post([&inside, &done, place = std::move(place)]() mutable {
     inside.running.emplace(inside.thread.runtime());
     inside.running->life.spawn(inside.start(std::move(place), done));

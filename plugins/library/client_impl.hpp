@@ -5,6 +5,7 @@
 
 #include "framework/base/limits.hpp"
 #include "framework/config/cluster_config.hpp"
+#include "framework/node/node.hpp"
 #include "framework/observe/log.hpp"
 #include "framework/plugin_host/catalog.hpp"
 #include "framework/plugin_host/instance.hpp"
@@ -53,8 +54,9 @@ void set_failure(Client::Result<T>& answer, Client::Status status) {
 }
 
 struct Client::Impl {
-  Impl(ClusterConfig cluster_config, PluginCatalog plugins, const Options& options)
-      : config(std::move(cluster_config)),
+  Impl(ClusterConfig cluster_config, PluginCatalog plugins, const Options& options, bool its_servers_too)
+      : serves(its_servers_too),
+        config(std::move(cluster_config)),
         catalog(std::move(plugins)),
         log(options.log),
         operations_max(options.operations_max) {}
@@ -62,12 +64,15 @@ struct Client::Impl {
   // Everything below it lives on the thread; made and destroyed there.
   struct Running {
     explicit Running(Runtime& runtime) : operations(runtime), life(runtime) {}
+    std::unique_ptr<Node> node;  // of a file system in a folder; null: its servers are elsewhere
     std::unique_ptr<PluginInstance> transport;
     std::unique_ptr<client::FileSystem> files;
     TaskGroup operations;
     TaskGroup life;  // connecting, disconnecting
   };
 
+  static Result<std::unique_ptr<Client>> begin_life(ClusterConfig config, const Options& options, bool serves);
+  Task<Client::Status> serve_all();
   Task<> start(std::string place, std::promise<Client::Status>& done);
   Task<Client::Status> open_all(const std::string& place);
   Task<> stop(std::promise<Client::Status>& done);
@@ -122,6 +127,7 @@ struct Client::Impl {
     return future.get();
   }
 
+  const bool serves;
   const ClusterConfig config;
   const PluginCatalog catalog;
   LibraryLogger log;

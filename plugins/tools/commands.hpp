@@ -24,7 +24,7 @@ struct UpOptions {
   bool no_mount = false;
   std::uint32_t mds_count = 1;
   std::uint32_t oss_count = 2;
-  std::string transport = "tcp";
+  std::string transport;  // empty: tcp, and inproc in a single process
   std::string index = "lmdb";
   std::string objects = "raw-file";
   std::vector<std::string> devices;  // OSS=PATH
@@ -38,6 +38,7 @@ struct ServeOptions {
   std::string node;
   std::string log_file;            // empty: standard error
   std::vector<std::string> roles;  // when given, they must be the node's
+  std::string mount_point;         // of a node that is a client too; it ends when that is unmounted. Empty: none
 };
 int serve(const CommonOptions& common, const ServeOptions& options);
 

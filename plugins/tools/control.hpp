@@ -33,6 +33,8 @@ namespace rideau::tools {
 
 class Control {
  public:
+  using Action = std::function<Task<HttpAnswer>(std::string body)>;
+
   Control(RealRuntime& runtime, Logger& log, const ClusterConfig& cluster, const NodeConfig& config);
   ~Control();
   Control(const Control&) = delete;
@@ -41,6 +43,8 @@ class Control {
   MetricsRegistry& metrics() noexcept { return metrics_; }
   // Empty: the log goes to standard error, which is nobody's to open anew.
   void set_log_file(const std::string& path) { log_file_ = path; }
+  // Before start(): one more thing that can be asked over the socket, "GET /thing".
+  void add(const std::string& method_and_path, Action action) { actions_[method_and_path] = std::move(action); }
   // What only servers can do; `node` is lent until stop().
   void serve_node(Node& node);
   // False when the address for metrics cannot be had; then *problem says why. Without a control socket (its path may be
@@ -50,8 +54,6 @@ class Control {
 
  private:
   class ProcessFigures;
-  using Action = std::function<Task<HttpAnswer>(std::string body)>;
-  void add(const std::string& method_and_path, Action action) { actions_[method_and_path] = std::move(action); }
   Task<HttpAnswer> answer(HttpRequest request);
   Task<HttpAnswer> answer_metrics(HttpRequest request);
   HttpAnswer node_answer() const;

@@ -38,14 +38,16 @@ void add_up(CLI::App& app, Parsed& parsed, int& result) {
   command->add_flag("--no-mount", options.no_mount, "Start the servers only");
   command->add_option("--mds", options.mds_count, "Metadata servers")->capture_default_str();
   command->add_option("--oss", options.oss_count, "Object servers")->check(CLI::Range(1, 64))->capture_default_str();
-  command->add_option("--transport", options.transport, "Transport plugin")->capture_default_str();
+  command->add_option("--transport", options.transport, "Transport plugin (default: tcp; inproc in a single process)");
   command->add_option("--index", options.index, "Index plugin")->capture_default_str();
   command->add_option("--objects", options.objects, "Object store plugin")->capture_default_str();
   command->add_option("--device", options.devices, "OSS=PATH: the device of one object server");
-  command->add_flag("--single-process", options.single_process, "All roles in one process");
+  command->add_flag("--single-process", options.single_process,
+                    "All roles in one process, which ends when it is unmounted");
   command->footer(
       "Examples:\n"
       "  rideau up --dir ~/cluster                      two object servers, mounted at ~/cluster/mnt\n"
+      "  rideau up --dir ~/small --single-process       one process, no network\n"
       "  rideau up --dir ~/cluster --mount /mnt/shared --oss 4");
   command->callback([&] { result = up(parsed.common, options); });
 }
@@ -62,6 +64,8 @@ void add_server_commands(CLI::App& app, Parsed& parsed, int& result) {
   serve_command->add_option("--role", parsed.serve.roles, "mds, oss: must be what the file says")->delimiter(',');
   serve_command->add_option("--log-file", parsed.serve.log_file,
                             "Append the log to this file, and open it anew on SIGHUP (default: standard error)");
+  serve_command->add_option("--mount", parsed.serve.mount_point,
+                            "Mount point, of a node that is a client too; it ends when that is unmounted");
   serve_command->footer("Example:\n  rideau serve --config /etc/rideau/cluster.toml --node oss0");
   serve_command->callback([&] { result = serve(parsed.common, parsed.serve); });
 }

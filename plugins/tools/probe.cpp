@@ -5,13 +5,18 @@
 #include "framework/rpc/client_session.hpp"
 #include "framework/runtime/real_runtime.hpp"
 #include "plugins/fs/codec.hpp"
+#include "plugins/tools/control_client.hpp"
 #include "plugins/tools/setup.hpp"
 
 #include <algorithm>
 #include <memory>
 
+#include <nlohmann/json.hpp>
+
 namespace rideau::tools {
 namespace {
+
+constexpr std::uint32_t kAnswerMs = 2'000;  // for an answer, once the target is connected
 
 class QuietEvents final : public rpc::SessionEvents {
  public:
@@ -20,7 +25,7 @@ class QuietEvents final : public rpc::SessionEvents {
 };
 
 struct Prober {
-  RealRuntime& runtime;
+  Runtime& runtime;
   Logger& log;
   const ClusterConfig& cluster;
   const PluginCatalog& catalog;
@@ -58,7 +63,7 @@ Task<> ask(const Prober& prober, Transport& transport, TargetHealth& health) {
     request.method = static_cast<std::uint16_t>(health.role == Role::mds
                                                     ? static_cast<std::uint16_t>(fs::MetaMethod::stat_file_system)
                                                     : static_cast<std::uint16_t>(fs::ObjectMethod::stat_file_system));
-    request.deadline_ms = prober.patience_ms + 2000;
+    request.deadline_ms = prober.patience_ms + kAnswerMs;
     rpc::Reply reply = co_await session.call(request);
     const Status answered = read_answer(reply, health);
     reply = {};
@@ -89,22 +94,13 @@ Task<> probe_node(const Prober& prober, const NodeConfig& node, std::vector<Targ
   }
 }
 
-Task<> probe_all(const Prober& prober, std::vector<TargetHealth>& healths) {
-  TaskGroup tasks(prober.runtime);
-  for (const NodeConfig& node : prober.cluster.nodes) {
-    std::vector<TargetHealth*> here;
-    for (TargetHealth& health : healths) {
-      if (health.node == node.name) here.push_back(&health);
-    }
-    if (!here.empty()) tasks.spawn(probe_node(prober, node, here));
-  }
-  co_await tasks.join();
+Uuid new_client(Runtime& runtime) {
+  std::array<std::uint8_t, 16> bytes{};
+  runtime.random(MutableBytes(bytes.data(), bytes.size()));
+  return make_uuid(bytes);
 }
 
-}  // namespace
-
-std::vector<TargetHealth> probe_cluster(const ClusterConfig& cluster, const PluginCatalog& catalog,
-                                        std::uint32_t patience_ms) {
+std::vector<TargetHealth> unknown_healths(const ClusterConfig& cluster) {
   std::vector<TargetHealth> healths;
   for (const TargetPlace& place : targets_of(cluster)) {
     TargetHealth health;
@@ -114,11 +110,81 @@ std::vector<TargetHealth> probe_cluster(const ClusterConfig& cluster, const Plug
     health.address = place.node->address;
     healths.push_back(health);
   }
+  return healths;
+}
+
+// The figures of a target, by the names they have in an answer.
+template <class Document, class Use>
+void each_figure(TargetHealth& health, Document& document, Use use) {
+  use(document["up"], health.up);
+  use(document["problem"], health.problem);
+  use(document["version"], health.version);
+  use(document["boot_epoch"], health.boot_epoch);
+  use(document["bytes_total"], health.bytes_total);
+  use(document["bytes_free"], health.bytes_free);
+  use(document["objects"], health.objects);
+  use(document["inodes_used"], health.inodes_used);
+  use(document["inodes_free"], health.inodes_free);
+}
+
+// A node that is also a client is asked over its control socket first. When it does not run here, its transport may
+// still reach it.
+Task<> probe_client_node(const Prober& prober, const NodeConfig& node, std::vector<TargetHealth*> healths) {
+  const ControlAnswer answer =
+      ask_node(prober.cluster.folder, node.name, "GET", "/targets", {}, prober.patience_ms + kAnswerMs);
+  if (!answer.ok()) co_await probe_node(prober, node, healths);
+  nlohmann::json told = answer.ok() ? nlohmann::json::parse(answer.body, nullptr, false) : nlohmann::json();
+  for (TargetHealth* health : healths) {
+    const std::string key = std::to_string(health->target);
+    if (told.is_object() && told.contains(key)) {
+      each_figure(*health, told[key], [](nlohmann::json& from, auto& to) { from.get_to(to); });
+    } else if (!health->up) {
+      health->problem = answer.body;
+    }
+  }
+}
+
+Task<> probe_all(const Prober& prober, std::vector<TargetHealth>& healths) {
+  TaskGroup tasks(prober.runtime);
+  for (const NodeConfig& node : prober.cluster.nodes) {
+    std::vector<TargetHealth*> here;
+    for (TargetHealth& health : healths) {
+      if (health.node == node.name) here.push_back(&health);
+    }
+    if (here.empty()) continue;
+    tasks.spawn(node.has(Role::client) ? probe_client_node(prober, node, here) : probe_node(prober, node, here));
+  }
+  co_await tasks.join();
+}
+
+}  // namespace
+
+Task<std::vector<TargetHealth>> probe_own_targets(Runtime& runtime, Logger& log, const ClusterConfig& cluster,
+                                                  const PluginCatalog& catalog, const NodeConfig& node) {
+  std::vector<TargetHealth> healths = unknown_healths(cluster);
+  std::erase_if(healths, [&node](const TargetHealth& health) { return health.node != node.name; });
+  std::vector<TargetHealth*> all;
+  for (TargetHealth& health : healths) all.push_back(&health);
+  const Prober prober{runtime, log, cluster, catalog, kAnswerMs, new_client(runtime)};
+  co_await probe_node(prober, node, all);
+  co_return healths;
+}
+
+std::string to_json(const std::vector<TargetHealth>& healths) {
+  nlohmann::json document = nlohmann::json::object();
+  for (TargetHealth health : healths) {
+    nlohmann::json& target = document[std::to_string(health.target)];
+    each_figure(health, target, [](nlohmann::json& to, auto& from) { to = from; });
+  }
+  return document.dump(1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::vector<TargetHealth> probe_cluster(const ClusterConfig& cluster, const PluginCatalog& catalog,
+                                        std::uint32_t patience_ms) {
+  std::vector<TargetHealth> healths = unknown_healths(cluster);
   RealRuntime runtime;
   NullLogger log;
-  std::array<std::uint8_t, 16> bytes{};
-  runtime.random(MutableBytes(bytes.data(), bytes.size()));
-  const Prober prober{runtime, log, cluster, catalog, patience_ms, make_uuid(bytes)};
+  const Prober prober{runtime, log, cluster, catalog, patience_ms, new_client(runtime)};
   runtime.run(probe_all(prober, healths));
   return healths;
 }

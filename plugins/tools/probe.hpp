@@ -3,7 +3,10 @@
 #pragma once
 
 #include "framework/config/cluster_config.hpp"
+#include "framework/observe/log.hpp"
 #include "framework/plugin_host/catalog.hpp"
+#include "framework/runtime/runtime.hpp"
+#include "framework/runtime/task.hpp"
 
 #include <cstdint>
 #include <string>
@@ -27,7 +30,13 @@ struct TargetHealth {
   std::uint64_t inodes_free = 0;
 };
 
+// Of the targets of one node, asked by the node itself, in its own process. For those who cannot reach it otherwise.
+Task<std::vector<TargetHealth>> probe_own_targets(Runtime& runtime, Logger& log, const ClusterConfig& cluster,
+                                                  const PluginCatalog& catalog, const NodeConfig& node);
+std::string to_json(const std::vector<TargetHealth>& healths);
+
 // One entry for each target of the file, in its order. A target that does not answer within `patience_ms` is not up.
+// A node that is also a client may be all in one process, out of reach: it is asked over its control socket.
 std::vector<TargetHealth> probe_cluster(const ClusterConfig& cluster, const PluginCatalog& catalog,
                                         std::uint32_t patience_ms);
 

@@ -2,10 +2,13 @@
 // `rideau serve`: one node, in the foreground, until it is asked to stop.
 #include "framework/node/node.hpp"
 #include "framework/runtime/real_runtime.hpp"
+#include "plugins/roles/roles.hpp"
 #include "plugins/tools/commands.hpp"
 #include "plugins/tools/control.hpp"
+#include "plugins/tools/mount_table.hpp"
+#include "plugins/tools/mounted.hpp"
+#include "plugins/tools/probe.hpp"
 #include "plugins/tools/process.hpp"
-#include "plugins/tools/roles.hpp"
 #include "plugins/tools/setup.hpp"
 #include "plugins/tools/signals.hpp"
 
@@ -30,25 +33,33 @@ std::string roles_text(const NodeConfig& node) {
   return text;
 }
 
-Task<> serve_node(Runtime& runtime, Node& node, Control& control, StopSignals& signals, Logger& log, PidFile& pid_file,
-                  int& result) {
+// With a mount point in `session` the node is a client too, and lives as long as that is mounted.
+Task<> serve_node(Node& node, MountSession& session, StopSignals& signals) {
   std::string problem;
-  if (!control.start(&problem)) {
-    log.error("%s", problem.c_str());
-    result = kFailed;
-    co_await control.stop();
+  if (!session.control.start(&problem)) {
+    session.log.error("%s", problem.c_str());
+    co_await session.control.stop();
     co_return;
   }
   const Status started = co_await node.start();
-  if (started.ok()) {
-    pid_file.record(node.bound_address());
-    co_await signals.wait(runtime);
-    log.info("stopping");
+  if (!started.ok()) {
+    session.result = node.bad_configuration() ? kUsage : kFailed;
+  } else if (session.mount_point.empty()) {
+    session.pid_file.record(node.bound_address());
+    session.result = kDone;
+    co_await signals.wait(session.runtime);
   } else {
-    result = node.bad_configuration() ? kUsage : kFailed;
+    co_await run_mount(session, signals);
   }
-  co_await control.stop();
+  if (started.ok()) session.log.info("stopping");
+  co_await session.control.stop();
   co_await node.stop();
+}
+
+Task<HttpAnswer> own_targets(Runtime& runtime, Logger& log, const ClusterConfig& cluster, const PluginCatalog& catalog,
+                             const NodeConfig& node) {
+  const std::vector<TargetHealth> healths = co_await probe_own_targets(runtime, log, cluster, catalog, node);
+  co_return HttpAnswer{200, "application/json", to_json(healths)};
 }
 
 }  // namespace
@@ -76,6 +87,11 @@ int serve(const CommonOptions& common, const ServeOptions& options) {
     return kUsage;
   }
   std::string why;
+  const std::string mount_point = options.mount_point.empty() ? "" : absolute_path(options.mount_point);
+  if (!mount_point.empty() && !config->has(Role::client)) {
+    std::fprintf(stderr, "--mount: node \"%s\" does not have the role client\n", config->name.c_str());
+    return kUsage;
+  }
   if (!options.log_file.empty() && !open_log_file(options.log_file, &why)) {
     std::fprintf(stderr, "%s\n", why.c_str());
     return kFailed;
@@ -97,18 +113,27 @@ int serve(const CommonOptions& common, const ServeOptions& options) {
     return kFailed;
   }
   pid_file.record("");
+  if (!mount_point.empty() && !prepare_mount_point(mount_point, cluster, &why)) {
+    std::fprintf(stderr, "%s\n", why.c_str());
+    return kFailed;
+  }
   prepare_node_process();
   const std::unique_ptr<Logger> log = make_log(common, *config);
   RealRuntime runtime({config->spin_ns, config->blocking_threads});
   Node node(runtime, *log, catalog, cluster, *config);
-  add_roles(node);
+  roles::add_roles(node);
   Control control(runtime, *log, cluster, *config);
   control.set_log_file(options.log_file);
   control.serve_node(node);
+  control.add("GET /targets", [&](std::string) { return own_targets(runtime, *log, cluster, catalog, *config); });
   const MetricRegistration figures(control.metrics(), node);
-  int result = kDone;
-  runtime.run(serve_node(runtime, node, control, signals, *log, pid_file, result));
-  return result;
+  const auto tell = [&log](const std::string& problem) {
+    if (!problem.empty()) log->error("%s", problem.c_str());
+  };
+  MountSession session{runtime, *log, catalog,  cluster, *config, mount_point, config->client.default_permissions,
+                       "",      tell, pid_file, control};
+  runtime.run(serve_node(node, session, signals));
+  return session.result;
 }
 
 }  // namespace rideau::tools

@@ -96,6 +96,7 @@ std::vector<ClientHealth> clients_of(const ClusterConfig& cluster) {
       health.mount_point = process->detail;
       // The mount itself is not asked: it may wait for the very server that is missing.
       health.up = !health.mount_point.empty() && is_mounted(health.mount_point);
+      if (!node.targets.empty() && !health.up) health.mount_point.clear();  // the file tells where it listens
     }
     clients.push_back(health);
   }

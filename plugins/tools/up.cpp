@@ -28,14 +28,23 @@ int not_in_this_version(const std::string& what) {
   return kUsage;
 }
 
+std::string transport_of(const UpOptions& options) {
+  if (!options.transport.empty()) return options.transport;
+  return options.single_process ? "inproc" : "tcp";
+}
+
 int check_wishes(const UpOptions& options, const PluginCatalog& catalog) {
-  if (options.single_process) return not_in_this_version("--single-process");
+  if (!options.single_process && options.transport == "inproc") {
+    std::fprintf(stderr, "--transport inproc reaches no other process: add --single-process, or choose tcp\n");
+    return kUsage;
+  }
   if (options.mds_count != 1) return not_in_this_version("--mds " + std::to_string(options.mds_count));
+  const std::string transport = transport_of(options);
   const struct {
     PluginKind kind;
     const char* option;
     const std::string& name;
-  } wishes[] = {{PluginKind::transport, "--transport", options.transport},
+  } wishes[] = {{PluginKind::transport, "--transport", transport},
                 {PluginKind::index_store, "--index", options.index},
                 {PluginKind::object_store, "--objects", options.objects}};
   for (const auto& wish : wishes) {
@@ -58,13 +67,15 @@ int write_new_cluster(const UpOptions& options, const std::string& folder, const
   std::array<std::uint8_t, 16> random{};
   runtime.random(MutableBytes(random.data(), random.size()));
   cluster.uuid = make_uuid(random);
-  cluster.transport = options.transport;
+  cluster.transport = transport_of(options);
+  cluster.single_process = options.single_process;
   cluster.index = options.index;
   cluster.objects = options.objects;
   const std::size_t count = options.mds_count + options.oss_count;
-  const std::vector<std::uint16_t> ports = free_ports(runtime, count);
-  if (ports.size() != count) {
-    std::fprintf(stderr, "no free ports on 127.0.0.1 for %zu servers\n", count);
+  const std::size_t listeners = options.single_process ? 1 : count;
+  const std::vector<std::uint16_t> ports = free_ports(runtime, listeners);
+  if (ports.size() != listeners) {
+    std::fprintf(stderr, "no free ports on 127.0.0.1 for %zu servers\n", listeners);
     return kFailed;
   }
   for (std::uint32_t i = 0; i < count; ++i) {
@@ -73,7 +84,9 @@ int write_new_cluster(const UpOptions& options, const std::string& folder, const
     server.name = mds ? "mds" + std::to_string(i) : "oss" + std::to_string(i - options.mds_count);
     server.role = mds ? Role::mds : Role::oss;
     server.id = i + 1;
-    server.listen = "127.0.0.1:" + std::to_string(ports[i]);
+    server.listen = "127.0.0.1:" + std::to_string(ports[std::min<std::size_t>(i, listeners - 1)]);
+    // A place of its own in whatever process opens this file system.
+    if (cluster.transport == "inproc") server.listen = to_text(cluster.uuid) + ":1";
     cluster.servers.push_back(server);
   }
   std::string why;
@@ -89,20 +102,25 @@ struct Started {
   pid_t process;
 };
 
-// Starts what does not run and was not started before.
-bool start_servers(const CommonOptions& common, const ClusterConfig& cluster, std::vector<Started>* started) {
+bool mounts_itself(const NodeConfig& node) { return node.has(Role::client) && !node.targets.empty(); }
+
+// Starts what does not run and was not started before. A node that is a client too gets the mount point, unless that is
+// empty.
+bool start_servers(const CommonOptions& common, const ClusterConfig& cluster, const std::string& mount_point,
+                   std::vector<Started>* started) {
   std::string why;
   for (const NodeConfig& node : cluster.nodes) {
     const auto is_node = [&node](const Started& server) { return server.node == &node; };
     if (std::any_of(started->begin(), started->end(), is_node)) continue;
     if (node.targets.empty() || living_process(pid_path(cluster.folder, node.name))) continue;
-    bool made = make_folders(node.data, &why);
+    bool made = node.data.empty() || make_folders(node.data, &why);
     for (const TargetConfig& target : node.targets) made = made && make_folders(target.data, &why);
     std::vector<std::string> words{own_program()};
     for (const std::string& path : common.plugin_paths) words.insert(words.end(), {"--plugin-path", path});
     if (!common.log_level.empty()) words.insert(words.end(), {"--log-level", common.log_level});
     const std::string log = log_path(cluster.folder, node.name);
     words.insert(words.end(), {"serve", "--config", cluster.file, "--node", node.name, "--log-file", log});
+    if (mounts_itself(node) && !mount_point.empty()) words.insert(words.end(), {"--mount", mount_point});
     const pid_t process = made ? start_detached(words, log, &why) : 0;
     if (process == 0) {
       std::fprintf(stderr, "node %s: %s\n", node.name.c_str(), why.c_str());
@@ -113,24 +131,41 @@ bool start_servers(const CommonOptions& common, const ClusterConfig& cluster, st
   return true;
 }
 
+// Whether what mounts itself has done so, at that place; nothing to wait for without one.
+bool mounted_itself(const ClusterConfig& cluster, const std::string& mount_point) {
+  for (const NodeConfig& node : cluster.nodes) {
+    if (!mounts_itself(node) || mount_point.empty()) continue;
+    const auto process = living_process(pid_path(cluster.folder, node.name));
+    if (!process || process->detail != mount_point) return false;
+  }
+  return true;
+}
+
 // Waits until every target answers; tells early which process has ended, with the end of its log. A process that was
 // killed may look alive for as long as one of its threads waits for a disk: such a node is started once it has gone.
 bool await_servers(const CommonOptions& common, const ClusterConfig& cluster, const PluginCatalog& catalog,
-                   std::vector<Started>* started) {
+                   const std::string& mount_point, std::vector<Started>* started) {
   const std::uint64_t until = clock_ms() + kStartMs;
   Progress progress;
   for (;;) {
-    if (!start_servers(common, cluster, started)) return false;
+    if (!start_servers(common, cluster, mount_point, started)) return false;
     const std::vector<TargetHealth> healths = probe_cluster(cluster, catalog, 200);
     const auto down =
         std::find_if(healths.begin(), healths.end(), [](const TargetHealth& health) { return !health.up; });
-    if (down == healths.end()) return true;
-    progress.tell("waiting for " + down->node + " at " + down->address);
+    const bool all_up = down == healths.end();
+    if (all_up && mounted_itself(cluster, mount_point)) return true;
+    progress.tell(all_up ? "waiting for the mount at " + mount_point
+                         : "waiting for " + down->node + " at " + down->address);
     for (const Started& server : *started) {
       if (!child_ended(server.process)) continue;
       const std::string log = log_path(cluster.folder, server.node->name);
       std::fprintf(stderr, "node %s does not start. The end of %s:\n%s", server.node->name.c_str(), log.c_str(),
                    last_lines(log, 8).c_str());
+      return false;
+    }
+    if (all_up && clock_ms() >= until) {
+      std::fprintf(stderr, "%s is not mounted; `rideau down --dir %s` and `up` again\n", mount_point.c_str(),
+                   cluster.folder.c_str());
       return false;
     }
     if (clock_ms() >= until) {
@@ -141,18 +176,34 @@ bool await_servers(const CommonOptions& common, const ClusterConfig& cluster, co
   }
 }
 
-int mount_first_client(const CommonOptions& common, const ClusterConfig& cluster, const std::string& mount_point) {
+// A mount whose client died answers nothing, not even mkdir.
+bool make_mount_point(const std::string& mount_point) {
   std::string why;
+  const bool stale = mount_state(mount_point) == MountState::stale;
+  if ((!stale || unmount(mount_point, true, &why)) && make_folders(mount_point, &why)) return true;
+  std::fprintf(stderr, "%s\n", why.c_str());
+  return false;
+}
+
+// A process of all roles mounts when it starts, and nobody else can mount what is in it.
+bool may_mount_itself(const ClusterConfig& cluster, const std::string& mount_point, bool no_mount) {
+  for (const NodeConfig& node : cluster.nodes) {
+    if (!mounts_itself(node) || no_mount) continue;
+    const auto process = living_process(pid_path(cluster.folder, node.name));
+    if (process && process->detail == mount_point) continue;
+    if (!process) return make_mount_point(mount_point);
+    // It may have been killed a moment ago, or be starting.
+    if (process->detail.empty() || mount_state(process->detail) == MountState::stale) continue;
+    std::fprintf(stderr, "node %s runs, and not with a mount at %s; `rideau down --dir %s` first\n", node.name.c_str(),
+                 mount_point.c_str(), cluster.folder.c_str());
+    return false;
+  }
+  return true;
+}
+
+int mount_first_client(const CommonOptions& common, const ClusterConfig& cluster, const std::string& mount_point) {
   if (mount_state(mount_point) == MountState::alive) return kDone;
-  // A mount whose client died answers nothing, not even mkdir.
-  if (mount_state(mount_point) == MountState::stale && !unmount(mount_point, true, &why)) {
-    std::fprintf(stderr, "%s\n", why.c_str());
-    return kFailed;
-  }
-  if (!make_folders(mount_point, &why)) {
-    std::fprintf(stderr, "%s\n", why.c_str());
-    return kFailed;
-  }
+  if (!make_mount_point(mount_point)) return kFailed;
   MountOptions options;
   options.config = cluster.file;
   options.mount_point = mount_point;
@@ -183,8 +234,9 @@ int up(const CommonOptions& common, const UpOptions& options) {
   }
   ClusterConfig cluster;
   if (!load_config(file, &catalog, &cluster)) return kUsage;
+  if (!may_mount_itself(cluster, mount_point, options.no_mount)) return kFailed;
   std::vector<Started> started;
-  const bool up_now = await_servers(common, cluster, catalog, &started);
+  const bool up_now = await_servers(common, cluster, catalog, options.no_mount ? std::string() : mount_point, &started);
   if (!up_now) {
     for (const Started& server : started) end_process(pid_path(cluster.folder, server.node->name), kStopMs);
     return kFailed;
@@ -194,6 +246,10 @@ int up(const CommonOptions& common, const UpOptions& options) {
   }
   if (options.no_mount) return kDone;
   std::fflush(stdout);
+  if (std::any_of(cluster.nodes.begin(), cluster.nodes.end(), mounts_itself)) {
+    std::printf("mounted at %s\n", mount_point.c_str());
+    return kDone;
+  }
   const int mounted = mount_first_client(common, cluster, mount_point);
   if (mounted == kDone) std::printf("mounted at %s\n", mount_point.c_str());
   return mounted;
@@ -206,7 +262,7 @@ int down(const CommonOptions&, const std::string& folder_given) {
   int result = kDone;
   std::vector<std::string> clients;
   for (const NodeConfig& node : cluster.nodes) {
-    if (node.has(Role::client) && node.targets.empty()) clients.push_back(node.name);
+    if (node.has(Role::client)) clients.push_back(node.name);
   }
   for (int number = 0; number < 1000; ++number) {
     const std::string name = "client" + std::to_string(number);
@@ -218,9 +274,11 @@ int down(const CommonOptions&, const std::string& folder_given) {
   for (const std::string& name : clients) {
     const auto process = living_process(pid_path(folder, name));
     if (!process) continue;
+    const bool mounted = !process->detail.empty() && mount_state(process->detail) == MountState::alive;
+    const NodeConfig* node = cluster.find(name);
+    if (!mounted && node != nullptr && mounts_itself(*node)) continue;  // it only serves: ended below
     std::string why;
-    if (!process->detail.empty() && mount_state(process->detail) == MountState::alive &&
-        !unmount(process->detail, false, &why)) {
+    if (mounted && !unmount(process->detail, false, &why)) {
       std::fprintf(stderr, "%s\n", why.c_str());
       return kFailed;  // somebody works there: the servers stay
     }
@@ -229,6 +287,7 @@ int down(const CommonOptions&, const std::string& folder_given) {
     while (living_process(pid_path(folder, name)) && clock_ms() < until) pause_ms(10);
     if (end_process(pid_path(folder, name), kStopMs))
       std::fprintf(stderr, "%s had to be stopped by a signal\n", name.c_str());
+    if (node != nullptr && mounts_itself(*node)) std::printf("%s stopped\n", name.c_str());
   }
   const std::string own_mount = folder + "/mnt";
   std::string why;

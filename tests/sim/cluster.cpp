@@ -7,7 +7,7 @@
 #include "plugins/check/checker.hpp"
 #include "plugins/check/servers.hpp"
 #include "plugins/check/stores.hpp"
-#include "plugins/tools/roles.hpp"
+#include "plugins/roles/roles.hpp"
 
 #include <cstdint>
 
@@ -220,7 +220,7 @@ Cluster::Cluster(SimWorld& world, ClusterOptions options)
   for (std::size_t i = 0; i < servers_.size(); ++i) {
     Server& server = *servers_[i];
     server.node = std::make_unique<Node>(server.runtime, server.log, catalog_, config_, config_.nodes[i]);
-    tools::add_roles(*server.node);
+    roles::add_roles(*server.node);
   }
 }
 

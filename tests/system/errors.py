@@ -35,8 +35,8 @@ def wrong_options(folder):
     step("options and commands that do not exist, or not yet")
     fails(2, "up", telling="--dir")
     fails(2, "frobnicate", telling="")
-    for words in (["--transport", "rdma"], ["--transport", "zmq"], ["--transport", "inproc"], ["--index", "rocks"],
-                  ["--objects", "tape"], ["--single-process"], ["--mds", "2"], ["--device", "oss0=/dev/null"]):
+    for words in (["--transport", "rdma"], ["--transport", "zmq"], ["--index", "rocks"], ["--objects", "tape"], ["--mds", "2"],
+                  ["--device", "oss0=/dev/null"]):
         fails(2, "up", "--dir", folder + "/never", *words, telling="not in this version")
     fails(2, "fsck", "--config", "x", telling="x")
     fails(1, "layout", "get", "x", telling="No such file")

@@ -81,19 +81,35 @@ def conformance(prefix, folder):
     run(prefix + "/bin/rideau-conformance", lmdb[0], "--seed", "1", cwd=folder)
 
 
-def embedded_client(prefix, folder):
-    step("the example of the client library, from outside")
-    example = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "examples", "embedded_client")
+def build_example(prefix, name, folder):
+    step(f"the example {name}, from outside")
+    example = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "examples", name)
     run("cmake", "-G", "Ninja", "-S", example, "-B", folder, f"-DCMAKE_PREFIX_PATH={prefix}",
         "-DCMAKE_CXX_FLAGS=" + (f"-fsanitize={SANITIZER}" if SANITIZER else ""))
     run("cmake", "--build", folder)
-    return folder + "/embedded_client"
+    return f"{folder}/{name}"
+
+
+def file_system_in_a_folder(prefix, folder):
+    program, files = build_example(prefix, "embedded_file_system", folder + "-build"), folder + "/files"
+    os.mkdir(folder)
+    run(program, files, "first")
+    expect(run(program, files, "second").stdout == "first\nsecond\n", "what was written is not there")
+    run(prefix + "/bin/rideau", "up", "--dir", files)
+    try:
+        with open(files + "/mnt/notes") as notes:
+            expect(notes.read() == "first\nsecond\n", "the mount shows something else")
+        busy = run(program, files, "third", check=False)
+        expect(busy.returncode == 1 and busy.stdout.startswith("open: "), f"{busy.returncode}: {busy.stdout}")
+    finally:
+        run(prefix + "/bin/rideau", "down", "--dir", files)
+    run(prefix + "/bin/rideau", "fsck", "--config", files + "/cluster.toml")
 
 
 def cluster_runs(prefix, folder):
     step("up, a file, down, up, the file")
     program, made = prefix + "/bin/rideau", folder + "/cluster"
-    example = embedded_client(prefix, folder + "/embedded")
+    example = build_example(prefix, "embedded_client", folder + "/embedded")
     try:
         run(program, "up", "--dir", made, "--oss", "2")
         told = run(example, made + "/cluster.toml").stdout
@@ -141,4 +157,5 @@ with temporary_folder() as top:
     package(top + "/prefix", top + "/package")
     conformance(top + "/prefix", top + "/conformance")
     cluster_runs(top + "/prefix", top)
+    file_system_in_a_folder(top + "/prefix", top + "/folder")
 print("the installed tree works")

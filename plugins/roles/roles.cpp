@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "plugins/tools/roles.hpp"
+#include "plugins/roles/roles.hpp"
 
 #include "framework/node/node.hpp"
 #include "framework/rpc/client_session.hpp"
@@ -12,7 +12,7 @@
 
 #include <unistd.h>
 
-namespace rideau::tools {
+namespace rideau::roles {
 namespace {
 
 class OssRole final : public RoleInstance {
@@ -181,4 +181,4 @@ void add_roles(Node& node) {
   node.add_role(Role::mds, [](const RoleContext& context) { return std::make_unique<MdsRole>(context); });
 }
 
-}  // namespace rideau::tools
+}  // namespace rideau::roles

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plugins/tools/mounted.hpp"
+
+#include "framework/node/node.hpp"
+#include "framework/node/open_plugin.hpp"
+#include "framework/runtime/task_group.hpp"
+#include "plugins/client/connect.hpp"
+#include "plugins/client/file_system.hpp"
+#include "plugins/client/fuse_mount.hpp"
+#include "plugins/tools/mount_table.hpp"
+
+#include <cerrno>
+#include <cstring>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace rideau::tools {
+namespace {
+
+// What the mount and all below it tell about themselves, as long as they are there.
+class MountFigures final : public MetricSource {
+ public:
+  MountFigures(const PluginInstance& transport, const client::FileSystem& files, const client::FuseMount& mounted)
+      : transport_(transport), files_(files), mounted_(mounted) {}
+  void collect(MetricList& to) const override {
+    files_.collect(to);
+    mounted_.collect(to);
+    collect_plugin(to, transport_);
+  }
+
+ private:
+  const PluginInstance& transport_;
+  const client::FileSystem& files_;
+  const client::FuseMount& mounted_;
+};
+
+Task<> end_on_signal(Runtime& runtime, StopSignals& signals, client::FuseMount& mounted) {
+  co_await signals.wait(runtime);
+  mounted.unmount();
+}
+
+Task<> run_mounted(MountSession& session, StopSignals& signals, const PluginInstance& transport,
+                   client::FileSystem& files, const std::string& name) {
+  client::FuseOptions options;
+  options.mountpoint = session.mount_point;
+  options.fs_name = name;
+  options.allow_other = ::geteuid() == 0;
+  options.default_permissions = session.default_permissions;
+  options.kernel_options = session.kernel_options;
+  client::FuseMount mounted(session.runtime, session.log, files, options);
+  std::string problem;
+  const Status done = mounted.mount(&problem);
+  if (!done.ok()) {
+    session.report(problem);
+    co_return;
+  }
+  const MountFigures figures(transport, files, mounted);
+  const MetricRegistration registration(session.control.metrics(), figures);
+  session.pid_file.record(session.mount_point);
+  session.log.info("mounted at %s", session.mount_point.c_str());
+  session.report("");
+  TaskGroup tasks(session.runtime);
+  tasks.spawn(end_on_signal(session.runtime, signals, mounted));
+  co_await mounted.serve();
+  session.log.info("unmounted from %s", session.mount_point.c_str());
+  session.result = kDone;
+}
+
+}  // namespace
+
+Task<> run_mount(MountSession& session, StopSignals& signals) {
+  OpenedPlugin opened = open_plugin(session.runtime, session.log, session.catalog, session.cluster,
+                                    session.node.transport, session.node.name + ".transport");
+  if (opened.instance == nullptr) {
+    session.report(opened.problem);
+    if (opened.bad_configuration) session.result = kUsage;
+    co_return;
+  }
+  const Status transport = co_await opened.instance->start();
+  if (!transport.ok()) {
+    session.report(opened.instance->message());
+    co_return;
+  }
+  {
+    client::FileSystemOptions options = client::file_system_options(
+        session.runtime, session.cluster, session.node.client, opened.instance->transport(), session.mount_point);
+    client::FileSystem files(session.runtime, session.log, std::move(options));
+    const Status started = co_await files.start();
+    if (started.ok()) {
+      co_await run_mounted(session, signals, *opened.instance, files, session.cluster.file);
+    } else {
+      session.report("cannot reach the cluster " + session.cluster.name + ": " + status_text(started) +
+                     "; `rideau status --config " + session.cluster.file + "` tells which server is missing");
+    }
+    const Status stopped = co_await files.stop();
+    if (!stopped.ok())
+      session.log.error("not everything could be written before the end: %s", status_text(stopped).c_str());
+  }
+  const Status ended = co_await opened.instance->stop();
+  if (!ended.ok()) session.log.error("%s", opened.instance->message().c_str());
+}
+
+bool prepare_mount_point(const std::string& mount_point, const ClusterConfig& cluster, std::string* why) {
+  if (lies_in(cluster.folder, mount_point)) {
+    *why = "the folder of the cluster, " + cluster.folder + ", lies inside the mount point " + mount_point +
+           ": its servers would wait for themselves; choose another mount point";
+    return false;
+  }
+  switch (mount_state(mount_point)) {
+    case MountState::alive:
+      *why = mount_point + " is mounted already; `rideau umount " + mount_point + "` ends that";
+      return false;
+    case MountState::stale:
+      if (!unmount(mount_point, true, why)) return false;
+      break;
+    case MountState::none:
+      break;
+  }
+  struct stat point {};
+  if (::stat(mount_point.c_str(), &point) != 0) {
+    *why = "mount point " + mount_point + ": " + std::strerror(errno) + "; make it with `mkdir -p`";
+    return false;
+  }
+  if (!S_ISDIR(point.st_mode)) {
+    *why = "mount point " + mount_point + " is not a folder";
+    return false;
+  }
+  return true;
+}
+
+}  // namespace rideau::tools
