@@ -33,6 +33,12 @@ struct UpOptions {
 int up(const CommonOptions& common, const UpOptions& options);
 int down(const CommonOptions& common, const std::string& folder);
 
+struct FormatOptions {
+  std::string device;
+  bool force = false;  // also when something is on it
+};
+int format_device(const FormatOptions& options);
+
 struct ServeOptions {
   std::string config;
   std::string node;

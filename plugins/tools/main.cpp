@@ -17,6 +17,7 @@ struct Parsed {
   MountOptions mount;
   LayoutOptions layout;
   FsckOptions fsck;
+  FormatOptions format;
   std::string path;
   std::string config;
   std::string plugin_name;
@@ -41,7 +42,8 @@ void add_up(CLI::App& app, Parsed& parsed, int& result) {
   command->add_option("--transport", options.transport, "Transport plugin (default: tcp; inproc in a single process)");
   command->add_option("--index", options.index, "Index plugin")->capture_default_str();
   command->add_option("--objects", options.objects, "Object store plugin")->capture_default_str();
-  command->add_option("--device", options.devices, "OSS=PATH: the device of one object server");
+  command->add_option("--device", options.devices,
+                      "OSS=PATH: the formatted device or image of one object server, with --objects block-device");
   command->add_flag("--single-process", options.single_process,
                     "All roles in one process, which ends when it is unmounted");
   command->footer(
@@ -280,6 +282,20 @@ void add_fsck_command(CLI::App& app, Parsed& parsed, int& result) {
   command->callback([&] { result = fsck(parsed.common, options); });
 }
 
+void add_format_command(CLI::App& app, Parsed& parsed, int& result) {
+  FormatOptions& options = parsed.format;
+  CLI::App* command = app.add_subcommand("format", "Make a block device or an image fit for the block-device store");
+  command->add_option("--device", options.device, "The device or image; what is on it is lost")->required();
+  command->add_flag("--force", options.force, "Also when something is on it");
+  command->footer(
+      "Refuses a device in use, and one with a known file system, a table of partitions or anything in its first MiB.\n"
+      "Examples:\n"
+      "  rideau format --device /dev/sdb\n"
+      "  truncate -s 100G /srv/oss0.img && rideau format --device /srv/oss0.img\n"
+      "  rideau up --dir ~/cluster --oss 1 --objects block-device --device oss0=/srv/oss0.img");
+  command->callback([&] { result = format_device(options); });
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -299,6 +315,7 @@ int main(int count, char** arguments) {
   add_layout_commands(app, parsed, result);
   add_information_commands(app, parsed, result);
   add_fsck_command(app, parsed, result);
+  add_format_command(app, parsed, result);
   add_operator_commands(app, parsed, result);
   add_text_commands(app, parsed, result);
   try {

@@ -3,6 +3,7 @@
 #include "framework/config/plugin_values.hpp"
 #include "framework/runtime/real_runtime.hpp"
 #include "plugins/tools/commands.hpp"
+#include "plugins/tools/devices.hpp"
 #include "plugins/tools/mount_table.hpp"
 #include "plugins/tools/ports.hpp"
 #include "plugins/tools/probe.hpp"
@@ -56,7 +57,16 @@ int check_wishes(const UpOptions& options, const PluginCatalog& catalog) {
     }
     return not_in_this_version(std::string(wish.option) + " " + wish.name);
   }
-  if (!options.devices.empty()) return not_in_this_version("--device");
+  std::map<std::string, std::string> devices;
+  std::string why;
+  if (!parse_devices(options.devices, options.oss_count, &devices, &why)) {
+    std::fprintf(stderr, "%s\n", why.c_str());
+    return kUsage;
+  }
+  if (!devices.empty() && options.objects != "block-device") {
+    std::fprintf(stderr, "--device needs a store that uses one: --objects block-device\n");
+    return kUsage;
+  }
   return kDone;
 }
 
@@ -78,6 +88,9 @@ int write_new_cluster(const UpOptions& options, const std::string& folder, const
     std::fprintf(stderr, "no free ports on 127.0.0.1 for %zu servers\n", listeners);
     return kFailed;
   }
+  std::map<std::string, std::string> devices;
+  std::string why;
+  parse_devices(options.devices, options.oss_count, &devices, &why);
   for (std::uint32_t i = 0; i < count; ++i) {
     NewCluster::Server server;
     const bool mds = i < options.mds_count;
@@ -87,9 +100,9 @@ int write_new_cluster(const UpOptions& options, const std::string& folder, const
     server.listen = "127.0.0.1:" + std::to_string(ports[std::min<std::size_t>(i, listeners - 1)]);
     // A place of its own in whatever process opens this file system.
     if (cluster.transport == "inproc") server.listen = to_text(cluster.uuid) + ":1";
+    if (const auto device = devices.find(server.name); device != devices.end()) server.device = device->second;
     cluster.servers.push_back(server);
   }
-  std::string why;
   if (!write_cluster_config(file, cluster, &why)) {
     std::fprintf(stderr, "%s\n", why.c_str());
     return kFailed;

@@ -35,9 +35,12 @@ def wrong_options(folder):
     step("options and commands that do not exist, or not yet")
     fails(2, "up", telling="--dir")
     fails(2, "frobnicate", telling="")
-    for words in (["--transport", "rdma"], ["--transport", "zmq"], ["--index", "rocks"], ["--objects", "tape"], ["--mds", "2"],
-                  ["--device", "oss0=/dev/null"]):
+    for words in (["--transport", "rdma"], ["--transport", "zmq"], ["--index", "rocks"], ["--objects", "tape"], ["--mds", "2"]):
         fails(2, "up", "--dir", folder + "/never", *words, telling="not in this version")
+    for device, telling in (("oss0=/dev/null", "--objects block-device"), ("oss7=/dev/null", "oss0 to oss1"), ("oss0", "OSS=PATH")):
+        fails(2, "up", "--dir", folder + "/never", "--device", device, telling=telling)
+    fails(2, "format", telling="--device")
+    fails(1, "format", "--device", folder + "/none", telling="No such file")
     fails(2, "fsck", "--config", "x", telling="x")
     fails(1, "layout", "get", "x", telling="No such file")
     fails(2, "layout", "set", "x", telling="at least one of")
