@@ -15,11 +15,14 @@ struct Lent {
   RegionKey key{};
 };
 
-bool lend(Stage& stage, Peer& owner, Lent& lent, std::size_t part_count, std::uint32_t access) {
+// Lends, and tells the other end in a message, as the contract has it: a key means something to who was told it.
+Task<bool> lend(Stage& stage, Peer& owner, Lent& lent, std::size_t part_count, std::uint32_t access) {
   lent.parts = split(lent.memory, part_count, stage.dice);
   const Status status = owner.link->lend(lent.parts.data(), static_cast<std::uint32_t>(lent.parts.size()), access,
                                          &lent.region, &lent.key);
-  return stage.report.ok(status, "lend");
+  if (!stage.report.ok(status, "lend")) co_return false;
+  const bool told = co_await stage.tell(owner, lent.key);
+  co_return told;
 }
 
 Task<> reclaim(Stage& stage, Peer& owner, Lent& lent) {
@@ -71,7 +74,8 @@ Task<> transfers(Stage& stage, Pair pair) {
     for (const std::size_t part_count : part_counts) {
       Lent lent;
       lent.memory = random_bytes(stage.dice, size);
-      if (!lend(stage, *pair.far, lent, part_count, kAccessPull | kAccessPush)) co_return;
+      if (const bool lent_it = co_await lend(stage, *pair.far, lent, part_count, kAccessPull | kAccessPush); !lent_it)
+        co_return;
       Transfer what;
       what.offset = stage.dice.below(size + 1);
       what.size = stage.dice.below(size - what.offset + 1);
@@ -104,7 +108,7 @@ Task<> order(Stage& stage, Pair pair) {
   stage.report.rule("transport.bulk.push-comes-before-a-later-message");
   Lent lent;
   lent.memory = Buffer(std::min<std::size_t>(300000, bulk_max(stage)));
-  if (!lend(stage, *pair.far, lent, 3, kAccessPush)) co_return;
+  if (const bool lent_it = co_await lend(stage, *pair.far, lent, 3, kAccessPush); !lent_it) co_return;
   Buffer none;
   for (int i = 0; i < 40; ++i) {
     Transfer what;
@@ -144,7 +148,7 @@ Task<> bounds(Stage& stage, Pair pair) {
   report.rule("transport.bulk.bounds");
   Lent lent;
   lent.memory = random_bytes(stage.dice, 1000);
-  if (!lend(stage, *pair.far, lent, 4, kAccessPull | kAccessPush)) co_return;
+  if (const bool lent_it = co_await lend(stage, *pair.far, lent, 4, kAccessPull | kAccessPush); !lent_it) co_return;
   const Transfer outside[] = {{1001, 0, 1}, {1000, 1, 1},       {999, 2, 1},
                               {0, 1001, 1}, {UINT64_MAX, 1, 1}, {UINT64_MAX - 3, 8, 1}};
   for (const Transfer& what : outside) {
@@ -159,10 +163,10 @@ Task<> bounds(Stage& stage, Pair pair) {
 
   report.rule("transport.bulk.access");
   const Transfer part{10, 100, 1};
-  if (!lend(stage, *pair.far, lent, 1, kAccessPush)) co_return;
+  if (const bool lent_it = co_await lend(stage, *pair.far, lent, 1, kAccessPush); !lent_it) co_return;
   co_await expect_pull(stage, pair, lent.key, part, Code::invalid, "a pull from a region lent for push");
   co_await reclaim(stage, *pair.far, lent);
-  if (!lend(stage, *pair.far, lent, 1, kAccessPull)) co_return;
+  if (const bool lent_it = co_await lend(stage, *pair.far, lent, 1, kAccessPull); !lent_it) co_return;
   co_await expect_untouched(stage, pair, lent.key, part, lent, "a push to a region lent for pull writes nothing");
   co_await reclaim(stage, *pair.far, lent);
 
@@ -206,7 +210,7 @@ Task<> check_keys(Stage& stage) {
   const Transfer part{10, 500, 1};
   Lent lent;
   lent.memory = random_bytes(stage.dice, 2000);
-  if (!lend(stage, *pair.far, lent, 2, kAccessPull | kAccessPush)) co_return;
+  if (const bool lent_it = co_await lend(stage, *pair.far, lent, 2, kAccessPull | kAccessPush); !lent_it) co_return;
   const RegionKey old_key = lent.key;
   co_await reclaim(stage, *pair.far, lent);
   co_await expect_pull(stage, pair, old_key, part, Code::not_found, "a pull with the key of a reclaimed region");
@@ -214,7 +218,7 @@ Task<> check_keys(Stage& stage) {
 
   report.rule("transport.keys.generation");
   for (int round = 0; round < 20; ++round) {
-    if (!lend(stage, *pair.far, lent, 2, kAccessPull | kAccessPush)) co_return;
+    if (const bool lent_it = co_await lend(stage, *pair.far, lent, 2, kAccessPull | kAccessPush); !lent_it) co_return;
     co_await expect_pull(stage, pair, old_key, part, Code::not_found, "the old key of memory that is lent again");
     co_await expect_untouched(stage, pair, old_key, part, lent, "a push with the old key writes nothing");
     co_await expect_pull(stage, pair, lent.key, part, Code::ok, "the new key");
@@ -222,7 +226,7 @@ Task<> check_keys(Stage& stage) {
   }
 
   report.rule("transport.keys.forged");
-  if (!lend(stage, *pair.far, lent, 2, kAccessPull | kAccessPush)) co_return;
+  if (const bool lent_it = co_await lend(stage, *pair.far, lent, 2, kAccessPull | kAccessPush); !lent_it) co_return;
   for (std::size_t bit = 0; bit < std::size_t{lent.key.size} * 8; ++bit) {
     RegionKey forged = lent.key;
     forged.bytes[bit / 8] ^= static_cast<std::uint8_t>(1u << (bit % 8));
@@ -250,7 +254,7 @@ Task<> check_keys(Stage& stage) {
   co_await stage.finish(other);
 
   report.rule("transport.keys.closed-link");
-  if (!lend(stage, *pair.far, lent, 2, kAccessPull)) co_return;
+  if (const bool lent_it = co_await lend(stage, *pair.far, lent, 2, kAccessPull); !lent_it) co_return;
   Link* link = pair.near->link;
   link->close();
   auto both_closed = [&] { return pair.near->closed && pair.far->closed; };
@@ -273,7 +277,8 @@ Task<> reclaim_round(Stage& stage, Pair pair, bool pulls) {
   const std::size_t size = std::min<std::size_t>(bulk_max(stage), 4u << 20);
   Lent lent;
   lent.memory = random_bytes(stage.dice, size);
-  if (!lend(stage, *pair.far, lent, 5, pulls ? kAccessPull : kAccessPush)) co_return;
+  if (const bool lent_it = co_await lend(stage, *pair.far, lent, 5, pulls ? kAccessPull : kAccessPush); !lent_it)
+    co_return;
   const Buffer original = lent.memory;
   Calls calls;
   std::deque<Buffer> local;
@@ -338,13 +343,17 @@ Task<> check_many_outstanding(Stage& stage) {
   std::deque<IoVec> parts;
   Calls calls;
   for (int i = 0; i < 2 * kEach; ++i) {
+    Lent& place = lent[static_cast<std::size_t>(i)];
+    place.memory = random_bytes(stage.dice, 1 + stage.dice.below(60000));
     Peer& owner = i % 2 == 0 ? *pair.far : *pair.near;
+    const std::uint32_t access = i % 4 < 2 ? kAccessPull : kAccessPush;
+    if (const bool lent_it = co_await lend(stage, owner, place, 3, access); !lent_it) co_return;
+  }
+  for (int i = 0; i < 2 * kEach; ++i) {
     Link* link = (i % 2 == 0 ? pair.near : pair.far)->link;
     const bool pulls = i % 4 < 2;
-    const std::size_t size = 1 + stage.dice.below(60000);
-    lent[static_cast<std::size_t>(i)].memory = random_bytes(stage.dice, size);
     Lent& place = lent[static_cast<std::size_t>(i)];
-    if (!lend(stage, owner, place, 3, pulls ? kAccessPull : kAccessPush)) co_return;
+    const std::size_t size = place.memory.size();
     local.push_back(pulls ? Buffer(size) : random_bytes(stage.dice, size));
     parts.push_back(whole(local.back()));
     const IoVec* part = &parts.back();

@@ -72,6 +72,9 @@ Task<bool> load(Stage& stage, Loaded& loaded) {
     const IoVec part = whole(loaded.memory[i]);
     const Status lent = ends[i]->link->lend(&part, 1, kAccessPull | kAccessPush, &loaded.regions[i], &loaded.keys[i]);
     if (!stage.report.ok(lent, "lend")) co_return false;
+    if (const bool told = co_await stage.tell(*ends[i], loaded.keys[i]); !told) co_return false;
+  }
+  for (int i = 0; i < 2; ++i) {
     ends[i]->hold = stage.dice.below(4) == 0;
     ends[i]->take = stage.dice.below(2) == 0 ? Peer::Take::parts : Peer::Take::discard;
   }

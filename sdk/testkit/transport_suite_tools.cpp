@@ -165,6 +165,8 @@ Task<Pair> Stage::connect() {
   if (!report.check(arrived && link != nullptr, "the listener hears of the link")) co_return pair;
   pair.near = near;
   pair.far = acceptor.peers.back().get();
+  pair.near->other = pair.far;
+  pair.far->other = pair.near;
   co_return pair;
 }
 
@@ -214,6 +216,20 @@ Task<Status> Stage::send(Peer& peer, Buffer& head, Buffer& eager) {
   const Outcome done =
       co_await submit([&](Completion& c) { return link->send(&head_part, 1, &eager_part, eager_parts, c); });
   co_return done.status;
+}
+
+Task<bool> Stage::tell(Peer& owner, const RegionKey& key) {
+  Buffer head(key.bytes, key.bytes + key.size);
+  Buffer none;
+  Peer& other = *owner.other;
+  const std::size_t before = other.inbox.size();
+  const Status sent = co_await send(owner, head, none);
+  auto arrived = [&] { return other.inbox.size() > before; };
+  const bool came = co_await eventually(arrived);
+  if (!report.check(sent.ok() && came && other.inbox.back().head == head, "a key travels in a message"))
+    co_return false;
+  other.inbox.pop_back();
+  co_return true;
 }
 
 Task<bool> Stage::works(Pair pair) {

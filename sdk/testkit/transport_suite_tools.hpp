@@ -46,6 +46,7 @@ class Peer final : public LinkEvents {
   void release() noexcept;
 
   Link* link = nullptr;
+  Peer* other = nullptr;  // the other end, where the stage knows it
   Take take = Take::exact;
   bool hold = false;  // keep the loans
   std::deque<Received> inbox;
@@ -161,6 +162,8 @@ class Stage {
   // One message each way; how a test sees that a link still works.
   Task<bool> works(Pair pair);
   Task<Status> send(Peer& peer, Buffer& head, Buffer& eager);
+  // Tells the other end a key in a message of its own, and waits until it has arrived.
+  Task<bool> tell(Peer& owner, const RegionKey& key);
 
   Transport& near() noexcept { return *near_; }
   Transport& far() noexcept { return *far_; }

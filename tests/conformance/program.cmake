@@ -13,6 +13,15 @@ foreach(settings 0 1)
                    --config ${CMAKE_BINARY_DIR}/tests/block_device_${settings}.toml)
   set_tests_properties(conformance_block_device_${settings} PROPERTIES TIMEOUT ${RIDEAU_TEST_SECONDS})
 endforeach()
+# Memory registration with all bits cleared, as this provider wants it, and with FI_MR_BASIC.
+foreach(registration none basic)
+  file(WRITE ${CMAKE_BINARY_DIR}/tests/rdma_${registration}.toml
+       "registration = \"${registration}\"\nconnect_timeout = \"300 ms\"\n")
+  add_test(NAME conformance_rdma_${registration}
+           COMMAND rideau-conformance $<TARGET_FILE:rdma> --seed 7
+                   --config ${CMAKE_BINARY_DIR}/tests/rdma_${registration}.toml)
+  set_tests_properties(conformance_rdma_${registration} PROPERTIES TIMEOUT ${RIDEAU_TEST_SECONDS})
+endforeach()
 # A plugin that is none, and a key that is none: a clear error and exit status 2.
 add_test(NAME conformance_no_plugin COMMAND rideau-conformance ${CMAKE_CURRENT_LIST_FILE})
 set_tests_properties(conformance_no_plugin PROPERTIES PASS_REGULAR_EXPRESSION "not a shared library")

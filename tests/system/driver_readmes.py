@@ -56,7 +56,8 @@ def written(readme):
 
 
 problems = []
-for name, page in (("inproc", "transports/inproc/README.md"), ("tcp", "transports/tcp/README.md"), ("lmdb", "backends/lmdb/README.md"),
+for name, page in (("inproc", "transports/inproc/README.md"), ("rdma", "transports/rdma/README.md"), ("tcp", "transports/tcp/README.md"),
+                   ("lmdb", "backends/lmdb/README.md"),
                    ("raw-file", "backends/raw_file/README.md"), ("block-device", "backends/block_device/README.md")):
     step(f"{name} and {page}")
     says, page_says = described(name), written(page)

@@ -35,7 +35,7 @@ def wrong_options(folder):
     step("options and commands that do not exist, or not yet")
     fails(2, "up", telling="--dir")
     fails(2, "frobnicate", telling="")
-    for words in (["--transport", "rdma"], ["--transport", "zmq"], ["--index", "rocks"], ["--objects", "tape"], ["--mds", "2"]):
+    for words in (["--transport", "pigeon"], ["--index", "rocks"], ["--objects", "tape"], ["--mds", "2"]):
         fails(2, "up", "--dir", folder + "/never", *words, telling="not in this version")
     for device, telling in (("oss0=/dev/null", "--objects block-device"), ("oss7=/dev/null", "oss0 to oss1"), ("oss0", "OSS=PATH")):
         fails(2, "up", "--dir", folder + "/never", "--device", device, telling=telling)

@@ -1,7 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Goal: what people do with a file system works on the mount, and gives back the same bytes."""
+"""Goal: what people do with a file system works on the mount, and gives back the same bytes.
+
+usage: real_work.py BUILD [--transport NAME [--set KEY=VALUE …]] [--short] [--no-copies]
+"""
+import argparse
 import hashlib
+import json
 import os
+import re
 
 from cluster import cluster, expect, need_fuse, rideau, run, step, temporary_folder
 
@@ -107,18 +113,70 @@ def big_file(mount):
     expect(written.digest() == got.digest(), "other bytes came back")
 
 
+def some_megabytes(mount, scratch):
+    step("64 MiB written and read back")
+    with open(scratch + "/some", "wb") as file:
+        file.write(os.urandom(64 << 20))
+    run("cp", scratch + "/some", mount + "/some")
+    rideau("sync", mount)
+    descriptor = os.open(mount + "/some", os.O_RDONLY)
+    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    os.close(descriptor)
+    run("cmp", scratch + "/some", mount + "/some")
+
+
+def with_settings(made, transport, settings):
+    """The plugin's keys go into the file that `up` has written."""
+    made.down()
+    with open(made.config) as file:
+        text = file.read()
+    keys = "".join(f", {key} = {value}" for key, value in (setting.split("=", 1) for setting in settings))
+    changed = text.replace(f'transport = "{transport}"', f'transport = {{plugin = "{transport}"{keys}}}')
+    expect(changed != text, "the configuration names no transport")
+    with open(made.config, "w") as file:
+        file.write(changed)
+    made.up()
+
+
+def expect_no_copies(made):
+    """Of payloads, in the transports of all nodes."""
+    told = json.loads(rideau("stats", "--config", made.config, "--json").stdout)
+    figures = [(name, value) for node in told["nodes"] for name, value in node["metrics"].items()]
+    copied = {name: value for name, value in figures if re.match(r"rideau_plugin_copied_bytes_total.*\.transport", name)}
+    moved = sum(value for name, value in figures if name == "rideau_server_payload_received_bytes_total")
+    expect(len(copied) == len(told["nodes"]) and moved > 64 << 20, f"{moved} bytes went to the servers; {copied}")
+    expect(not any(copied.values()), f"payloads were copied: {copied}")
+
+
+parser = argparse.ArgumentParser()
+parser.add_argument("build")
+parser.add_argument("--transport", default="tcp")
+parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+parser.add_argument("--short", action="store_true")
+parser.add_argument("--no-copies", action="store_true")
+options = parser.parse_args()
+
 need_fuse()
-with cluster() as made, temporary_folder() as scratch_folder:
-    copy_headers(made.mount)
-    tar_round_trip(made.mount, scratch_folder)
-    git_clone(made.mount, scratch_folder)
-    compile_program(made.mount)
-    rsync_twice(made.mount)
-    big_directory(made.mount)
-    big_file(made.mount)
+with cluster(options=["--transport", options.transport]) as made, temporary_folder() as scratch_folder:
+    if options.set:
+        with_settings(made, options.transport, options.set)
+    if options.short:
+        tar_round_trip(made.mount, scratch_folder)
+        compile_program(made.mount)
+        some_megabytes(made.mount, scratch_folder)
+    else:
+        copy_headers(made.mount)
+        tar_round_trip(made.mount, scratch_folder)
+        git_clone(made.mount, scratch_folder)
+        compile_program(made.mount)
+        rsync_twice(made.mount)
+        big_directory(made.mount)
+        big_file(made.mount)
+    if options.no_copies:
+        expect_no_copies(made)
     step("sync, remove everything, go down")
     rideau("sync", made.mount)
-    run("rm", "-rf", made.mount + "/include", made.mount + "/clone", made.mount + "/many", made.mount + "/big")
+    run("rm", "-rf", *(made.mount + "/" + name for name in os.listdir(made.mount)))
     made.down()
     made.check()
 print("everything came back as it was")
