@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// One commit of the map. On the heap and apart from the store: the index may complete it after the store was destroyed.
+// One commit of the map.
 #pragma once
 
+#include "../shared/lent_call.hpp"
 #include "device.hpp"
 #include "free_space.hpp"
 #include "object_map.hpp"
@@ -13,8 +14,8 @@ namespace rideau::block_device {
 
 class BlockStore;
 
-struct Commit : Completion {
-  BlockStore* store = nullptr;  // null: gone
+struct Commit final : backend::LentCall {
+  BlockStore* store = nullptr;
   Captured captured;
   std::vector<Run> released;         // free when this is durable
   std::vector<Completion*> flushes;  // that wait for it
@@ -23,12 +24,6 @@ struct Commit : Completion {
   std::size_t sent = 0;  // changes of the portion that is with the index
   std::vector<Edit> edits;
   IndexBatch batch{};
-  bool with_index = false;
-
-  // Gives up a commit whose store goes: freed at once, or when the index has done with it.
-  static void abandon(Commit* commit) noexcept;
-  // For Completion::resume of a commit whose store is gone.
-  static void free_abandoned(Commit* commit) noexcept;
 };
 
 }  // namespace rideau::block_device

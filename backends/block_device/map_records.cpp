@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "map_records.hpp"
 
-#include "packing.hpp"
+#include "../shared/packing.hpp"
 
 #include <cstring>
 
 namespace rideau::block_device {
 namespace {
+
+using namespace backend;
 
 constexpr std::uint8_t kRecordVersion = 1;
 constexpr std::size_t kRunBytes = 2 + 2 + 1 + 8;

@@ -82,17 +82,16 @@ void BlockStore::commit_more(Commit& commit) noexcept {
   commit.batch.frees_space = 2 * erases > commit.edits.size();
   commit.resume = [](Completion* completion) noexcept {
     auto* own = static_cast<Commit*>(completion);
-    own->with_index = false;
-    if (own->store == nullptr) return Commit::free_abandoned(own);
+    if (backend::LentCall::ends_abandoned(own)) return;
     BlockStore& store = *own->store;
     store.on_portion(*own);
     store.device_->work();
   };
   const bool last = commit.next_change + commit.sent == changes.size();
-  commit.with_index = true;
+  commit.lent = true;
   const Submitted how = index_->commit(&commit.batch, 1, last ? Durability::durable : Durability::eventual, commit);
   if (how == Submitted::pending) return;
-  commit.with_index = false;
+  commit.lent = false;
   on_portion(commit);
 }
 

@@ -319,7 +319,7 @@ void BlockStore::closed() noexcept {
 
 void BlockStore::destroy() noexcept {
   device_.reset();
-  Commit::abandon(commit_);
+  backend::LentCall::abandon(commit_);
   delete this;
 }
 

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "superblock.hpp"
 
-#include "packing.hpp"
+#include "../shared/packing.hpp"
 
 #include <cstring>
 
-#include <isa-l/crc.h>
-
 namespace rideau::block_device {
 namespace {
+
+using namespace backend;
 
 constexpr char kMagic[8] = {'R', 'I', 'D', 'E', 'A', 'U', 'B', 'D'};
 constexpr std::size_t kSumAt = kBlockBytes - 4;
@@ -71,12 +71,6 @@ std::string uuid_text(const DeviceUuid& uuid) {
     text += kDigits[uuid[i] & 15];
   }
   return text;
-}
-
-std::uint32_t crc32c(const void* data, std::size_t size, std::uint32_t previous) noexcept {
-  // ISA-L takes the raw register: inverted before and after. Its pointer is not const, the data is not written.
-  auto* bytes = static_cast<unsigned char*>(const_cast<void*>(data));
-  return ~crc32_iscsi(bytes, static_cast<int>(size), ~previous);
 }
 
 }  // namespace rideau::block_device

@@ -3,6 +3,7 @@
 // Little-endian; docs/on_disk.md has the table.
 #pragma once
 
+#include "../shared/checksum.hpp"
 #include "device.hpp"
 #include "rideau/status.hpp"
 
@@ -37,7 +38,6 @@ Status choose_superblock(const std::uint8_t* first, const std::uint8_t* second, 
 
 std::string uuid_text(const DeviceUuid& uuid);
 
-// CRC-32C; chained by passing the previous result.
-std::uint32_t crc32c(const void* data, std::size_t size, std::uint32_t previous = 0) noexcept;
+using backend::crc32c;
 
 }  // namespace rideau::block_device

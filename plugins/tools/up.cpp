@@ -34,6 +34,11 @@ std::string transport_of(const UpOptions& options) {
   return options.single_process ? "inproc" : "tcp";
 }
 
+// Objects in LMDB are objects in the index, which is one.
+std::string objects_of(const UpOptions& options) {
+  return options.objects == "lmdb" && options.index == "lmdb" ? "index-objects" : options.objects;
+}
+
 int check_wishes(const UpOptions& options, const PluginCatalog& catalog) {
   if (!options.single_process && options.transport == "inproc") {
     std::fprintf(stderr, "--transport inproc reaches no other process: add --single-process, or choose tcp\n");
@@ -41,13 +46,14 @@ int check_wishes(const UpOptions& options, const PluginCatalog& catalog) {
   }
   if (options.mds_count != 1) return not_in_this_version("--mds " + std::to_string(options.mds_count));
   const std::string transport = transport_of(options);
+  const std::string objects = objects_of(options);
   const struct {
     PluginKind kind;
     const char* option;
     const std::string& name;
   } wishes[] = {{PluginKind::transport, "--transport", transport},
                 {PluginKind::index_store, "--index", options.index},
-                {PluginKind::object_store, "--objects", options.objects}};
+                {PluginKind::object_store, "--objects", objects}};
   for (const auto& wish : wishes) {
     const LoadResult found = catalog.find(wish.kind, wish.name);
     if (found.ok()) continue;
@@ -80,7 +86,7 @@ int write_new_cluster(const UpOptions& options, const std::string& folder, const
   cluster.transport = transport_of(options);
   cluster.single_process = options.single_process;
   cluster.index = options.index;
-  cluster.objects = options.objects;
+  cluster.objects = objects_of(options);
   const std::size_t count = options.mds_count + options.oss_count;
   const std::size_t listeners = options.single_process ? 1 : count;
   const std::vector<std::uint16_t> ports = free_ports(runtime, listeners);

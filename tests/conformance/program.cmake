@@ -22,6 +22,12 @@ foreach(registration none basic)
                    --config ${CMAKE_BINARY_DIR}/tests/rdma_${registration}.toml)
   set_tests_properties(conformance_rdma_${registration} PROPERTIES TIMEOUT ${RIDEAU_TEST_SECONDS})
 endforeach()
+# Objects so large as the suite wants them.
+file(WRITE ${CMAKE_BINARY_DIR}/tests/index_objects.toml "object_size_max = \"128 MiB\"\n")
+add_test(NAME conformance_index_objects
+         COMMAND rideau-conformance $<TARGET_FILE:index_objects> --index $<TARGET_FILE:lmdb> --seed 7
+                 --config ${CMAKE_BINARY_DIR}/tests/index_objects.toml)
+set_tests_properties(conformance_index_objects PROPERTIES TIMEOUT ${RIDEAU_TEST_SECONDS})
 # A plugin that is none, and a key that is none: a clear error and exit status 2.
 add_test(NAME conformance_no_plugin COMMAND rideau-conformance ${CMAKE_CURRENT_LIST_FILE})
 set_tests_properties(conformance_no_plugin PROPERTIES PASS_REGULAR_EXPRESSION "not a shared library")

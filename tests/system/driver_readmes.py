@@ -58,7 +58,8 @@ def written(readme):
 problems = []
 for name, page in (("inproc", "transports/inproc/README.md"), ("rdma", "transports/rdma/README.md"), ("tcp", "transports/tcp/README.md"),
                    ("lmdb", "backends/lmdb/README.md"),
-                   ("raw-file", "backends/raw_file/README.md"), ("block-device", "backends/block_device/README.md")):
+                   ("raw-file", "backends/raw_file/README.md"), ("block-device", "backends/block_device/README.md"),
+                   ("index-objects", "backends/index_objects/README.md")):
     step(f"{name} and {page}")
     says, page_says = described(name), written(page)
     expect(says, f"{name} describes no key")

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-namespace rideau::block_device {
+namespace rideau::backend {
 
 template <class Number>
 void put_little(std::uint8_t* at, Number value) noexcept {
@@ -33,4 +33,4 @@ inline std::uint64_t get_big_u64(const std::uint8_t* at) noexcept {
   return value;
 }
 
-}  // namespace rideau::block_device
+}  // namespace rideau::backend
