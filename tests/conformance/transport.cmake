@@ -5,3 +5,7 @@ rideau_test(transport_tcp_malformed SOURCES transport_tcp_malformed.cpp
             LIBRARIES rideau_testkit rideau_real_runtime tcp_static PkgConfig::ISAL)
 rideau_test(transport_inproc_suite SOURCES transport_inproc_suite.cpp
             LIBRARIES rideau_testkit rideau_real_runtime inproc_static)
+# libfabric between the driver and its provider is a strict one.
+rideau_test(transport_rdma_strict SOURCES transport_rdma_strict.cpp strict_fabric.cpp
+            LIBRARIES rideau_testkit rideau_real_runtime rdma_static)
+target_link_options(transport_rdma_strict PRIVATE -Wl,--wrap=fi_getinfo,--wrap=fi_fabric)
