@@ -21,7 +21,7 @@ void run_suite(std::uint64_t seed, const char* registration, bool demand) {
   RealRuntime runtime;
   TestHost host(runtime);
   // One short receive window, so that credits run out.
-  LinkedTransportFactory factory(rdma::kDescriptor, host, {{"connect_timeout", 300}, {"window", 8}}, "127.0.0.1:0",
+  LinkedTransportFactory factory(rdma::kDescriptor, host, {{"connect_timeout", 100}, {"window", 8}}, "127.0.0.1:0",
                                  {{"registration", registration}});
   Report report(stdout);
   runtime.run(run_transport_suite(runtime, factory, seed, report));
