@@ -5,23 +5,12 @@
 
 #include <algorithm>
 #include <cstring>
-#include <list>
 #include <memory>
 
 namespace rideau::sim {
 
 using block_device::kBlockBytes;
 using block_device::Request;
-
-SimBlockDisk::SimBlockDisk(std::uint64_t bytes, std::uint8_t uuid_byte) : bytes_(bytes) {
-  block_device::Superblock superblock;
-  superblock.uuid.fill(uuid_byte);
-  superblock.device_bytes = bytes;
-  std::string block(kBlockBytes, '\0');
-  block_device::encode_superblock(superblock, reinterpret_cast<std::uint8_t*>(block.data()));
-  for (const std::uint64_t offset : block_device::kSuperblockOffsets) durable_[offset / kBlockBytes] = block;
-  current_ = durable_;
-}
 
 std::size_t SimBlockDisk::unflushed_sectors() const noexcept {
   std::size_t count = 0;
@@ -81,21 +70,47 @@ void SimBlockDisk::erase(std::uint64_t offset, std::uint64_t size) {
   }
 }
 
+// A request of an instance, until its time has passed.
+struct SimBlockDisk::Errand : Completion {
+  SimBlockDisk* disk = nullptr;
+  SimBlockDevice* device = nullptr;  // null: the instance is gone
+  Request* request = nullptr;
+  std::uint64_t write = 0;
+  std::vector<std::uint64_t> covers;
+};
+
+SimBlockDisk::~SimBlockDisk() = default;
+
+SimBlockDisk::SimBlockDisk(std::uint64_t bytes, std::uint8_t uuid_byte) : bytes_(bytes) {
+  block_device::Superblock superblock;
+  superblock.uuid.fill(uuid_byte);
+  superblock.device_bytes = bytes;
+  std::string block(kBlockBytes, '\0');
+  block_device::encode_superblock(superblock, reinterpret_cast<std::uint8_t*>(block.data()));
+  for (const std::uint64_t offset : block_device::kSuperblockOffsets) durable_[offset / kBlockBytes] = block;
+  current_ = durable_;
+}
+
 class SimBlockDevice final : public block_device::Device {
  public:
   SimBlockDevice(Host& host, SimBlockDisk& disk) : host_(host), disk_(disk) {}
   ~SimBlockDevice() override {
+    for (Errand& errand : disk_.errands_) {
+      if (errand.device == this) errand.device = nullptr;
+    }
     if (owns_disk_) disk_.in_use_ = false;
   }
 
   // What a write writes may be on the disk from its submission on, and is there when it ends.
   void submit(Request& request, bool) noexcept override {
-    Errand& errand = errands_.emplace_back();
+    Errand& errand = disk_.errands_.emplace_back();
+    errand.disk = &disk_;
     errand.device = this;
     errand.request = &request;
     errand.resume = [](Completion* done) noexcept {
       auto* own = static_cast<Errand*>(done);
-      own->device->end(*own);
+      if (own->device != nullptr) return own->device->end(*own);
+      own->disk->errands_.remove_if([own](const Errand& one) { return &one == own; });
     };
     if (request.kind == Request::Kind::write) {
       errand.write = disk_.next_write_++;
@@ -125,18 +140,17 @@ class SimBlockDevice final : public block_device::Device {
   const std::string& message() const noexcept override { return message_; }
 
  private:
-  struct Errand : Completion {
-    SimBlockDevice* device = nullptr;
-    Request* request = nullptr;
-    std::uint64_t write = 0;
-    std::vector<std::uint64_t> covers;
-  };
+  using Errand = SimBlockDisk::Errand;
 
   void end(Errand& errand) noexcept {
     Request& request = *errand.request;
     request.status = perform(errand, request);
-    errands_.remove_if([&errand](const Errand& own) { return &own == &errand; });
+    forget(errand);
     request.done(request);
+  }
+
+  void forget(Errand& errand) noexcept {
+    disk_.errands_.remove_if([&errand](const Errand& own) { return &own == &errand; });
   }
 
   Status perform(Errand& errand, Request& request) noexcept {
@@ -182,7 +196,6 @@ class SimBlockDevice final : public block_device::Device {
   Host& host_;
   SimBlockDisk& disk_;
   bool owns_disk_ = false;
-  std::list<Errand> errands_;
   const std::string name_ = "the simulated device";
   std::string message_;
 };

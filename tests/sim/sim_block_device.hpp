@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <list>
 #include <map>
 #include <string>
 #include <vector>
@@ -19,10 +20,13 @@ namespace rideau::sim {
 constexpr std::uint64_t kSectorBytes = 512;
 
 // What stays when an instance goes.
+class SimBlockDevice;
+
 class SimBlockDisk {
  public:
   // Formatted already.
   explicit SimBlockDisk(std::uint64_t bytes, std::uint8_t uuid_byte = 0x5a);
+  ~SimBlockDisk();
   SimBlockDisk(const SimBlockDisk&) = delete;
   SimBlockDisk& operator=(const SimBlockDisk&) = delete;
 
@@ -40,6 +44,7 @@ class SimBlockDisk {
   // A planted mistake: flushes answer ok and make nothing durable.
   bool forgets_flushes = false;
 
+  bool in_use() const noexcept { return in_use_; }
   std::uint64_t bytes() const noexcept { return bytes_; }
   std::uint64_t discarded_bytes() const noexcept { return discarded_; }
 
@@ -54,6 +59,8 @@ class SimBlockDisk {
     bool ended = false;
   };
 
+  struct Errand;
+
   static void store(std::map<std::uint64_t, Block>& to, std::uint64_t offset, const std::uint8_t* from,
                     std::size_t size);
   void read(std::uint64_t offset, std::uint8_t* to, std::size_t size) const;
@@ -65,6 +72,7 @@ class SimBlockDisk {
   std::uint64_t next_write_ = 1;
   std::uint64_t discarded_ = 0;
   bool in_use_ = false;
+  std::list<Errand> errands_;  // a host may hold one after its instance is gone
 };
 
 // The block-device store on such a disk, as a plugin "sim-block". Its key `disk` is the address of the SimBlockDisk, in
