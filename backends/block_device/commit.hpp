@@ -26,4 +26,9 @@ struct Commit final : backend::LentCall {
   IndexBatch batch{};
 };
 
+// Changes that nobody flushes are committed when they are so old.
+struct CommitTimer final : backend::LentCall {
+  BlockStore* store = nullptr;
+};
+
 }  // namespace rideau::block_device

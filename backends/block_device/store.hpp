@@ -40,6 +40,7 @@ constexpr Status kClosed{Code::closed, 0, "block-device store is not running"};
 
 class BlockStore;
 struct Commit;
+struct CommitTimer;
 
 // One block that an op writes.
 struct Item {
@@ -107,6 +108,7 @@ class BlockStore final : public ObjectStore {
 
  private:
   friend struct Commit;
+  friend struct CommitTimer;
   enum class Life : std::uint8_t { made, starting, running, stopping, stopped };
 
   ~BlockStore();
@@ -154,6 +156,8 @@ class BlockStore final : public ObjectStore {
   void discarded(Request& request) noexcept;
 
   // Commits.
+  void note_change() noexcept;
+  void on_timer() noexcept;
   void begin_commit() noexcept;
   void on_flushed(Commit& commit, Status status) noexcept;
   void commit_more(Commit& commit) noexcept;
@@ -219,6 +223,7 @@ class BlockStore final : public ObjectStore {
   std::uint64_t index_room_ = 0;  // bytes
 
   Commit* commit_ = nullptr;
+  CommitTimer* timer_ = nullptr;  // runs while there is something to commit that nobody may flush
   std::vector<Completion*> flush_waiting_;
   bool written_ = false;    // since the device was last flushed
   Status flush_failure_{};  // the first; every later flush reports it too

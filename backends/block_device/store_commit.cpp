@@ -12,6 +12,9 @@ namespace {
 // Of one call to the index: an index whose map is nearly full needs room for the pages that a call changes.
 constexpr std::size_t kPortionEdits = 500;
 constexpr std::uint64_t kPortionBytes = 1 << 20;
+// How much of the map may be in memory alone, and for how long, when nobody flushes.
+constexpr std::uint64_t kDirtyRecordsMax = 16'384;
+constexpr std::uint64_t kUnflushedNs = 5'000'000'000;
 
 Bytes view(const std::string& text) { return Bytes(std::string_view(text)); }
 
@@ -34,6 +37,30 @@ Submitted BlockStore::flush(const ObjectId* ids, std::uint32_t count, Completion
   begin_commit();
   device_->work();
   return Submitted::pending;
+}
+
+void BlockStore::note_change() noexcept {
+  if (map_.dirty_records() > kDirtyRecordsMax) begin_commit();
+  if (timer_ != nullptr) return;
+  timer_ = new CommitTimer;
+  timer_->store = this;
+  timer_->resume = [](Completion* completion) noexcept {
+    auto* own = static_cast<CommitTimer*>(completion);
+    if (backend::LentCall::ends_abandoned(own)) return;
+    BlockStore& store = *own->store;
+    delete own;
+    store.timer_ = nullptr;
+    store.on_timer();
+  };
+  timer_->lent = true;
+  if (host_.sleep(kUnflushedNs, *timer_) == Submitted::pending) return;
+  delete timer_;
+  timer_ = nullptr;
+}
+
+void BlockStore::on_timer() noexcept {
+  if (life_ == Life::running && !map_.clean()) begin_commit();
+  work();
 }
 
 void BlockStore::begin_commit() noexcept {

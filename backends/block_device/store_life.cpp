@@ -290,6 +290,7 @@ Submitted BlockStore::stop(Completion& done) noexcept {
 
 // Ends what has not begun; what the device works on ends by itself.
 void BlockStore::end_waiting_calls() noexcept {
+  if (timer_ != nullptr) host_.cancel(*timer_);
   working_ = true;  // what is admitted now begins no more
   for (const auto& op : all_ops_) {
     if (op->object != nullptr && op->stage != Op::Stage::working) finish(*op, kClosed, 0);
@@ -301,6 +302,7 @@ void BlockStore::end_waiting_calls() noexcept {
 
 void BlockStore::check_stopped() noexcept {
   if (op_count_ != 0 || commit_ != nullptr || discarding_ != 0 || closing_) return;
+  if (timer_ != nullptr) return host_.cancel(*timer_);  // its end comes here again
   const bool unsaved = !map_.clean() || written_ || !released_.empty() || !flush_waiting_.empty();
   if (unsaved && (last_commit_.ok() || !final_commit_)) {
     final_commit_ = true;
@@ -320,6 +322,7 @@ void BlockStore::closed() noexcept {
 void BlockStore::destroy() noexcept {
   device_.reset();
   backend::LentCall::abandon(commit_);
+  backend::LentCall::abandon(timer_);
   delete this;
 }
 

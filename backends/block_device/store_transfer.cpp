@@ -286,6 +286,7 @@ void BlockStore::end_change(Op& op) noexcept {
       break;
   }
   map_.mark(object);
+  note_change();
   finish(op, kOk, op.kind == Op::Kind::write ? op.size : 0);
 }
 
@@ -360,6 +361,7 @@ void BlockStore::allocate_range(Op& op) noexcept {
   if (!object.exists) ++object_count_;
   object.exists = true;
   map_.mark(object);
+  note_change();
   finish(op, kOk, 0);
 }
 

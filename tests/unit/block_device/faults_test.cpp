@@ -217,6 +217,28 @@ TEST_CASE("an index that is full for a while fails flushes, which work again whe
   again->stop();
 }
 
+TEST_CASE("what nobody flushes is committed a little later all the same") {
+  Bench bench;
+  {
+    const auto life = bench.live();
+    REQUIRE(life->start().ok());
+    life->run([](StoreCalls calls) -> Task<> {
+      const Status status = co_await calls.write(kA, 0, std::string(9'000, 'n'));
+      CHECK(status.ok());
+    }(life->calls()));
+    bench.world.run_for(10 * kSecond);
+  }
+  bench.disk.power_cut([](std::size_t) { return false; });
+  bench.index_disk.power_cut(1);
+  const auto life = bench.live();
+  REQUIRE(life->start().ok());
+  Status status;
+  std::string found;
+  life->run(read_whole(life->calls(), 9'000, status, found));
+  CHECK((status.ok() && found == std::string(9'000, 'n')));
+  life->stop();
+}
+
 TEST_CASE("on a full device overwriting goes on, and what is removed is free again and discarded") {
   Bench bench;
   const auto life = bench.live();
