@@ -106,6 +106,27 @@ def file_system_in_a_folder(prefix, folder):
     run(prefix + "/bin/rideau", "fsck", "--config", files + "/cluster.toml")
 
 
+def transport_of_an_author(prefix, folder):
+    """Somebody else's network: built against the installed SDK alone, judged, and a cluster over it."""
+    build_example(prefix, "minimal_transport", folder + "-build")
+    plugin, program, made = folder + "-build/rideau-minimal_transport.so", prefix + "/bin/rideau", folder + "/cluster"
+    os.mkdir(folder)
+    judged = run(prefix + "/bin/rideau-conformance", plugin, "--seed", "1", cwd=folder).stdout
+    expect("33 passed, 0 failed, 0 unsupported" in judged, judged[-2000:])
+    options = ["--plugin-path", folder + "-build"]
+    try:
+        run(program, *options, "up", "--dir", made, "--oss", "2", "--transport", "minimal-transport")
+        run("cp", plugin, made + "/mnt/")
+        run("rsync", "-a", prefix + "/include", made + "/mnt/")
+        run(program, *options, "down", "--dir", made)
+        run(program, *options, "up", "--dir", made)
+        run("cmp", plugin, made + "/mnt/rideau-minimal_transport.so")
+        run("diff", "-r", prefix + "/include", made + "/mnt/include")
+        run(program, *options, "down", "--dir", made)
+    finally:
+        subprocess.run([program, *options, "down", "--dir", made], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+
+
 def cluster_runs(prefix, folder):
     step("up, a file, down, up, the file")
     program, made = prefix + "/bin/rideau", folder + "/cluster"
@@ -158,4 +179,5 @@ with temporary_folder() as top:
     conformance(top + "/prefix", top + "/conformance")
     cluster_runs(top + "/prefix", top)
     file_system_in_a_folder(top + "/prefix", top + "/folder")
+    transport_of_an_author(top + "/prefix", top + "/transport")
 print("the installed tree works")
