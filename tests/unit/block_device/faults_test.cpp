@@ -2,9 +2,11 @@
 // Goal: flipped bits in data, in records of the map and in superblocks are errors and never wrong bytes; devices and
 // indexes that do not belong together are refused; failing flushes and writes are told; a full device recovers.
 #include "sdk/testkit/dice.hpp"
+#include "backends/block_device/map_records.hpp"
 #include "tests/unit/block_device/block_bench.hpp"
 
-#include <optional>
+#include <algorithm>
+#include <map>
 
 namespace rideau::block_device {
 namespace {
@@ -270,6 +272,52 @@ TEST_CASE("on a full device overwriting goes on, and what is removed is free aga
     CHECK(disk.discarded_bytes() > 0);
   }(life->calls(), bench.disk));
   life->stop();
+}
+
+TEST_CASE("many writers at once leave long runs, and small files lie side by side") {
+  sim::SimWorld world{1};
+  sim::SimIndexDisk index_disk;
+  sim::SimBlockDisk disk{1ull << 32};
+  BlockLife life(world, index_disk, disk);
+  REQUIRE(life.start().ok());
+  life.run([](StoreCalls calls) -> Task<> {
+    for (std::uint64_t round = 0; round < 32; ++round) {
+      for (std::uint64_t writer = 0; writer < 8; ++writer) {
+        const ObjectId id{9, writer};
+        const Status status = co_await calls.write(id, round * 65'536, std::string(65'536, 'w'));
+        CHECK(status.ok());
+      }
+    }
+    for (std::uint64_t i = 0; i < 100; ++i) {
+      const ObjectId small{10, i};
+      const Status status = co_await calls.write(small, 0, std::string(3'000, 's'));
+      CHECK(status.ok());
+    }
+    const Status flushed = co_await calls.flush();
+    CHECK(flushed.ok());
+  }(life.calls()));
+  life.stop();
+  std::map<ObjectId, std::vector<std::uint64_t>> places;
+  for (const auto& [key, value] : index_disk.entries()) {
+    ObjectId id;
+    std::uint64_t number = 0;
+    if (!parse_segment_key(Bytes(std::string_view(key)), &id, &number)) continue;
+    std::vector<Block> blocks;
+    REQUIRE(read_segment(Bytes(std::string_view(key)), Bytes(std::string_view(value)), &blocks).ok());
+    for (const Block& block : blocks) places[id].push_back(block.place);
+  }
+  std::uint64_t small_first = ~0ull;
+  std::uint64_t small_last = 0;
+  for (const auto& [id, all] : places) {
+    std::size_t runs = 1;
+    for (std::size_t i = 1; i < all.size(); ++i) runs += all[i] == all[i - 1] + 1 ? 0 : 1;
+    if (id.high == 9) CHECK(all.size() == 512);
+    if (id.high == 9) CHECK(runs <= 3);
+    if (id.high != 10) continue;
+    small_first = std::min(small_first, all.front());
+    small_last = std::max(small_last, all.back());
+  }
+  CHECK(small_last - small_first == 99);
 }
 
 }  // namespace rideau::block_device
