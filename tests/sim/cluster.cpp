@@ -11,6 +11,8 @@
 
 #include <cstdint>
 
+#include <algorithm>
+
 namespace rideau::sim {
 namespace {
 
@@ -201,7 +203,8 @@ Cluster::Cluster(SimWorld& world, ClusterOptions options)
     : world_(world),
       options_(options),
       network_(world, network_of(world)),
-      catalog_({{&kSimTransportDescriptor, &kSimIndexDescriptor, &kSimObjectsDescriptor}, {}}) {
+      catalog_(
+          {{&kSimTransportDescriptor, &kSimIndexDescriptor, &kSimObjectsDescriptor, &kSimBlockStoreDescriptor}, {}}) {
   Random& random = world.random();
   config_.file = "cluster.toml";
   config_.folder = "/";
@@ -246,8 +249,10 @@ void Cluster::configure(Server& server) {
   target.index =
       simulated(PluginKind::index_store, "node." + server.name + ".index", address_value("disk", &server.disk->index));
   if (server.role == Role::oss) {
-    target.objects = simulated(PluginKind::object_store, "node." + server.name + ".objects",
-                               address_value("disk", &server.disk->objects));
+    target.objects = simulated(
+        PluginKind::object_store, "node." + server.name + ".objects",
+        options_.blocks ? address_value("disk", &server.disk->device) : address_value("disk", &server.disk->objects));
+    if (options_.blocks) target.objects.plugin = kSimBlockStoreDescriptor.name;
   }
   node.targets.push_back(target);
   config_.nodes.push_back(node);
@@ -364,23 +369,38 @@ std::string Cluster::end_checks() {
 
 // The stores of the servers, which have ended, opened by one more node that only checks.
 struct Cluster::Checker {
-  Checker(SimWorld& world, const std::vector<std::unique_ptr<Server>>& servers)
+  Checker(SimWorld& world, const std::vector<std::unique_ptr<Server>>& servers, bool blocks)
       : runtime(world, "check", clock_of(world)),
         log(world, runtime.id()),
         host(runtime, log, "check"),
         tasks(runtime) {
     index = make_sim_index(host, servers[0]->disk->index);
     for (std::size_t i = 1; i < servers.size(); ++i) {
-      stores.push_back(make_sim_objects(host, servers[i]->disk->objects));
+      stores.push_back(blocks ? open_blocks(*servers[i]->disk) : make_sim_objects(host, servers[i]->disk->objects));
       sources.emplace_back(servers[i]->target, *stores.back());
     }
   }
   ~Checker() {
     index->destroy();
     for (ObjectStore* store : stores) store->destroy();
+    for (IndexStore* map : maps) map->destroy();
+  }
+  // A store of blocks, with the index that has its map.
+  ObjectStore* open_blocks(Disk& disk) {
+    maps.push_back(make_sim_index(host, disk.index));
+    store_hosts.push_back(std::make_unique<NodeHost>(runtime, log, "check"));
+    store_hosts.back()->wire("index", PluginKind::index_store, *maps.back());
+    ConfigValue value;
+    value.integer = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(&disk.device));
+    Instance* made = nullptr;
+    RIDEAU_ASSERT(kSimBlockStoreDescriptor.create(*store_hosts.back(), &value, &made).ok());
+    return static_cast<ObjectStore*>(made);
   }
   Task<Status> run(Uuid cluster) {
     Outcome started = co_await submit([this](Completion& done) { return index->start(done); });
+    for (IndexStore* map : maps) {
+      if (started.ok()) started = co_await submit([map](Completion& done) { return map->start(done); });
+    }
     for (ObjectStore* store : stores) {
       if (started.ok()) started = co_await submit([store](Completion& done) { return store->start(done); });
     }
@@ -397,6 +417,8 @@ struct Cluster::Checker {
   TraceLogger log;
   NodeHost host;
   IndexStore* index = nullptr;
+  std::vector<std::unique_ptr<NodeHost>> store_hosts;
+  std::vector<IndexStore*> maps;
   std::vector<ObjectStore*> stores;
   std::vector<check::StoreObjects> sources;
   check::Report report;
@@ -405,7 +427,7 @@ struct Cluster::Checker {
 
 std::string Cluster::check_stores() {
   if (options_.kernel.bug == KernelBug::rots_record) servers_[0]->disk->index.flip_bit(world_.random().next());
-  Checker checker(world_, servers_);
+  Checker checker(world_, servers_, options_.blocks);
   Status status;
   bool done = false;
   checker.tasks.spawn(note_end(checker.run(config_.uuid), status, done));
@@ -419,17 +441,20 @@ std::string Cluster::check_stores() {
   return problem;
 }
 
+// Of a store of blocks: those that its index knows, which is where they are gone when their removal is durable.
+std::uint64_t Cluster::objects_on(const Disk& disk) const {
+  return options_.blocks ? disk.index.count_with("Bo") : disk.objects.sizes().size();
+}
+
 bool Cluster::empty_stores() const {
-  for (const auto& disk : disks_) {
-    if (!disk->objects.sizes().empty()) return false;
-  }
-  return true;
+  return std::all_of(disks_.begin(), disks_.end(), [this](const auto& disk) { return objects_on(*disk) == 0; });
 }
 
 std::string Cluster::left_behind(bool emptied) const {
   std::string text;
   for (const auto& disk : disks_) {
     if (!emptied) break;
+    if (options_.blocks && objects_on(*disk) != 0) text += " " + std::to_string(objects_on(*disk)) + " objects;";
     for (const auto& [id, size] : disk->objects.sizes()) {
       text += " object " + std::to_string(id.high) + "." + std::to_string(id.low) + " of " + std::to_string(size) +
               " bytes;";

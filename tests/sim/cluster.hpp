@@ -11,6 +11,7 @@
 #include "tests/sim/sim_index.hpp"
 #include "tests/sim/sim_kernel.hpp"
 #include "tests/sim/sim_network.hpp"
+#include "tests/sim/sim_block_device.hpp"
 #include "tests/sim/sim_objects.hpp"
 #include "tests/sim/workload.hpp"
 
@@ -23,6 +24,7 @@ namespace rideau::sim {
 struct ClusterOptions {
   std::uint32_t object_servers = 2;
   std::uint32_t clients = 3;
+  bool blocks = false;  // the block-device store, on simulated devices, instead of simulated objects
   SimKernelOptions kernel{};
 };
 
@@ -67,8 +69,10 @@ class Cluster {
   struct Disk {
     SimIndexDisk index;
     SimObjectDisk objects;
+    SimBlockDisk device{1ull << 30};
   };
 
+  std::uint64_t objects_on(const Disk& disk) const;
   void configure(Server& server);
   Client& make_client(const std::string& name);
   std::string wait(const std::function<bool()>& done, const std::string& what);

@@ -24,18 +24,21 @@ struct Options {
   double minutes = 0;  // 0: no limit
   bool twice = false;
   bool verbose = false;
+  bool blocks = false;
   unsigned jobs = 0;  // 0: one a core
   KernelBug bug = KernelBug::none;
 };
 
 constexpr const char* kUsage =
-    "usage: rideau-sim [--seeds N] [--first S] [--seed S] [--twice] [--verbose] [--minutes M] [--jobs J] [--bug B]\n"
+    "usage: rideau-sim [--seeds N] [--first S] [--seed S] [--twice] [--verbose] [--minutes M] [--jobs J] [--blocks] "
+    "[--bug B]\n"
     "  --seeds N    runs N seeds, from S on (default 1)\n"
     "  --seed S     runs this one\n"
     "  --twice      runs each seed twice; the two must give the same hash\n"
     "  --verbose    prints an account of what happened (of the first run of each seed)\n"
     "  --minutes M  starts no new seed after that time\n"
     "  --jobs J     processes (default: one a core)\n"
+    "  --blocks     object servers run the block-device store on simulated devices\n"
     "  --bug B      plants a mistake that must be found: keeps-names, keeps-attributes, keeps-pages,\n"
     "               rots-record\n";
 
@@ -52,6 +55,10 @@ bool parse(int count, char** words, Options* to) {
     const std::string word = words[i];
     if (word == "--twice") {
       to->twice = true;
+      continue;
+    }
+    if (word == "--blocks") {
+      to->blocks = true;
       continue;
     }
     if (word == "--verbose") {
@@ -97,29 +104,30 @@ struct Progress {
   std::uint64_t calls;
 };
 
-void report(std::uint64_t seed, const std::string& problem) {
+void report(std::uint64_t seed, const Options& options, const std::string& problem) {
   // One write, so that lines of several workers do not mix.
   std::string text = "seed " + std::to_string(seed) + " failed: " + problem;
   if (text.back() != '\n') text += '\n';
-  text += "repeat it with: ./dev sim " + std::to_string(seed) + "\n";
+  text += std::string("repeat it with: ./dev sim ") + (options.blocks ? "--blocks --seed " : "") +
+          std::to_string(seed) + "\n";
   std::fwrite(text.data(), 1, text.size(), stdout);
   std::fflush(stdout);
 }
 
 bool run_one(std::uint64_t seed, const Options& options, Progress& progress) {
-  const SeedResult first = run_seed(seed, options.bug, options.verbose ? stdout : nullptr);
+  const SeedResult first = run_seed(seed, options.bug, options.blocks, options.verbose ? stdout : nullptr);
   std::string problem = first.problem;
   progress.events += first.events;
   progress.calls += first.calls;
   if (options.twice) {
-    const SeedResult second = run_seed(seed, options.bug, nullptr);
+    const SeedResult second = run_seed(seed, options.bug, options.blocks, nullptr);
     if (second.hash != first.hash || second.events != first.events) {
       problem += (problem.empty() ? "" : "\n") + std::string("two runs differ: ") + std::to_string(first.events) +
                  " events with hash " + std::to_string(first.hash) + ", then " + std::to_string(second.events) +
                  " with " + std::to_string(second.hash);
     }
   }
-  if (!problem.empty()) report(seed, problem);
+  if (!problem.empty()) report(seed, options, problem);
   if (options.verbose) {
     std::printf("seed %llu: %s, hash %016llx, %llu events, %llu calls, %.3f s of virtual time\n",
                 static_cast<unsigned long long>(seed), problem.empty() ? "passed" : "failed",
@@ -157,9 +165,9 @@ class Workers {
         --alive;
         continue;
       }
-      report(progress_[index].seed, WIFSIGNALED(status)
-                                        ? std::string("the process died: ") + ::strsignal(WTERMSIG(status))
-                                        : "the process ended with status " + std::to_string(WEXITSTATUS(status)));
+      report(progress_[index].seed, options_,
+             WIFSIGNALED(status) ? std::string("the process died: ") + ::strsignal(WTERMSIG(status))
+                                 : "the process ended with status " + std::to_string(WEXITSTATUS(status)));
       ++progress_[index].failed;
       pids[index] = start(index);
     }

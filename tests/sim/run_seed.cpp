@@ -51,13 +51,14 @@ std::string run(SimWorld& world, Cluster& cluster, Workload& workload, bool with
 
 }  // namespace
 
-SeedResult run_seed(std::uint64_t seed, KernelBug bug, std::FILE* trace) {
+SeedResult run_seed(std::uint64_t seed, KernelBug bug, bool blocks, std::FILE* trace) {
   SimWorld world(seed);
   world.set_trace(trace);
   SeedResult result;
   {
     ClusterOptions of_cluster;
     of_cluster.kernel.bug = bug;
+    of_cluster.blocks = blocks;
     Cluster cluster(world, of_cluster);
     WorkloadOptions options;
     options.processes = 1 + static_cast<std::uint32_t>(world.random().below(3));

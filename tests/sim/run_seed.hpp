@@ -18,7 +18,7 @@ struct SeedResult {
   std::string problem;  // empty: passed
 };
 
-// `bug`: a planted mistake. `trace`: where the account of the run goes; null: nowhere.
-SeedResult run_seed(std::uint64_t seed, KernelBug bug, std::FILE* trace);
+// `bug`: a planted mistake. `blocks`: as in ClusterOptions. `trace`: where the account of the run goes; null: nowhere.
+SeedResult run_seed(std::uint64_t seed, KernelBug bug, bool blocks, std::FILE* trace);
 
 }  // namespace rideau::sim

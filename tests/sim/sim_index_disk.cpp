@@ -148,6 +148,14 @@ void SimIndexDisk::clear() {
   durable_ = applied_;
 }
 
+std::uint64_t SimIndexDisk::count_with(std::string_view prefix) const {
+  std::uint64_t count = 0;
+  for (auto at = entries_.lower_bound(prefix); at != entries_.end() && at->first.starts_with(prefix); ++at) {
+    if (at->second->value) ++count;
+  }
+  return count;
+}
+
 std::map<std::string, std::string> SimIndexDisk::entries() const {
   std::map<std::string, std::string> all;
   for (const auto& [key, newest] : entries_) {

@@ -58,6 +58,7 @@ class SimIndexDisk {
   // For checks between runs: the entries as they are now.
   std::map<std::string, std::string> entries() const;
   std::uint64_t entry_count() const noexcept { return entry_count_; }
+  std::uint64_t count_with(std::string_view prefix) const;  // entries whose keys begin so
   std::uint64_t batches_applied() const noexcept { return applied_; }
   std::uint64_t batches_durable() const noexcept { return durable_; }
   bool in_use() const noexcept { return in_use_; }
