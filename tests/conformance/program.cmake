@@ -13,11 +13,6 @@ foreach(settings 0 1)
                    --config ${CMAKE_BINARY_DIR}/tests/block_device_${settings}.toml)
   set_tests_properties(conformance_block_device_${settings} PROPERTIES TIMEOUT ${RIDEAU_TEST_SECONDS})
 endforeach()
-# Memory registration of the old kind, and a queue that is polled without waiting; transport_rdma_strict does the others.
-file(WRITE ${CMAKE_BINARY_DIR}/tests/rdma_basic.toml "registration = \"basic\"\nbusy_poll = true\nconnect_timeout = \"300 ms\"\n")
-add_test(NAME conformance_rdma_basic COMMAND rideau-conformance $<TARGET_FILE:rdma> --seed 7
-         --config ${CMAKE_BINARY_DIR}/tests/rdma_basic.toml)
-set_tests_properties(conformance_rdma_basic PROPERTIES TIMEOUT ${RIDEAU_TEST_SECONDS})
 # Objects so large as the suite wants them.
 file(WRITE ${CMAKE_BINARY_DIR}/tests/index_objects.toml "object_size_max = \"128 MiB\"\n")
 add_test(NAME conformance_index_objects

@@ -217,7 +217,7 @@ Status Fabric::enroll(void* base, std::size_t size, std::uint64_t access, std::u
 
 std::uint64_t Fabric::remote_address(const void* base) const noexcept {
   const int mode = info_->domain_attr->mr_mode;
-  const bool is_virtual = mode == FI_MR_BASIC || (mode & FI_MR_VIRT_ADDR) != 0;
+  const bool is_virtual = (mode & FI_MR_BASIC) != 0 || (mode & FI_MR_VIRT_ADDR) != 0;
   return is_virtual ? reinterpret_cast<std::uintptr_t>(base) : 0;
 }
 
