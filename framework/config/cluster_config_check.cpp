@@ -69,6 +69,7 @@ class Checker {
       const std::string& address = peers ? node.address : node.listen;
       if (peers && address == node.listen) continue;
       const std::string key = "node." + node.name + (peers ? ".address" : ".listen");
+      if (address.starts_with("ipc://") && address.size() <= 255) continue;  // a socket of this machine: no port
       const std::optional<unsigned> port = port_of(address);
       if (address.size() > 255 || !port.has_value())
         add(node.line, key, "wants host:port, such as \"127.0.0.1:7400\"");

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Each driver through the program, loaded and guarded, as the author of a plugin runs it.
-foreach(driver inproc tcp lmdb raw_file)
+foreach(driver inproc tcp zmq lmdb raw_file)
   add_test(NAME conformance_${driver} COMMAND rideau-conformance $<TARGET_FILE:${driver}> --seed 7)
   set_tests_properties(conformance_${driver} PROPERTIES TIMEOUT ${RIDEAU_TEST_SECONDS})
 endforeach()

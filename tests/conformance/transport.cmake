@@ -9,3 +9,5 @@ rideau_test(transport_inproc_suite SOURCES transport_inproc_suite.cpp
 rideau_test(transport_rdma_strict SOURCES transport_rdma_strict.cpp strict_fabric.cpp
             LIBRARIES rideau_testkit rideau_real_runtime rdma_static)
 target_link_options(transport_rdma_strict PRIVATE -Wl,--wrap=fi_getinfo,--wrap=fi_fabric)
+rideau_test(transport_zmq_suite SOURCES transport_zmq_suite.cpp
+            LIBRARIES rideau_testkit rideau_real_runtime zmq_static PkgConfig::ZMQ)

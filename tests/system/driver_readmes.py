@@ -57,6 +57,7 @@ def written(readme):
 
 problems = []
 for name, page in (("inproc", "transports/inproc/README.md"), ("rdma", "transports/rdma/README.md"), ("tcp", "transports/tcp/README.md"),
+                   ("zmq", "transports/zmq/README.md"),
                    ("lmdb", "backends/lmdb/README.md"),
                    ("raw-file", "backends/raw_file/README.md"), ("block-device", "backends/block_device/README.md"),
                    ("index-objects", "backends/index_objects/README.md")):

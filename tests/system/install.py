@@ -26,7 +26,7 @@ def installed_files(prefix):
     for header in ("abi.hpp", "host.hpp", "transport.hpp", "index_store.hpp", "object_store.hpp"):
         expect(os.path.isfile(f"{prefix}/include/rideau/{header}"), f"include/rideau/{header} is not installed")
     listed = run(prefix + "/bin/rideau", "plugins").stdout
-    for plugin in ("inproc", "rdma", "tcp", "lmdb", "raw-file", "block-device", "index-objects"):
+    for plugin in ("inproc", "rdma", "tcp", "zmq", "lmdb", "raw-file", "block-device", "index-objects"):
         lines = [line for line in listed.splitlines() if line.split()[0] == plugin]
         expect(len(lines) == 1 and f"{prefix}/lib" in lines[0], f"{plugin} is not found in the prefix:\n{listed}")
     expect(BUILD not in listed, f"plugins of the build folder are listed:\n{listed}")
