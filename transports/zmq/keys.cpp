@@ -49,7 +49,7 @@ Status read_keys(const std::string& key_file, const std::string& server_key, con
   std::getline(file, out->secret_key);
   char public_key[kTextBytes + 1];
   if (!is_key(out->secret_key) || zmq_curve_public(public_key, out->secret_key.c_str()) != 0) {
-    *problem = key_file + ": its first line is no secret key, 40 characters as curve_keygen prints them";
+    *problem = key_file + ": its first line is no secret key, 40 characters as zmq_curve_keypair makes them";
     return bad;
   }
   out->used = true;
