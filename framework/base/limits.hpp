@@ -43,6 +43,7 @@ constexpr std::uint32_t kDirectoryEntriesMax = 8'192;  // of one reply of read_d
 constexpr std::uint32_t kCloseItemsMax = 4'096;        // of one call of close
 constexpr std::uint32_t kOpenFilesPerSession = 1u << 20;
 constexpr std::uint32_t kGiveBackMs = 120'000;  // a client that keeps a revoked lock for longer is evicted
+constexpr std::uint32_t kLockItemsMax = 4'096;  // of one call or callback that names locks
 constexpr std::uint32_t kAdvisoryLocksPerSession = 1u << 18;  // ranges that programs of one client have locked
 constexpr std::uint32_t kAdvisoryWaitsPerSession = 1u << 14;  // of those who wait for such a lock
 constexpr std::uint32_t kAdvisoryGrantsMax = 4'096;           // of one callback that tells of grants

@@ -1,137 +1,263 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/lock/lock_manager.hpp"
 
+#include "framework/base/assert.hpp"
+
 #include <algorithm>
+#include <utility>
 
 namespace rideau::lock {
 
-bool LockManager::grantable(const Resource& resource, HolderId holder, Mode mode) const noexcept {
-  for (const auto& [other, holding] : resource.holders) {
-    if (other != holder && !compatible(holding.mode, mode)) return false;
+LockManager::~LockManager() {
+  for (auto& [id, holder] : holders_) {
+    while (holder.newest != nullptr) delete std::exchange(holder.newest, holder.newest->older);
+  }
+}
+
+LockManager::Lock* LockManager::find(const Resource& resource, HolderId holder) const noexcept {
+  Lock* lock = resource.first;
+  while (lock != nullptr && lock->holder != holder) lock = lock->next;
+  return lock;
+}
+
+LockManager::Lock* LockManager::find(HolderId holder, ResourceId id) const noexcept {
+  const auto resource = resources_.find(id);
+  return resource == resources_.end() ? nullptr : find(resource->second, holder);
+}
+
+bool LockManager::is_free(const Resource& resource, HolderId holder, Mode mode) noexcept {
+  for (const Lock* lock = resource.first; lock != nullptr; lock = lock->next) {
+    if (lock->holder != holder && !compatible(lock->mode, mode)) return false;
   }
   return true;
 }
 
-void LockManager::enqueue(ResourceId id, Waiter waiter) {
+// Whether an operation of another session, under way, would not bear such a lock.
+bool LockManager::is_claimed(const Resource& resource, HolderId holder, Mode mode) noexcept {
+  if (resource.queue == nullptr) return false;
+  return std::any_of(resource.queue->claims.begin(), resource.queue->claims.end(),
+                     [&](const Waiter& claim) { return claim.holder != holder && !compatible(claim.mode, mode); });
+}
+
+LockManager::Queue& LockManager::queue_of(Resource& resource) {
+  if (resource.queue == nullptr) resource.queue = std::make_unique<Queue>();
+  return *resource.queue;
+}
+
+LockManager::Lock& LockManager::grant(Resource& resource, ResourceId id, HolderId holder, Mode mode) {
+  Lock* lock = find(resource, holder);
+  if (lock == nullptr) {
+    Holder& owner = holders_[holder];
+    lock = new Lock{holder, id, 0, resource.first, nullptr, owner.newest, Mode::none, 0, false};
+    resource.first = lock;
+    if (owner.newest != nullptr) owner.newest->newer = lock;
+    owner.newest = lock;
+    ++owner.count;
+    ++locks_;
+  }
+  lock->number = ++last_number_;
+  lock->mode = mode;
+  lock->asked_for = 0;
+  return *lock;
+}
+
+void LockManager::remove(Resource& resource, Lock* lock) {
+  Lock** link = &resource.first;
+  while (*link != lock) link = &(*link)->next;
+  *link = lock->next;
+  Holder& owner = holders_[lock->holder];
+  (lock->newer != nullptr ? lock->newer->older : owner.newest) = lock->older;
+  if (lock->older != nullptr) lock->older->newer = lock->newer;
+  --owner.count;
+  --locks_;
+  const HolderId holder = lock->holder;
+  delete lock;
+  forget_if_unused(holder);
+}
+
+void LockManager::forget_if_unused(HolderId id) {
+  const auto found = holders_.find(id);
+  if (found != holders_.end() && found->second.count == 0 && found->second.waits.empty()) holders_.erase(found);
+}
+
+Grant LockManager::try_grant(HolderId holder, ResourceId id, Mode mode) {
   Resource& resource = resources_[id];
-  // A conversion goes before those who hold nothing: they could not be granted before it anyway. Conversions keep
-  // their order among each other.
-  auto place = resource.waiters.end();
-  if (resource.holders.count(waiter.holder) != 0) {
-    place = std::find_if(resource.waiters.begin(), resource.waiters.end(),
-                         [&](const Waiter& other) { return resource.holders.count(other.holder) == 0; });
+  Lock* lock = find(resource, holder);
+  if (lock != nullptr && (lock->mode >= mode || lock->asked_for != 0)) return {lock->mode, lock->number};
+  bool possible = is_free(resource, holder, mode) && !is_claimed(resource, holder, mode);
+  if (possible && resource.queue != nullptr) {
+    for (const Waiter& waiter : resource.queue->waiters) {
+      if (waiter.holder != holder && !compatible(waiter.mode, mode)) possible = false;
+    }
   }
-  resource.waiters.insert(place, waiter);
-  grant_waiters(id, resource);
+  if (possible) lock = &grant(resource, id, holder, mode);
+  if (lock != nullptr) return {lock->mode, lock->number};
+  if (resource.first == nullptr && resource.queue == nullptr) resources_.erase(id);
+  return {};
 }
 
-void LockManager::grant_waiters(ResourceId id, Resource& resource) {
-  while (!resource.waiters.empty()) {
-    const Waiter first = resource.waiters.front();
-    if (!grantable(resource, first.holder, first.mode)) break;
-    resource.waiters.pop_front();
-    resource.holders[first.holder] = Holding{first.mode, Mode::none};
-    runtime_.complete(*first.done, kOk, 0);
-  }
-  revoke_conflicts(id, resource);
-}
-
-// Asks everybody who stands in the way of a waiter, each once for each strength of conflict. Holders that only wait
-// themselves to convert are asked too: of two that convert, one has to give way.
-void LockManager::revoke_conflicts(ResourceId id, Resource& resource) {
-  if (resource.waiters.empty()) return;
-  const Waiter& first = resource.waiters.front();
-  std::vector<HolderId> asked;
-  for (auto& [holder, holding] : resource.holders) {
-    if (holder == first.holder || compatible(holding.mode, first.mode)) continue;
-    if (holding.asked_for >= first.mode) continue;
-    holding.asked_for = first.mode;
-    asked.push_back(holder);
-  }
-  const Mode wanted = first.mode;
-  for (const HolderId holder : asked) events_.revoke(holder, id, wanted);
-}
-
-Task<Status> LockManager::acquire(HolderId holder, ResourceId resource, Mode mode) {
+Task<Status> LockManager::acquire(HolderId holder, ResourceId id, Mode mode) {
   if (mode == Mode::none) co_return Status{Code::invalid, 0, "lock mode none"};
-  if (held(holder, resource) >= mode) co_return kOk;
+  if (held(holder, id).mode >= mode) co_return kOk;
   const Outcome granted = co_await submit([&](Completion& done) {
-    enqueue(resource, Waiter{holder, mode, &done});
+    queue_of(resources_[id]).waiters.push_back({holder, mode, &done});
+    holders_[holder].waits.push_back(id);
+    settle(id);
     return Submitted::pending;
   });
   co_return granted.status;
 }
 
-void LockManager::release(HolderId holder, ResourceId id) {
+void LockManager::told(HolderId holder, ResourceId id) {
+  Lock* lock = find(holder, id);
+  if (lock == nullptr || !lock->untold) return;
+  lock->untold = false;
+  settle(id);
+}
+
+bool LockManager::is_free_for(HolderId holder, ResourceId id, Mode mode) const noexcept {
+  const auto resource = resources_.find(id);
+  return resource == resources_.end() || is_free(resource->second, holder, mode);
+}
+
+Task<Status> LockManager::claim(HolderId holder, ResourceId id, Mode mode) {
+  const Outcome granted = co_await submit([&](Completion& done) {
+    queue_of(resources_[id]).claims.push_back({holder, mode, &done});
+    holders_[holder].waits.push_back(id);
+    settle(id);
+    return Submitted::pending;
+  });
+  co_return granted.status;
+}
+
+void LockManager::end_claim(HolderId holder, ResourceId id, Mode mode) {
+  const auto found = resources_.find(id);
+  RIDEAU_ASSERT(found != resources_.end() && found->second.queue != nullptr);
+  std::vector<Waiter>& claims = found->second.queue->claims;
+  const auto claim = std::find_if(claims.begin(), claims.end(), [&](const Waiter& one) {
+    return one.holder == holder && one.mode == mode && one.done == nullptr;
+  });
+  RIDEAU_ASSERT(claim != claims.end());
+  claims.erase(claim);
+  settle(id);
+}
+
+void LockManager::stop_waiting(HolderId holder, ResourceId id) {
+  std::vector<ResourceId>& waits = holders_[holder].waits;
+  const auto wait = std::find(waits.begin(), waits.end(), id);
+  RIDEAU_ASSERT(wait != waits.end());
+  *wait = waits.back();
+  waits.pop_back();
+  forget_if_unused(holder);
+}
+
+void LockManager::ask(ResourceId, Resource& resource, HolderId holder, Mode mode, std::vector<Lock*>& asked) {
+  for (Lock* lock = resource.first; lock != nullptr; lock = lock->next) {
+    if (lock->holder == holder || lock->untold || compatible(lock->mode, mode)) continue;
+    if (lock->asked_for >= static_cast<std::uint8_t>(mode)) continue;
+    lock->asked_for = static_cast<std::uint8_t>(mode);
+    asked.push_back(lock);
+  }
+}
+
+void LockManager::settle(ResourceId id) {
   const auto found = resources_.find(id);
   if (found == resources_.end()) return;
-  if (found->second.holders.erase(holder) == 0) return;
-  grant_waiters(id, found->second);
-  forget_if_unused(id);
+  Resource& resource = found->second;
+  if (resource.queue != nullptr) {
+    Queue& queue = *resource.queue;
+    for (Waiter& claim : queue.claims) {
+      if (claim.done == nullptr || !is_free(resource, claim.holder, claim.mode)) continue;
+      stop_waiting(claim.holder, id);
+      runtime_.complete(*std::exchange(claim.done, nullptr), kOk, 0);
+    }
+    while (!queue.waiters.empty()) {
+      const Waiter first = queue.waiters.front();
+      if (!is_free(resource, first.holder, first.mode) || is_claimed(resource, first.holder, first.mode)) break;
+      queue.waiters.pop_front();
+      const Lock* had = find(resource, first.holder);
+      if (had == nullptr || had->mode < first.mode) grant(resource, id, first.holder, first.mode).untold = true;
+      stop_waiting(first.holder, id);
+      runtime_.complete(*first.done, kOk, 0);
+    }
+    std::vector<Lock*> asked;
+    for (const Waiter& claim : queue.claims) {
+      if (claim.done != nullptr) ask(id, resource, claim.holder, claim.mode, asked);
+    }
+    if (!queue.waiters.empty()) ask(id, resource, queue.waiters.front().holder, queue.waiters.front().mode, asked);
+    for (const Lock* lock : asked) {
+      events_.revoke(lock->holder, id, lock->number, static_cast<Mode>(lock->asked_for));
+    }
+    if (queue.waiters.empty() && queue.claims.empty()) resource.queue.reset();
+  }
+  if (resource.first == nullptr && resource.queue == nullptr) resources_.erase(found);
+}
+
+void LockManager::release(HolderId holder, ResourceId id, GrantNumber number) {
+  const auto found = resources_.find(id);
+  if (found == resources_.end()) return;
+  Lock* lock = find(found->second, holder);
+  if (lock == nullptr || lock->number > number) return;
+  remove(found->second, lock);
+  settle(id);
+}
+
+void LockManager::forget(ResourceId id) {
+  const auto found = resources_.find(id);
+  if (found == resources_.end()) return;
+  while (found->second.first != nullptr) remove(found->second, found->second.first);
+  settle(id);
 }
 
 void LockManager::drop_waiting(HolderId holder) {
-  std::vector<ResourceId> touched;
-  for (auto& [id, resource] : resources_) {
-    const std::size_t before = resource.waiters.size();
-    for (auto waiter = resource.waiters.begin(); waiter != resource.waiters.end();) {
-      if (waiter->holder != holder) {
-        ++waiter;
-        continue;
-      }
-      runtime_.complete(*waiter->done, Status{Code::closed, 0, "session ended while it waited for a lock"}, 0);
-      waiter = resource.waiters.erase(waiter);
-    }
-    if (resource.waiters.size() != before) touched.push_back(id);
+  const auto owner = holders_.find(holder);
+  if (owner == holders_.end()) return;
+  constexpr Status ended{Code::closed, 0, "session ended while it waited for a lock"};
+  const std::vector<ResourceId> waits = std::exchange(owner->second.waits, {});
+  forget_if_unused(holder);
+  for (const ResourceId id : waits) {
+    Queue& queue = *resources_.at(id).queue;
+    const auto ends = [&](const Waiter& waiter) {
+      if (waiter.holder != holder || waiter.done == nullptr) return false;
+      runtime_.complete(*waiter.done, ended, 0);
+      return true;
+    };
+    std::erase_if(queue.waiters, ends);
+    std::erase_if(queue.claims, ends);
   }
-  settle(touched);
+  for (const ResourceId id : waits) settle(id);
 }
 
 void LockManager::drop(HolderId holder) {
   drop_waiting(holder);
-  std::vector<ResourceId> touched;
-  for (auto& [id, resource] : resources_) {
-    if (resource.holders.erase(holder) != 0) touched.push_back(id);
-  }
-  settle(touched);
-}
-
-void LockManager::settle(const std::vector<ResourceId>& touched) {
-  for (const ResourceId id : touched) {
-    grant_waiters(id, resources_[id]);
-    forget_if_unused(id);
+  for (;;) {
+    const auto owner = holders_.find(holder);
+    if (owner == holders_.end() || owner->second.newest == nullptr) return;
+    Lock* lock = owner->second.newest;
+    const ResourceId id = lock->resource;
+    remove(resources_.at(id), lock);
+    settle(id);
   }
 }
 
-bool LockManager::holds(HolderId holder) const noexcept {
-  return std::any_of(resources_.begin(), resources_.end(),
-                     [&](const auto& entry) { return entry.second.holders.count(holder) != 0; });
+std::size_t LockManager::count(HolderId holder) const noexcept {
+  const auto found = holders_.find(holder);
+  return found == holders_.end() ? 0 : found->second.count;
 }
 
-void LockManager::forget_if_unused(ResourceId id) {
-  const auto found = resources_.find(id);
-  if (found != resources_.end() && found->second.holders.empty() && found->second.waiters.empty()) {
-    resources_.erase(found);
-  }
-}
-
-Mode LockManager::held(HolderId holder, ResourceId id) const noexcept {
-  const auto resource = resources_.find(id);
-  if (resource == resources_.end()) return Mode::none;
-  const auto holding = resource->second.holders.find(holder);
-  return holding == resource->second.holders.end() ? Mode::none : holding->second.mode;
+Grant LockManager::held(HolderId holder, ResourceId id) const noexcept {
+  const Lock* lock = find(holder, id);
+  return lock == nullptr ? Grant{} : Grant{lock->mode, lock->number};
 }
 
 HolderId LockManager::first_waiting(ResourceId id) const noexcept {
   const auto resource = resources_.find(id);
-  const bool any = resource != resources_.end() && !resource->second.waiters.empty();
-  return any ? resource->second.waiters.front().holder : 0;
-}
-
-std::size_t LockManager::waiting() const noexcept {
-  std::size_t count = 0;
-  for (const auto& [id, resource] : resources_) count += resource.waiters.size();
-  return count;
+  if (resource == resources_.end() || resource->second.queue == nullptr) return 0;
+  const Queue& queue = *resource->second.queue;
+  for (const Waiter& claim : queue.claims) {
+    if (claim.done != nullptr) return claim.holder;
+  }
+  return queue.waiters.empty() ? 0 : queue.waiters.front().holder;
 }
 
 }  // namespace rideau::lock

@@ -57,7 +57,6 @@ FileSystem::Impl::Impl(Runtime& host, Logger& logger, FileSystemOptions wanted)
       meta(meta_session),
       plane(host, *tasks, data_options(options)),
       advisory(host, logger, meta),
-      locks(host, *tasks, *this),
       inodes(kNodesMax,
              [this](Node& node) {
                if (node.kernel_attributes && kernel != nullptr) kernel->expire_attributes(node.inode.id);
@@ -68,7 +67,6 @@ FileSystem::Impl::Impl(Runtime& host, Logger& logger, FileSystemOptions wanted)
               if (Node* node = inodes.find(directory); node != nullptr) node->names_complete = false;
             }),
       answered(host),
-      hold_up_alarm(host, [this] { stop_holding_up(); }),
       gate_changed(host),
       sent(host),
       close_alarm(host, [this] {
@@ -88,9 +86,11 @@ Task<rpc::CallbackReply> FileSystem::Impl::on_callback(std::uint16_t method, Byt
     case fs::MetaCallback::revoke: {
       fs::RevokeRequest request;
       reply.status = fs::decode(body, &request);
-      if (!reply.status.ok() || request.resource != kLockResource) break;
-      contended_until_ns = runtime.now_ns() + kContendedNs;
-      locks.revoke();
+      if (!reply.status.ok()) break;
+      const std::uint64_t before = epoch;
+      co_await yield_now(runtime);  // answers that came before are looked at before
+      if (epoch != before) break;
+      for (const fs::LockItem& item : request.items) on_revoke(item);
       break;
     }
     case fs::MetaCallback::advisory_locks_granted: {
@@ -142,14 +142,12 @@ void FileSystem::Impl::on_new_epoch(std::uint64_t boot_epoch) {
   break_lost_handles();
   break_lost_locks();
   ++epoch;
-  held = Mode::none;
-  releasing = false;
-  sealed = false;
-  expiring = false;
-  stop_holding_up();
   closes.clear();
   changed.clear();
   close_alarm.clear();
+  for (const GiveBack& one : std::exchange(give_backs, {})) {
+    if (one.node) --one.node->lock.giving_back;
+  }
   names.clear();
   inodes.drop_all();
   plane.discard_all();
@@ -159,9 +157,9 @@ void FileSystem::Impl::on_new_epoch(std::uint64_t boot_epoch) {
     kernel->expire_names();
     tasks->spawn(drop_all_pages());
   }
-  locks.lost();
   gate_changed.wake_all();
   answered.wake_all();
+  sent.wake_all();
 }
 
 // What this client does at object targets rests on the locks of its session at the metadata target.
@@ -222,13 +220,11 @@ Task<Status> FileSystem::stop() {
     for (const auto& target : impl.targets) target->session.leave();
     impl.meta_session.leave();
     status = co_await sync_all();
-    co_await impl.locks.release_now();
     const Status sent = co_await impl.send_everything();
     if (status.ok()) status = sent;
   }
   impl.stopped = true;
   impl.close_alarm.clear();
-  impl.hold_up_alarm.clear();
   impl.handles.clear();
   impl.gate_changed.wake_all();
   for (const auto& target : impl.targets) co_await target->session.close();
@@ -251,14 +247,11 @@ Task<Status> FileSystem::sync_directory(fs::InodeId directory) {
 
 Task<Status> FileSystem::sync_all() {
   Impl& impl = *impl_;
-  co_await impl.until_unsealed();
-  const bool stayed = impl.stay();
   Status status = co_await impl.plane.flush_all();
   const Status durable = co_await impl.sync_object_targets();
   if (status.ok()) status = durable;
   const Status sizes = co_await impl.send_everything();
   if (status.ok()) status = sizes;
-  if (stayed) impl.unstay();
   const Status names = co_await impl.meta.sync(0);
   if (status.ok()) status = names;
   co_return status;

@@ -3,8 +3,8 @@
 // this; everything below (caches, stripes, calls to servers) is hidden here. All calls are coroutines on the node's one
 // thread and answer with a Status whose errno (errno_of) is what POSIX wants.
 //
-// Every call takes the file system's lock through the client's LockCache (shared to look, exclusive to change), so
-// several clients see each other's completed calls. While the lock is held, attributes, names and bytes are cached.
+// Attributes, names and bytes of an inode are cached while its lock is held, and whoever changes any of them waits
+// until nobody else holds it: so several clients see each other's completed calls.
 #pragma once
 
 #include "framework/base/result.hpp"
@@ -146,9 +146,10 @@ class FileSystem {
   Task<Result<std::string>> read_link(fs::InodeId inode);
   // Whether the caller may do all of `want` (fs::Want) with the inode: ok or EACCES.
   Task<Status> access(fs::Caller caller, fs::InodeId inode, std::uint32_t want);
-  // Whoever caches names above, and asks nobody about the permission to search, may keep those of this directory.
-  // Right after a call that named the directory; whatever changes it later expires names.
-  bool names_may_be_kept(fs::InodeId directory) const;
+  // Whoever caches names above, and asks nobody about the permission to search, may keep what a call told of a name in
+  // this directory when the token is the same before the call and right after it, and not 0; whatever changes it later
+  // expires names. `of_all`: the permission to search is asked about.
+  std::uint64_t names_token(fs::InodeId directory, bool of_all = false) const;
   // Entries after a cookie, "." and ".." included, with attributes when asked. Empty: the end.
   Task<Result<std::vector<fs::DirectoryEntry>>> read_directory(fs::InodeId directory, fs::Cookie after,
                                                                std::uint32_t entries_max, bool attributes);

@@ -10,45 +10,69 @@
 
 namespace rideau::client {
 
-// Makes the attributes of a node known, its size too when asked. The lock is held.
+// Has the attributes of a node in it, its size too when asked: of this moment, and for as long as the lock is held
+// where one came with them.
 Task<Status> FileSystem::Impl::know(NodeRef node, bool size) {
   const fs::InodeId id = node->inode.id;
   const std::uint64_t before = epoch;
-  if (!node->valid) {
-    const auto reply = co_await meta.get_attributes(id);
-    if (!reply.ok()) co_return reply.status;
-    if (reply.body.inode.id != id) co_return Status{Code::invalid, 0, "attributes of another inode"};
+  const std::uint64_t failures = node->lock.failures;
+  for (;;) {
+    if (!node->valid) {
+      const auto reply = co_await meta.get_attributes(id);
+      if (!reply.ok()) co_return reply.status;
+      if (reply.body.inode.id != id) co_return Status{Code::invalid, 0, "attributes of another inode"};
+      if (epoch != before) co_return Status{Code::closed, 0, "the metadata server restarted"};
+      learn(reply.body.inode);
+    }
+    if (!size || node->size_known || !node->inode.is_regular()) co_return kOk;
+    // The record is not exact and nobody here wrote the file: its last writer did not come to tell. The objects know;
+    // they keep still as long as the lock is held.
+    if (node->lock.mode == Mode::none) {
+      if (stopped) co_return Status{Code::closed, 0, "the file system is stopped"};
+      want_lock(node, Mode::shared);
+      co_await gate_changed.wait();
+      if (node->lock.failures != failures) co_return node->lock.failure;
+      continue;
+    }
+    const std::uint64_t stamp = node->lock.stamp;
+    const std::shared_ptr<FileData> data = plane.file(id, node->inode.layout);
+    const auto stat = co_await data->stat_objects();
+    if (!stat.ok()) co_return stat.status();
     if (epoch != before) co_return Status{Code::closed, 0, "the metadata server restarted"};
-    inodes.update(reply.body.inode);
+    if (node->lock.mode == Mode::none || node->lock.stamp != stamp || node->size_known) continue;
+    node->inode.size = stat->size;
+    node->inode.blocks = stat->blocks;
+    node->size_known = true;
+    if (node->writers == 0) {
+      mark_changed(*node);
+      kick_closes();
+    }
+    if (node->valid) co_return kOk;
   }
-  if (!size || node->size_known || !node->inode.is_regular()) co_return kOk;
-  // The record is not exact and nobody here wrote the file: its last writer did not come to tell. The objects know.
-  const std::shared_ptr<FileData> data = plane.file(id, node->inode.layout);
-  const auto stat = co_await data->stat_objects();
-  if (!stat.ok()) co_return stat.status();
-  if (epoch != before) co_return Status{Code::closed, 0, "the metadata server restarted"};
-  if (node->size_known) co_return kOk;
-  node->inode.size = stat->size;
-  node->inode.blocks = stat->blocks;
-  node->size_known = true;
-  if (node->writers == 0) {
-    mark_changed(*node);
-    kick_closes();
-  }
-  co_return kOk;
 }
 
 fs::Inode FileSystem::Impl::tell(Node& node, std::uint64_t asked) {
   fs::Inode inode = node.inode;
   // A process takes an answer in when it runs, and an expiry in between makes the kernel throw the answer away. While
   // other clients take the lock again and again, nothing is kept in the kernel, so that nothing has to expire there.
-  const bool contended = inode.is_regular() && runtime.now_ns() < contended_until_ns;
-  if (asked != expiries || contended) {
+  const NodeLock& lock = node.lock;
+  const bool contended = inode.is_regular() && runtime.now_ns() < lock.contended_until_ns;
+  if (!node.valid || lock.closing || lock.expired > asked || contended) {
     inode.flags |= kAttributesOnce;
   } else if (kernel != nullptr) {
     node.kernel_attributes = true;
   }
   return inode;
+}
+
+fs::Inode FileSystem::Impl::tell_change(Node& node, fs::Inode left, const Status& known, std::uint64_t asked) {
+  if (known.ok() && node.valid && node.inode.change == left.change) return tell(node, asked);
+  if (known.ok()) {
+    left.size = node.inode.size;
+    left.blocks = node.inode.blocks;
+  }
+  left.flags |= kAttributesOnce;
+  return left;
 }
 
 Task<Result<fs::Inode>> FileSystem::Impl::attributes(fs::InodeId inode, std::uint64_t asked) {
@@ -98,7 +122,7 @@ Task<MetaReply<fs::InodeReply>> FileSystem::Impl::resize(fs::SetAttributesReques
     if (grows) static_cast<void>(co_await data->truncate(request.size, old_size));
     co_return reply;
   }
-  inodes.update(reply.body.inode);
+  learn(reply.body.inode);
   node->inode.size = request.size;
   // The record does not know what the objects lose with the cut.
   const std::uint64_t whole = (request.size + 4095) / 4096 * 8;
@@ -134,37 +158,36 @@ Task<Result<fs::Inode>> FileSystem::Impl::set_attributes(fs::SetAttributesReques
     reply = co_await meta.set_attributes(request);
   }
   if (!reply.ok()) co_return reply.status;
-  inodes.update(reply.body.inode);
+  learn(reply.body.inode);
   node->transaction = std::max(node->transaction, reply.transaction);
   // What the caller set overrides what writes of before left here.
   if (sets_mtime && node->inode.change == reply.body.inode.change) node->inode.mtime_ns = reply.body.inode.mtime_ns;
   if (was_open && !open_to_all(node->inode)) co_await expire_names();
   const Status known = co_await know(node, true);
-  if (!known.ok()) co_return known;
-  co_return tell(*node, asked);
+  if (!known.ok() && errno_of(known) != ESTALE) co_return known;
+  co_return tell_change(*node, reply.body.inode, known, asked);
 }
 
 Task<Status> FileSystem::access(fs::Caller caller, fs::InodeId inode, std::uint32_t want) {
-  Status status = co_await impl_->use(Mode::shared);
-  if (!status.ok()) co_return status;
   NodeRef node = impl_->inodes.get(inode);
-  status = co_await impl_->know(node, false);
+  Status status = co_await impl_->know(node, false);
   if (status.ok()) status = co_await impl_->check_access(caller, node, want);
-  impl_->locks.end_use();
   co_return status;
 }
 
-bool FileSystem::names_may_be_kept(fs::InodeId directory) const {
+std::uint64_t FileSystem::names_token(fs::InodeId directory, bool of_all) const {
   const Node* node = impl_->inodes.find(directory);
-  return node != nullptr && node->valid && open_to_all(node->inode);
+  if (node == nullptr || !node->valid || node->lock.closing) return 0;
+  return of_all || open_to_all(node->inode) ? node->lock.stamp : 0;
 }
 
 Task<Result<fs::Inode>> FileSystem::get_attributes(fs::InodeId inode) {
   const std::uint64_t asked = impl_->expiries;
-  const Result<unsigned> turn = co_await impl_->enter_attributes();
+  NodeRef node = impl_->inodes.get(inode);
+  const Result<unsigned> turn = co_await impl_->enter_attributes(node);
   if (!turn.ok()) co_return turn.status();
   auto result = co_await impl_->attributes(inode, asked);
-  impl_->leave_attributes(*turn);
+  impl_->leave_attributes(*node, *turn);
   co_return result;
 }
 
@@ -173,19 +196,13 @@ Task<Result<fs::Inode>> FileSystem::set_attributes(fs::SetAttributesRequest requ
   // While a file is cut, the kernel holds back the bytes of its mapped pages, and dropping these waits for the answer:
   // so this is a data call.
   const bool resizes = (request.mask & fs::kSetSize) != 0;
-  Status status;
+  NodeRef node = impl_->inodes.get(request.inode);
   if (resizes) {
-    status = co_await impl_->enter(request.inode, true);
-  } else {
-    status = co_await impl_->use(Mode::exclusive);
+    const Status status = co_await impl_->enter(node, true);
+    if (!status.ok()) co_return status;
   }
-  if (!status.ok()) co_return status;
   auto result = co_await impl_->set_attributes(request, asked);
-  if (resizes) {
-    impl_->leave(request.inode);
-  } else {
-    impl_->locks.end_use();
-  }
+  if (resizes) impl_->leave(*node);
   co_return result;
 }
 
@@ -208,14 +225,11 @@ Status check_attribute_name(std::string_view name) {
 Task<Result<std::string>> FileSystem::get_attribute(fs::Caller caller, fs::InodeId inode, std::string name) {
   Status status = check_attribute_name(name);
   if (!status.ok()) co_return status;
-  status = co_await impl_->use(Mode::shared);
-  if (!status.ok()) co_return status;
   fs::GetAttributeRequest request;
   request.caller = std::move(caller);
   request.inode = inode;
   request.name = name;
   auto reply = co_await impl_->meta.get_attribute(request);
-  impl_->locks.end_use();
   if (!reply.ok()) co_return reply.status;
   co_return std::move(reply.body.value);
 }
@@ -225,8 +239,6 @@ Task<Status> FileSystem::set_attribute(fs::Caller caller, fs::InodeId inode, std
   Status status = check_attribute_name(name);
   if (!status.ok()) co_return status;
   if (value.size() > limits::kXattrValueBytesMax) co_return posix_error(E2BIG);
-  status = co_await impl_->use(Mode::exclusive);
-  if (!status.ok()) co_return status;
   fs::SetAttributeRequest request;
   request.caller = std::move(caller);
   request.inode = inode;
@@ -234,24 +246,17 @@ Task<Status> FileSystem::set_attribute(fs::Caller caller, fs::InodeId inode, std
   request.value = value;
   request.flags = flags;
   if (name == fs::kLayoutAttribute) status = co_await impl_->tell_before_layout(inode);
-  if (!status.ok()) {
-    impl_->locks.end_use();
-    co_return status;
-  }
+  if (!status.ok()) co_return status;
   const auto reply = co_await impl_->meta.set_attribute(request);
   if (reply.ok()) impl_->attributes_changed(inode, reply.transaction);
-  impl_->locks.end_use();
   co_return reply.status;
 }
 
 Task<Result<std::vector<std::string>>> FileSystem::list_attributes(fs::Caller caller, fs::InodeId inode) {
-  const Status status = co_await impl_->use(Mode::shared);
-  if (!status.ok()) co_return status;
   fs::ListAttributesRequest request;
   request.caller = std::move(caller);
   request.inode = inode;
   auto reply = co_await impl_->meta.list_attributes(request);
-  impl_->locks.end_use();
   if (!reply.ok()) co_return reply.status;
   co_return std::move(reply.body.names);
 }
@@ -259,15 +264,12 @@ Task<Result<std::vector<std::string>>> FileSystem::list_attributes(fs::Caller ca
 Task<Status> FileSystem::remove_attribute(fs::Caller caller, fs::InodeId inode, std::string name) {
   Status status = check_attribute_name(name);
   if (!status.ok()) co_return status;
-  status = co_await impl_->use(Mode::exclusive);
-  if (!status.ok()) co_return status;
   fs::RemoveAttributeRequest request;
   request.caller = std::move(caller);
   request.inode = inode;
   request.name = name;
   const auto reply = co_await impl_->meta.remove_attribute(request);
   if (reply.ok()) impl_->attributes_changed(inode, reply.transaction);
-  impl_->locks.end_use();
   co_return reply.status;
 }
 

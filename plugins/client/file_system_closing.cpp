@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the metadata server must still hear of files: handles that were closed, sizes and times of what was written. It
-// is told in batches, soon after a close and always before the lock is given back.
+// is told in batches, soon after a close; of an inode always before its lock is given back.
 #include "plugins/client/file_system_impl.hpp"
 
 #include <algorithm>
@@ -51,15 +51,13 @@ bool FileSystem::Impl::ready(const PendingClose& item) const {
 
 Task<> FileSystem::Impl::send_ready() {
   if (sending) co_return;
-  const bool stayed = stay();
   const Status status = co_await send_batch(false);
   if (!status.ok()) log.warning("telling the metadata server of closed files: %s", code_name(status.code));
-  if (stayed) unstay();
 }
 
 fs::SizeUpdate FileSystem::Impl::size_update(Node& node) {
   fs::SizeUpdate update;
-  update.present = held != Mode::none && node.size_known && node.inode.is_regular();
+  update.present = node.lock.mode != Mode::none && node.size_known && node.inode.is_regular();
   if (!update.present) return update;
   const std::shared_ptr<FileData> data = plane.find(node.inode.id);
   if (data != nullptr) node.inode.blocks = std::max(node.inode.blocks, data->blocks_hint());
@@ -98,7 +96,10 @@ Task<Status> FileSystem::Impl::send_batch(bool everything) {
     entry.handle = item->handle->id;
     if (item->handle->writes()) entry.update = size_update(node);
     entry.untouched = !item->handle->wrote;
-    if (entry.update.present) tellings.push_back(Told{item->handle->node, node.change_count});
+    if (entry.update.present) {
+      tellings.push_back(Told{item->handle->node, node.change_count});
+      ++node.lock.tellings;  // the lock does not go before this has come to the server
+    }
     request.items.push_back(entry);
     taken.push_back(std::move(*item));
     item = closes.erase(item);
@@ -115,6 +116,7 @@ Task<Status> FileSystem::Impl::send_batch(bool everything) {
     update.update = size_update(node);
     if (!update.update.present) continue;
     tellings.push_back(Told{entry->second, node.change_count});
+    ++node.lock.tellings;
     request.items.push_back(update);
   }
   Status status = kOk;
@@ -124,6 +126,7 @@ Task<Status> FileSystem::Impl::send_batch(bool everything) {
     status = reply.status;
     transaction = reply.transaction;
   }
+  for (const Told& one : tellings) --one.node->lock.tellings;
   if (epoch == before) {
     if (status.ok()) {
       for (Told& one : tellings) told(*one.node, one.change_count, transaction);
@@ -161,7 +164,10 @@ Task<Status> FileSystem::Impl::send_size(NodeRef node) {
   if (!item.update.present) co_return kOk;
   const std::uint64_t change_count = node->change_count;
   request.items.push_back(item);
+  ++node->lock.tellings;
   const MetaReply<Nothing> reply = co_await meta.close(request);
+  --node->lock.tellings;
+  sent.wake_all();
   if (reply.ok()) told(*node, change_count, reply.transaction);
   if (!node->changed) changed.erase(node->inode.id);
   co_return reply.status;

@@ -54,8 +54,11 @@ Task<Result<OpenFile>> FileSystem::Impl::open(fs::Caller& caller, fs::InodeId in
   const auto reply = co_await meta.open(request);
   if (!reply.ok()) co_return reply.status;
   if (reply.body.inode.id != inode) co_return Status{Code::invalid, 0, "another inode was opened"};
-  inodes.update(reply.body.inode);
+  learn(reply.body.inode);
   node->transaction = std::max(node->transaction, reply.transaction);
+  // Under a weaker lock the kernel must have no page of a file that is open for writing, see enter().
+  const bool writes = (flags & fs::kOpenWrite) != 0 && node->inode.is_regular();
+  while (writes && node->lock.mode != Mode::exclusive && paged.contains(inode)) co_await drop_pages_of(node);
   HandleRef handle = add_handle(request.handle, node, flags, caller);
   Status status = kOk;
   if ((flags & fs::kOpenTruncate) != 0 && node->inode.is_regular()) status = co_await cut_opened(node, old_size);
@@ -76,7 +79,8 @@ Task<Result<OpenFile>> FileSystem::Impl::create(fs::MakeRequest& request, std::u
   const auto reply = co_await make(request);
   if (!reply.ok()) co_return reply.status;
   NodeRef node = inodes.get(reply.body.inode.id);
-  const std::uint64_t old_size = node->size_known ? node->inode.size : kUnknownSize;
+  const bool writes = (request.open_flags & fs::kOpenWrite) != 0;
+  while (writes && node->lock.mode != Mode::exclusive && paged.contains(node->inode.id)) co_await drop_pages_of(node);
   if (!reply.body.existed && !node->size_known) {
     node->inode.size = 0;
     node->inode.blocks = 0;
@@ -85,7 +89,7 @@ Task<Result<OpenFile>> FileSystem::Impl::create(fs::MakeRequest& request, std::u
   HandleRef handle = add_handle(request.handle, node, request.open_flags, request.caller);
   Status status = kOk;
   const bool cuts = reply.body.existed && (request.open_flags & fs::kOpenTruncate) != 0;
-  if (cuts) status = co_await cut_opened(node, old_size);
+  if (cuts) status = co_await cut_created(handle);
   if (status.ok()) status = co_await know(node, true);
   if (!status.ok()) {
     handles.erase(request.handle);
@@ -96,6 +100,20 @@ Task<Result<OpenFile>> FileSystem::Impl::create(fs::MakeRequest& request, std::u
   file.handle = request.handle;
   file.inode = tell(*node, asked);
   co_return file;
+}
+
+// After a create that found the file there: somebody made it just now. It is cut like any other, under its lock.
+Task<Status> FileSystem::Impl::cut_created(HandleRef handle) {
+  Status status = co_await enter(handle->node, true);
+  if (!status.ok()) co_return status;
+  fs::SetAttributesRequest cut;
+  cut.caller = handle->caller;
+  cut.inode = handle->inode();
+  cut.mask = fs::kSetSize | fs::kSetKillPrivileges;
+  cut.handle = handle->id;
+  const auto done = co_await set_attributes(cut, expiries);
+  leave(*handle->node);
+  co_return done.status();
 }
 
 // A handle of before the metadata server's restart is opened again, unless changes made through it were lost.
@@ -128,7 +146,7 @@ Task<Result<std::uint64_t>> FileSystem::Impl::read(fs::HandleId id, std::uint64_
   if (handle->data == nullptr) co_return posix_error(handle->node->inode.is_directory() ? EISDIR : EINVAL);
   Status status = co_await usable(handle);
   if (!status.ok()) co_return status;
-  status = co_await enter(handle->inode(), false);
+  status = co_await enter(handle->node, false);
   if (!status.ok()) co_return status;
   Result<std::uint64_t> result = std::uint64_t{0};
   status = co_await know(handle->node, true);
@@ -139,7 +157,7 @@ Task<Result<std::uint64_t>> FileSystem::Impl::read(fs::HandleId id, std::uint64_
   } else {
     result = status;
   }
-  leave(handle->inode());
+  leave(*handle->node);
   co_return result;
 }
 
@@ -204,7 +222,7 @@ Task<Status> FileSystem::Impl::kill_privileges(HandleRef handle, std::uint32_t k
   request.handle = handle->id;
   const auto reply = co_await meta.set_attributes(request);
   if (!reply.ok()) co_return reply.status;
-  inodes.update(reply.body.inode);
+  learn(reply.body.inode);
   if (kernel != nullptr) {
     kernel->expire_attributes(request.inode);
     co_await kernel->settle();
@@ -214,8 +232,8 @@ Task<Status> FileSystem::Impl::kill_privileges(HandleRef handle, std::uint32_t k
 
 Task<Status> FileSystem::Impl::sync(HandleRef handle) {
   Node& node = *handle->node;
-  co_await until_unsealed();
-  const bool stayed = stay();
+  co_await until_unsealed(handle->node);
+  const bool stayed = stay(node);
   Status status = kOk;
   if (handle->data != nullptr) {
     status = co_await handle->data->sync();
@@ -223,7 +241,7 @@ Task<Status> FileSystem::Impl::sync(HandleRef handle) {
     if (!early.ok()) status = early;
   }
   if (status.ok() && node.changed) status = co_await send_size(handle->node);
-  if (stayed) unstay();
+  if (stayed) leave(node);
   if (status.ok() && node.transaction > meta_session.durable()) status = co_await meta.sync(node.transaction);
   co_return status;
 }
@@ -233,8 +251,6 @@ Task<Status> FileSystem::Impl::sync(HandleRef handle) {
 Task<Result<OpenFile>> FileSystem::create(fs::Caller caller, fs::InodeId parent, std::string name, std::uint32_t mode,
                                           std::uint32_t flags) {
   const std::uint64_t asked = impl_->expiries;
-  const Status status = co_await impl_->use(Mode::exclusive);
-  if (!status.ok()) co_return status;
   fs::MakeRequest request;
   request.caller = std::move(caller);
   request.parent = parent;
@@ -243,26 +259,19 @@ Task<Result<OpenFile>> FileSystem::create(fs::Caller caller, fs::InodeId parent,
   request.open = true;
   request.open_flags = flags;
   auto result = co_await impl_->create(request, asked);
-  impl_->locks.end_use();
   co_return result;
 }
 
 Task<Result<OpenFile>> FileSystem::open(fs::Caller caller, fs::InodeId inode, std::uint32_t flags) {
   // The kernel treats an open that cuts like any cut, see set_attributes.
   const bool cuts = (flags & fs::kOpenTruncate) != 0;
-  Status status;
+  NodeRef node = impl_->inodes.get(inode);
   if (cuts) {
-    status = co_await impl_->enter(inode, true);
-  } else {
-    status = co_await impl_->use((flags & fs::kOpenWrite) != 0 ? Mode::exclusive : Mode::shared);
+    const Status status = co_await impl_->enter(node, true);
+    if (!status.ok()) co_return status;
   }
-  if (!status.ok()) co_return status;
   auto result = co_await impl_->open(caller, inode, flags);
-  if (cuts) {
-    impl_->leave(inode);
-  } else {
-    impl_->locks.end_use();
-  }
+  if (cuts) impl_->leave(*node);
   co_return result;
 }
 
@@ -299,7 +308,7 @@ Task<Result<std::uint64_t>> FileSystem::write(fs::HandleId id, std::uint64_t off
   if (size == 0) co_return std::uint64_t{0};
   Status status = co_await impl_->usable(handle);
   if (!status.ok()) co_return status;
-  status = co_await impl_->enter(handle->inode(), true);
+  status = co_await impl_->enter(handle->node, true);
   if (!status.ok()) co_return status;
   // Two appends must not choose the same end of the file.
   std::shared_ptr<AsyncMutex> appending;
@@ -311,11 +320,11 @@ Task<Result<std::uint64_t>> FileSystem::write(fs::HandleId id, std::uint64_t off
   }
   auto result = co_await impl_->write(handle, offset, data, parts, size, details);
   if (appending != nullptr) appending->unlock();
-  impl_->leave(handle->inode());
+  impl_->leave(*handle->node);
   if (result.ok() && details != nullptr && details->offset != offset && impl_->kernel != nullptr) {
     // The kernel chose another place for the bytes: what it has of the file there is wrong. Before the answer, so that
     // nobody's next question meets it.
-    co_await impl_->attributes_told();
+    co_await impl_->attributes_told(handle->node);
     co_await impl_->kernel->drop_pages(handle->inode());
   }
   co_return result;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The inside of FileSystem, shared by its source files: file_system.cpp (life, sessions, whole-system calls), _locking
-// (the lock and giving it back), _names, _attributes, _files, _space (fallocate, holes), _closing (closes and sizes on
+// (locks and giving them back), _names, _attributes, _files, _space (fallocate, holes), _closing (closes and sizes on
 // their way to the metadata server).
 #pragma once
 
-#include "framework/lock/lock_cache.hpp"
+#include "framework/lock/lock_manager.hpp"
 #include "framework/observe/log.hpp"
 #include "framework/rpc/client_session.hpp"
 #include "framework/runtime/sync.hpp"
@@ -33,7 +33,7 @@ constexpr std::size_t kCloseItemsMax = 256;   // of one call
 constexpr std::uint64_t kCloseDelayNs = 5 * kMillisecond;
 constexpr std::uint64_t kHoldUpNs = 20 * kMillisecond;
 constexpr std::uint64_t kContendedNs = 2 * kSecond;  // after a revocation
-constexpr std::uint64_t kLockResource = 0;           // the one lock of this version
+constexpr std::size_t kLocksGivenBack = 256;         // of inodes not used for long, at a time
 constexpr std::uint64_t kUnknownSize = limits::kFileBytesMax;
 
 // An open file of this client.
@@ -60,7 +60,7 @@ struct Handle {
 };
 using HandleRef = std::shared_ptr<Handle>;
 
-struct FileSystem::Impl final : rpc::SessionEvents, lock::LockCache::Owner {
+struct FileSystem::Impl final : rpc::SessionEvents {
   Impl(Runtime& host, Logger& logger, FileSystemOptions wanted);
   ~Impl();
 
@@ -81,30 +81,39 @@ struct FileSystem::Impl final : rpc::SessionEvents, lock::LockCache::Owner {
   void tell_lock_session();
   std::int64_t server_now_ns() const noexcept { return runtime.wall_ns() + meta_session.time_offset_ns(); }
 
-  // The lock (file_system_locking.cpp).
-  Task<Result<Mode>> take(Mode mode) override;
-  Task<> prepare_release() override;
-  Task<Status> give_back() override;
-  void on_taken(Mode mode) override;
-  // A call that the kernel does not hold page locks for: waits for the lock, ends with locks.end_use().
-  Task<Status> use(Mode mode);
+  // Locks (file_system_locking.cpp).
+  // What an answer said of an inode, and of the lock that came with it.
+  NodeRef learn(const fs::Inode& fresh);
+  // Takes a lock that came with an answer. True: it is held now, and has been since the answer was given.
+  bool take_grant(Node& node, fs::LockWord word);
+  void on_revoke(const fs::LockItem& item);
+  void start_release(NodeRef node);
+  Task<> release_lock(NodeRef node);
+  Task<> forget_bytes(NodeRef node);
+  Task<> tell_news(NodeRef node);
+  Task<> expire_in_kernel(NodeRef node);
+  void queue_give_back(const fs::LockItem& item, NodeRef node);
+  Task<> send_give_backs();
+  void keep_within_bounds();
+  Task<> give_back_oldest();
+  // Has the lock asked for; whoever waits at `gate_changed` goes on when it came, or when lock.failures grew.
+  void want_lock(NodeRef node, Mode mode);
+  Task<> fetch_lock(NodeRef node, Mode mode);
   // A call for data (read, write, cut): may go on while the lock is being given back; ends with leave().
-  Task<Status> enter(fs::InodeId inode, bool changes);
-  bool try_enter(fs::InodeId inode, Mode mode);
-  void leave(fs::InodeId inode);
-  // A call for attributes: goes on while the lock is being given back, up to the moment when everything expires in the
-  // kernel; ends with leave_attributes(). An answer to a question from before an expiry is thrown away by the kernel,
-  // so it must come before.
-  Task<Result<unsigned>> enter_attributes();
-  void leave_attributes(unsigned turn);
-  Task<> attributes_told();
-  // Keeps the lock from going while it is held; false: it is not held, and everything was told. Ends with unstay().
-  bool stay();
-  void unstay();
-  Task<> until_unsealed();
-  Task<> fetch_lock(Mode mode);
-  Task<> drop_pages_of(fs::InodeId inode);
-  void stop_holding_up();
+  Task<Status> enter(NodeRef node, bool changes);
+  bool try_enter(Node& node, Mode mode);
+  void leave(Node& node);
+  // A call for attributes: goes on while the lock is being given back, up to the moment when they expire in the kernel;
+  // ends with leave_attributes(). An answer to a question from before an expiry is thrown away by the kernel, so it
+  // must come before.
+  Task<Result<unsigned>> enter_attributes(NodeRef node);
+  void leave_attributes(Node& node, unsigned turn);
+  Task<> attributes_told(NodeRef node);
+  // Keeps the lock from going while it is held; false: it is not held, and everything was told. Ends with leave().
+  bool stay(Node& node);
+  Task<> until_unsealed(NodeRef node);
+  Task<> drop_pages_of(NodeRef node);
+  Task<> hold_up(NodeRef node);
   Task<> drop_all_pages();
   Task<> trim_pages();
 
@@ -113,8 +122,11 @@ struct FileSystem::Impl final : rpc::SessionEvents, lock::LockCache::Owner {
   Task<> expire_names();
   Task<Result<fs::Inode>> lookup(fs::Caller& caller, fs::InodeId parent, const std::string& name, std::uint64_t asked);
   Task<Result<fs::Inode>> lookup_dots(fs::InodeId directory, bool parent, std::uint64_t asked);
+  // `gone`: what the name meant went meanwhile.
+  Task<Result<fs::Inode>> lookup_once(fs::Caller& caller, fs::InodeId parent, const std::string& name,
+                                      std::uint64_t asked, bool& gone);
   Task<Result<fs::Inode>> ask_lookup(fs::Caller& caller, NodeRef directory, const std::string& name,
-                                     std::uint64_t asked);
+                                     std::uint64_t asked, bool& gone);
   Task<MetaReply<fs::MakeReply>> make(fs::MakeRequest& request);
   Task<Result<fs::Inode>> link(fs::LinkRequest& request, std::uint64_t asked);
   Task<Status> remove(fs::RemoveRequest& request);
@@ -122,6 +134,9 @@ struct FileSystem::Impl final : rpc::SessionEvents, lock::LockCache::Owner {
   Task<Result<std::vector<fs::DirectoryEntry>>> read_directory(fs::InodeId directory, fs::Cookie after,
                                                                std::uint32_t entries_max, bool attributes,
                                                                std::uint64_t asked);
+  // Of a directory whose names are known: the stamp under which; else 0.
+  static std::uint64_t names_stamp(const Node& directory);
+  void put_name(Node& directory, std::string_view name, fs::InodeId inode, std::uint64_t transaction);
   NodeRef begin_name_change(fs::InodeId directory);
   void end_name_change(NodeRef& directory);
 
@@ -132,6 +147,8 @@ struct FileSystem::Impl final : rpc::SessionEvents, lock::LockCache::Owner {
   // The attributes for the caller, who may cache them, unless they expired after he asked (`expiries` was `asked`
   // then).
   fs::Inode tell(Node& node, std::uint64_t asked);
+  // The answer of a change: what it left, though others may have changed more since, or the inode may be gone.
+  fs::Inode tell_change(Node& node, fs::Inode left, const Status& known, std::uint64_t asked);
   Task<MetaReply<fs::InodeReply>> resize(fs::SetAttributesRequest& request, NodeRef node);
   void attributes_changed(fs::InodeId inode, std::uint64_t transaction);
   Task<Status> tell_before_layout(fs::InodeId inode);
@@ -141,6 +158,7 @@ struct FileSystem::Impl final : rpc::SessionEvents, lock::LockCache::Owner {
   Task<Result<OpenFile>> open(fs::Caller& caller, fs::InodeId inode, std::uint32_t flags);
   Task<Result<OpenFile>> create(fs::MakeRequest& request, std::uint64_t asked);
   Task<Status> cut_opened(NodeRef node, std::uint64_t old_size);
+  Task<Status> cut_created(HandleRef handle);
   HandleRef add_handle(fs::HandleId id, NodeRef node, std::uint32_t flags, const fs::Caller& caller);
   Task<Status> usable(HandleRef handle);
   // `read` does it, with the data and the size of the file.
@@ -182,37 +200,31 @@ struct FileSystem::Impl final : rpc::SessionEvents, lock::LockCache::Owner {
   std::vector<std::unique_ptr<ObjectTarget>> targets;
   DataPlane plane;
   AdvisoryLocks advisory;
-  lock::LockCache locks;
   InodeCache inodes;
   NameCache names;
   bool started = false;
   bool stopped = false;
   std::uint64_t epoch = 1;  // grows when the metadata server lost our session
 
-  // The lock: what data calls see of it.
+  // Locks, beside what each node has of its own.
   struct Paged {
+    NodeRef node;
     std::uint32_t running = 0;  // data calls of this inode
     bool entered = false;       // since the last drop began
   };
-  Mode held = Mode::none;
-  bool releasing = false;                // pages are going, inode by inode
-  bool sealed = false;                   // no data call may start under this lock any more
-  std::uint64_t expiries = 0;            // how often everything expired in the kernel
-  std::uint64_t contended_until_ns = 0;  // another client wanted the lock not long ago
-  std::uint32_t data_uses = 0;
-  bool expiring = false;  // calls for attributes wait, too
-  std::uint64_t attribute_calls = 0;
-  unsigned asking_turn = 0;  // calls for attributes are counted in two turns, so that one can wait for those of before
-  std::uint32_t asking[2] = {};
-  WaitQueue answered;                  // all of one turn were
+  struct GiveBack {
+    fs::LockItem item;
+    NodeRef node;  // may be none
+  };
+  std::uint64_t stamps = 0;    // holdings so far
+  std::uint64_t expiries = 0;  // how often something expired in the kernel
+  std::vector<GiveBack> give_backs;
+  bool sending_give_backs = false;
+  bool bounding = false;
+  WaitQueue answered;                  // all calls for attributes of one turn were
   std::map<fs::InodeId, Paged> paged;  // inodes whose pages the kernel may have
   bool trimming = false;
-  fs::InodeId held_up = fs::kNoInode;  // its data calls wait for a moment
-  Alarm hold_up_alarm;
-  WaitQueue gate_changed;
-  bool fetching[3] = {};  // by Mode
-  std::uint64_t fetch_failures[3] = {};
-  Status fetch_failure{};
+  WaitQueue gate_changed;  // anything changed that calls or releases wait for
 
   std::map<fs::HandleId, HandleRef> handles;
   std::set<fs::InodeId> lost_names;  // directories whose fsync says so, once

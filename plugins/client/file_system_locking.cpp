@@ -1,37 +1,220 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one lock over the whole file system, as the client uses it: ordinary calls, data calls that must not wait while
-// the lock is being given back, and the giving back itself.
+// Locks of inodes, as the client uses them: taking what answers bring, asking for what data calls need, and giving back
+// what the server wants, one inode at a time.
+//
+// Names and attributes are cached under a lock of any mode: whoever changes them waits at the server until nobody else
+// has one. Bytes are read under a shared lock and written under an exclusive one. No call waits at the server while it
+// keeps a lock that others may want there, but for the inode whose lock it has: then the server does not make it wait.
 //
 // Why data calls are special: the kernel holds the lock of a page while its READ or WRITE is unanswered, and dropping
 // the pages of that inode waits for it. So until the pages of an inode were dropped, its data calls go on under the
 // lock that is being given back; afterwards they wait for the lock like everybody. For this to suffice, a data call
 // must never wait for a stronger lock while the kernel has pages of its inode under the weaker one: inodes that are
-// open for writing here are read under the exclusive lock, so that under the shared one the kernel has no page of them.
+// open for writing here are read under the exclusive lock, and before a file is opened for writing under a weaker one
+// its pages are dropped.
 #include "plugins/client/file_system_impl.hpp"
 
 namespace rideau::client {
 
-Task<Result<Mode>> FileSystem::Impl::take(Mode mode) { return meta.take_lock(kLockResource, mode); }
-
-Task<Status> FileSystem::Impl::give_back() { return meta.give_back_lock(kLockResource); }
-
-void FileSystem::Impl::on_taken(Mode mode) { held = mode; }
-
-Task<Status> FileSystem::Impl::use(Mode mode) {
-  if (stopped) co_return Status{Code::closed, 0, "the file system is stopped"};
-  const Status status = co_await locks.use(mode);
-  co_return status;
+NodeRef FileSystem::Impl::learn(const fs::Inode& fresh) {
+  NodeRef node = inodes.get(fresh.id);
+  const bool covered = take_grant(*node, fresh.lock);
+  inodes.update(fresh, covered);
+  keep_within_bounds();
+  return node;
 }
 
-bool FileSystem::Impl::try_enter(fs::InodeId inode, Mode mode) {
-  if (held < mode || sealed) return false;
-  if (releasing) {
-    const auto pages = paged.find(inode);
-    if (pages == paged.end() || inode == held_up) return false;
+// The number of a grant says to which holding it belongs, however late it comes: what was given back has a number as
+// well, and later grants have greater ones.
+bool FileSystem::Impl::take_grant(Node& node, fs::LockWord word) {
+  if (word == 0) return false;
+  const lock::GrantNumber number = word >> 2;
+  const Mode mode = (word & 3) >= static_cast<fs::LockWord>(Mode::exclusive) ? Mode::exclusive : Mode::shared;
+  NodeLock& lock = node.lock;
+  if (lock.mode != Mode::none) {
+    if (number <= lock.number) return number >= lock.first;
+    lock.number = number;
+    lock.mode = std::max(lock.mode, mode);
+    gate_changed.wake_all();
+    return true;
+  }
+  if (number <= lock.number) {
+    // Given back already, or void: the server hears of it (once more).
+    queue_give_back({node.inode.id, number}, NodeRef(node));
+    return false;
+  }
+  node.valid = false;
+  node.size_known = false;
+  node.names_complete = false;
+  lock.mode = mode;
+  lock.first = lock.number = number;
+  lock.stamp = ++stamps;
+  gate_changed.wake_all();
+  return true;
+}
+
+void FileSystem::Impl::on_revoke(const fs::LockItem& item) {
+  Node* known = inodes.find(item.resource);
+  if (known == nullptr) {
+    // The grant may be on its way.
+    inodes.void_grants(item.number);
+    queue_give_back(item, NodeRef());
+    return;
+  }
+  NodeLock& lock = known->lock;
+  lock.contended_until_ns = runtime.now_ns() + kContendedNs;
+  lock.number = std::max(lock.number, item.number);
+  if (lock.mode != Mode::none) {
+    start_release(NodeRef(*known));
+  } else {
+    queue_give_back(item, NodeRef(*known));
+  }
+}
+
+void FileSystem::Impl::start_release(NodeRef node) {
+  if (node->lock.mode == Mode::none || node->lock.closing) return;
+  node->lock.closing = true;
+  tasks->spawn(release_lock(std::move(node)));
+}
+
+// Everything that is cached under the lock becomes clean and goes. The order: bytes to their targets, the kernel's
+// pages (which may bring more bytes), size and times to the metadata server, names and attributes, our own caches.
+Task<> FileSystem::Impl::release_lock(NodeRef node) {
+  const std::uint64_t before = epoch;
+  NodeLock& lock = node->lock;
+  // Calls that waited for the lock go first, once, or two clients could pass it back and forth and neither get anything
+  // done; and answers of calls that just ended reach the kernel before what they say is expired there.
+  co_await yield_now(runtime);
+  if (epoch != before) co_return;
+  lock.releasing = true;
+  gate_changed.wake_all();
+  co_await attributes_told(node);
+  if (epoch != before) co_return;
+  co_await forget_bytes(node);
+  if (epoch != before) co_return;
+  co_await tell_news(node);
+  if (epoch != before) co_return;
+  lock.expiring = true;
+  co_await attributes_told(node);
+  if (epoch != before) co_return;
+  // An answer may have come with news: a size that only the objects knew.
+  co_await tell_news(node);
+  if (epoch != before) co_return;
+  co_await expire_in_kernel(node);
+  while (epoch == before && lock.tellings != 0) co_await sent.wait();
+  if (epoch != before) co_return;
+  inodes.lose(*node);
+  const std::shared_ptr<FileData> data = plane.find(node->inode.id);
+  if (data != nullptr) data->drop();
+  lock.mode = Mode::none;
+  lock.closing = lock.releasing = lock.sealed = lock.expiring = false;
+  queue_give_back({node->inode.id, lock.number}, node);
+  gate_changed.wake_all();
+}
+
+// Bytes are written, pages dropped; from then on no data call starts under this lock.
+Task<> FileSystem::Impl::forget_bytes(NodeRef node) {
+  const std::uint64_t before = epoch;
+  const std::shared_ptr<FileData> data = plane.find(node->inode.id);
+  if (data != nullptr && data->dirty()) static_cast<void>(co_await data->flush());
+  if (epoch != before) co_return;
+  co_await drop_pages_of(node);
+  while (epoch == before && node->lock.data_uses != 0) co_await gate_changed.wait();
+  if (epoch != before) co_return;
+  node->lock.sealed = true;
+  const std::shared_ptr<FileData> now = plane.find(node->inode.id);
+  if (now == nullptr || !now->dirty()) co_return;
+  const Status flushed = co_await now->flush();
+  if (!flushed.ok()) log.warning("writing back before giving up a lock: %s", code_name(flushed.code));
+}
+
+Task<> FileSystem::Impl::tell_news(NodeRef node) {
+  const std::uint64_t before = epoch;
+  while (epoch == before && node->lock.tellings != 0) co_await sent.wait();
+  if (epoch != before || !node->changed) co_return;
+  const Status told_it = co_await send_size(node);
+  if (!told_it.ok()) log.warning("telling a size before giving up a lock: %s", code_name(told_it.code));
+}
+
+Task<> FileSystem::Impl::expire_in_kernel(NodeRef node) {
+  if (kernel == nullptr) co_return;
+  // Names of a directory; and its own name where the kernel keeps that only while everybody may use it.
+  const fs::Inode& inode = node->inode;
+  const bool has_names = !inode.is_regular() && !inode.is_symlink();
+  if (!has_names && !node->kernel_attributes) co_return;
+  if (has_names) kernel->expire_names();
+  if (std::exchange(node->kernel_attributes, false)) kernel->expire_attributes(inode.id);
+  co_await kernel->settle();
+  node->lock.expired = ++expiries;
+}
+
+void FileSystem::Impl::queue_give_back(const fs::LockItem& item, NodeRef node) {
+  if (node) ++node->lock.giving_back;
+  give_backs.push_back({item, std::move(node)});
+  if (std::exchange(sending_give_backs, true)) return;
+  tasks->spawn(send_give_backs());
+}
+
+Task<> FileSystem::Impl::send_give_backs() {
+  co_await yield_now(runtime);  // what goes together goes in one message
+  while (!give_backs.empty()) {
+    std::vector<GiveBack> taken;
+    if (give_backs.size() <= limits::kLockItemsMax) {
+      taken.swap(give_backs);
+    } else {
+      const auto end = give_backs.begin() + static_cast<std::ptrdiff_t>(limits::kLockItemsMax);
+      taken.assign(give_backs.begin(), end);
+      give_backs.erase(give_backs.begin(), end);
+    }
+    std::vector<fs::LockItem> items;
+    items.reserve(taken.size());
+    for (const GiveBack& one : taken) items.push_back(one.item);
+    // A failure means that the session is ending: the server drops the locks with it.
+    static_cast<void>(co_await meta.give_back_locks(items));
+    for (const GiveBack& one : taken) {
+      if (one.node) --one.node->lock.giving_back;
+    }
+    gate_changed.wake_all();
+  }
+  sending_give_backs = false;
+}
+
+// More is known than there is room for: what was not used for the longest time goes, with its locks.
+void FileSystem::Impl::keep_within_bounds() {
+  if (inodes.size() <= kNodesMax || bounding) return;
+  bounding = true;
+  tasks->spawn(give_back_oldest());
+}
+
+Task<> FileSystem::Impl::give_back_oldest() {
+  while (inodes.size() > kNodesMax / 8 * 7 && !stopped) {
+    const std::uint64_t before = epoch;
+    std::vector<NodeRef> oldest = inodes.oldest_held(kLocksGivenBack);
+    if (oldest.empty()) break;
+    for (const NodeRef& node : oldest) start_release(node);
+    while (!oldest.empty()) {
+      NodeRef node = std::move(oldest.back());
+      oldest.pop_back();
+      while (epoch == before && (node->lock.closing || node->lock.giving_back != 0)) co_await gate_changed.wait();
+      const fs::InodeId inode = node->inode.id;
+      node = NodeRef();
+      inodes.let_go(inode);
+    }
+  }
+  bounding = false;
+}
+
+bool FileSystem::Impl::try_enter(Node& node, Mode mode) {
+  NodeLock& lock = node.lock;
+  if (lock.mode < mode || lock.sealed || lock.held_up) return false;
+  if (lock.releasing) {
+    const auto pages = paged.find(node.inode.id);
+    if (pages == paged.end()) return false;
     ++pages->second.running;
     pages->second.entered = true;
   } else if (kernel != nullptr) {
-    Paged& pages = paged[inode];
+    Paged& pages = paged[node.inode.id];
+    if (!pages.node) pages.node = NodeRef(node);
     ++pages.running;
     pages.entered = true;
     if (paged.size() > kPagedMax && !trimming) {
@@ -39,180 +222,126 @@ bool FileSystem::Impl::try_enter(fs::InodeId inode, Mode mode) {
       tasks->spawn(trim_pages());
     }
   }
-  ++data_uses;
+  ++lock.data_uses;
   return true;
 }
 
-Task<Status> FileSystem::Impl::enter(fs::InodeId inode, bool changes) {
+Task<Status> FileSystem::Impl::enter(NodeRef node, bool changes) {
+  const std::uint64_t failures = node->lock.failures;
   for (;;) {
     if (stopped) co_return Status{Code::closed, 0, "the file system is stopped"};
-    const Node* node = inodes.find(inode);
-    const bool exclusive = changes || (node != nullptr && node->writers != 0);
-    const Mode mode = exclusive ? Mode::exclusive : Mode::shared;
-    if (try_enter(inode, mode)) co_return kOk;
+    const Mode mode = changes || node->writers != 0 ? Mode::exclusive : Mode::shared;
+    if (try_enter(*node, mode)) co_return kOk;
+    if (node->lock.failures != failures) co_return node->lock.failure;
     // Somebody else waits for the lock on this call's behalf, so that this call can go on as soon as it may.
-    const auto index = static_cast<std::size_t>(mode);
-    const std::uint64_t failures = fetch_failures[index];
-    if (!fetching[index]) {
-      fetching[index] = true;
-      tasks->spawn(fetch_lock(mode));
-    }
-    if (failures == fetch_failures[index] && !try_enter(inode, mode)) {
+    if (node->lock.mode < mode) want_lock(node, mode);
+    co_await gate_changed.wait();
+  }
+}
+
+void FileSystem::Impl::leave(Node& node) {
+  RIDEAU_ASSERT(node.lock.data_uses > 0);
+  --node.lock.data_uses;
+  const auto pages = paged.find(node.inode.id);
+  if (pages != paged.end() && pages->second.running > 0) --pages->second.running;
+  if (node.lock.releasing) gate_changed.wake_all();
+}
+
+void FileSystem::Impl::want_lock(NodeRef node, Mode mode) {
+  if (node->lock.fetching) return;
+  node->lock.fetching = true;
+  tasks->spawn(fetch_lock(std::move(node), mode));
+}
+
+// A weaker lock is given back first. Nothing waits for a lock of before, which may be what the server waits for.
+Task<> FileSystem::Impl::fetch_lock(NodeRef node, Mode mode) {
+  NodeLock& lock = node->lock;
+  co_await yield_now(runtime);
+  while (!stopped && lock.mode < mode) {
+    start_release(node);
+    if (lock.closing || lock.giving_back != 0) {
       co_await gate_changed.wait();
-    } else if (failures == fetch_failures[index]) {
-      co_return kOk;
+      continue;
     }
-    if (failures != fetch_failures[index]) co_return fetch_failure;
+    const std::uint64_t before = epoch;
+    const auto reply = co_await meta.take_lock(node->inode.id, mode);
+    if (!reply.ok() || epoch != before) {
+      lock.failure = reply.ok() ? Status{Code::closed, 0, "the metadata server restarted"} : reply.status;
+      ++lock.failures;
+      break;
+    }
+    take_grant(*node, reply.body.lock);
   }
-}
-
-Task<> FileSystem::Impl::fetch_lock(Mode mode) {
-  const auto index = static_cast<std::size_t>(mode);
-  const Status status = co_await locks.use(mode);
-  fetching[index] = false;
-  if (!status.ok()) {
-    fetch_failure = status;
-    ++fetch_failures[index];
-    gate_changed.wake_all();
-    co_return;
-  }
+  lock.fetching = false;
   gate_changed.wake_all();
-  co_await yield_now(runtime);  // those who waited go first
-  locks.end_use();
 }
 
-Task<Result<unsigned>> FileSystem::Impl::enter_attributes() {
-  constexpr auto kShared = static_cast<std::size_t>(Mode::shared);
-  for (;;) {
-    if (stopped) co_return Status{Code::closed, 0, "the file system is stopped"};
-    if (held != Mode::none && !expiring) break;
-    const std::uint64_t failures = fetch_failures[kShared];
-    if (!fetching[kShared]) {
-      fetching[kShared] = true;
-      tasks->spawn(fetch_lock(Mode::shared));
-    }
-    if (failures == fetch_failures[kShared] && (held == Mode::none || expiring)) co_await gate_changed.wait();
-    if (failures != fetch_failures[kShared]) co_return fetch_failure;
-  }
-  ++attribute_calls;
-  ++asking[asking_turn];
-  co_return asking_turn;
+Task<Result<unsigned>> FileSystem::Impl::enter_attributes(NodeRef node) {
+  while (!stopped && node->lock.expiring) co_await gate_changed.wait();
+  if (stopped) co_return Status{Code::closed, 0, "the file system is stopped"};
+  NodeLock& lock = node->lock;
+  ++lock.attribute_calls;
+  ++lock.asking[lock.turn];
+  co_return lock.turn;
 }
 
-void FileSystem::Impl::leave_attributes(unsigned turn) {
-  RIDEAU_ASSERT(asking[turn] > 0);
-  if (--asking[turn] == 0) answered.wake_all();
+void FileSystem::Impl::leave_attributes(Node& node, unsigned turn) {
+  RIDEAU_ASSERT(node.lock.asking[turn] > 0);
+  if (--node.lock.asking[turn] == 0) answered.wake_all();
 }
 
 // Who asked for attributes has been answered and has taken the answer in, and nobody else has asked meanwhile: what
-// expires now is nobody's answer. Where people ask all the time, it ends with those who had asked by then.
-Task<> FileSystem::Impl::attributes_told() {
+// expires now is nobody's answer. Where people ask all the time, it ends with those who had asked by then. No question
+// waits at the server for others as long as a lock is held here, so this ends.
+Task<> FileSystem::Impl::attributes_told(NodeRef node) {
   if (kernel == nullptr) co_return;
   constexpr int kRoundsMax = 8;
   const std::uint64_t before = epoch;
+  NodeLock& lock = node->lock;
+  const bool kernel_knows = node->kernel_attributes || paged.contains(node->inode.id);
+  if (!kernel_knows && lock.asking[0] == 0 && lock.asking[1] == 0) co_return;
   std::uint64_t last = ~0ull;
-  for (int round = 0; round < kRoundsMax && last != attribute_calls; ++round) {
-    last = attribute_calls;
-    const unsigned turn = asking_turn;
-    asking_turn = 1 - turn;
-    while (epoch == before && asking[turn] != 0) co_await answered.wait();
+  for (int round = 0; round < kRoundsMax && last != lock.attribute_calls; ++round) {
+    last = lock.attribute_calls;
+    const unsigned turn = lock.turn;
+    lock.turn = 1 - turn;
+    while (epoch == before && lock.asking[turn] != 0) co_await answered.wait();
     co_await yield_now(runtime);  // the answer goes out behind leave_attributes()
     co_await kernel->answers_taken();
     if (epoch != before) co_return;
   }
 }
 
-void FileSystem::Impl::leave(fs::InodeId inode) {
-  RIDEAU_ASSERT(data_uses > 0);
-  --data_uses;
-  const auto pages = paged.find(inode);
-  if (pages != paged.end() && pages->second.running > 0) --pages->second.running;
-  if (releasing) gate_changed.wake_all();
-}
-
 // Waits while sizes are on their way and nothing may change them.
-Task<> FileSystem::Impl::until_unsealed() {
-  while (sealed) co_await gate_changed.wait();
+Task<> FileSystem::Impl::until_unsealed(NodeRef node) {
+  while (node->lock.sealed) co_await gate_changed.wait();
 }
 
-bool FileSystem::Impl::stay() {
-  if (held == Mode::none || sealed) return false;
-  ++data_uses;
+bool FileSystem::Impl::stay(Node& node) {
+  if (node.lock.mode == Mode::none || node.lock.sealed) return false;
+  ++node.lock.data_uses;
   return true;
-}
-
-void FileSystem::Impl::unstay() {
-  RIDEAU_ASSERT(data_uses > 0);
-  --data_uses;
-  if (releasing) gate_changed.wake_all();
-}
-
-// Everything that is cached under the lock becomes clean and goes. The order: bytes to their targets, the kernel's
-// pages (which may bring more bytes), sizes to the metadata server, names and attributes, our own caches.
-Task<> FileSystem::Impl::prepare_release() {
-  const std::uint64_t before = epoch;
-  // Answers of calls that just ended reach the kernel before what they say is expired there.
-  co_await yield_now(runtime);
-  if (epoch != before) co_return;
-  releasing = true;
-  gate_changed.wake_all();
-  co_await attributes_told();
-  if (epoch != before) co_return;
-  static_cast<void>(co_await plane.flush_all());
-  co_await drop_all_pages();
-  while (epoch == before && data_uses != 0) co_await gate_changed.wait();
-  if (epoch != before) co_return;
-  sealed = true;
-  const Status flushed = co_await plane.flush_all();
-  if (!flushed.ok()) log.warning("writing back before giving up the lock: %s", code_name(flushed.code));
-  if (epoch != before) co_return;
-  const Status sent_all = co_await send_everything();
-  if (!sent_all.ok()) log.warning("sending sizes before giving up the lock: %s", code_name(sent_all.code));
-  if (epoch != before) co_return;
-  expiring = true;
-  co_await attributes_told();
-  if (epoch != before) co_return;
-  // An answer may have come with news: a size that only the objects knew.
-  const Status sent_rest = co_await send_everything();
-  if (!sent_rest.ok()) log.warning("sending sizes before giving up the lock: %s", code_name(sent_rest.code));
-  if (epoch != before) co_return;
-  if (kernel != nullptr) kernel->expire_names();
-  names.clear();
-  inodes.drop_all();
-  plane.drop_all();
-  if (kernel != nullptr) {
-    co_await kernel->settle();
-    ++expiries;
-    if (epoch != before) co_return;
-  }
-  held = Mode::none;
-  releasing = false;
-  sealed = false;
-  expiring = false;
-  gate_changed.wake_all();
 }
 
 // Until no page of the inode can be in the kernel. Requests that arrived before a drop began had their pages locked by
 // then: that drop waits for them and takes their pages. Those that arrive while it runs may bring pages behind its
 // back, so it runs again. Lest busy readers make it run for ever, from the second time on they are held up for a
 // moment, which is enough for a drop that does not wait for one of them.
-Task<> FileSystem::Impl::drop_pages_of(fs::InodeId inode) {
+Task<> FileSystem::Impl::drop_pages_of(NodeRef node) {
   const std::uint64_t before = epoch;
+  const fs::InodeId inode = node->inode.id;
   for (int round = 0;; ++round) {
     auto pages = paged.find(inode);
     if (pages == paged.end()) co_return;
     pages->second.entered = false;
-    if (round > 0) {
-      held_up = inode;
-      hold_up_alarm.set(kHoldUpNs);
-    }
+    if (round > 0 && !node->lock.held_up) tasks->spawn(hold_up(node));
     if (kernel != nullptr) {
-      co_await attributes_told();
+      co_await attributes_told(node);
       if (epoch != before) co_return;
       co_await kernel->drop_pages(inode);
     }
     if (epoch != before) co_return;
-    stop_holding_up();
+    if (std::exchange(node->lock.held_up, false)) gate_changed.wake_all();
     pages = paged.find(inode);
     if (pages == paged.end()) co_return;
     if (!pages->second.entered) {
@@ -222,27 +351,29 @@ Task<> FileSystem::Impl::drop_pages_of(fs::InodeId inode) {
   }
 }
 
-void FileSystem::Impl::stop_holding_up() {
-  if (held_up == fs::kNoInode) return;
-  held_up = fs::kNoInode;
-  hold_up_alarm.clear();
-  gate_changed.wake_all();
+Task<> FileSystem::Impl::hold_up(NodeRef node) {
+  node->lock.held_up = true;
+  co_await sleep_for(runtime, kHoldUpNs);
+  if (std::exchange(node->lock.held_up, false)) gate_changed.wake_all();
 }
 
 Task<> FileSystem::Impl::drop_all_pages() {
   const std::uint64_t before = epoch;
-  while (epoch == before && !paged.empty()) co_await drop_pages_of(paged.begin()->first);
+  while (epoch == before && !paged.empty()) {
+    NodeRef node = paged.begin()->second.node;
+    co_await drop_pages_of(std::move(node));
+  }
 }
 
 // Too many inodes have pages: one pass over some of them, leaving those in use alone.
 Task<> FileSystem::Impl::trim_pages() {
   fs::InodeId next = 0;
-  while (paged.size() > kPagedMax / 8 * 7 && !releasing) {
+  while (paged.size() > kPagedMax / 8 * 7) {
     auto pages = paged.lower_bound(next);
     if (pages == paged.end()) break;
     const fs::InodeId inode = pages->first;
     next = inode + 1;
-    if (pages->second.running != 0) continue;
+    if (pages->second.running != 0 || pages->second.node->lock.closing) continue;
     pages->second.entered = false;
     if (kernel != nullptr) co_await kernel->drop_pages(inode);
     pages = paged.find(inode);

@@ -35,26 +35,38 @@ Task<Result<fs::Inode>> FileSystem::Impl::lookup(fs::Caller& caller, fs::InodeId
     auto result = co_await lookup_dots(parent, name.size() == 2, asked);
     co_return result;
   }
+  // What the name meant may go before all was asked about it: then it means something else.
+  constexpr int kTries = 8;
+  for (int tries = 1;; ++tries) {
+    bool gone = false;
+    auto result = co_await lookup_once(caller, parent, name, asked, gone);
+    if (!gone || tries == kTries) co_return result;
+  }
+}
+
+Task<Result<fs::Inode>> FileSystem::Impl::lookup_once(fs::Caller& caller, fs::InodeId parent, const std::string& name,
+                                                      std::uint64_t asked, bool& gone) {
   NodeRef directory = inodes.get(parent);
   // Also when the server has to be asked for the name: who may search decides for how long the kernel may keep it.
   const Status there = co_await know(directory, false);
   if (!there.ok()) co_return there;
+  if (!directory->inode.is_directory()) co_return posix_error(ENOTDIR);
   if (directory->valid) {
-    if (!directory->inode.is_directory()) co_return posix_error(ENOTDIR);
     const Status allowed = co_await check_access(caller, directory, fs::kWantExecute);
     if (!allowed.ok()) co_return allowed;
     if (name.size() > limits::kNameBytesMax) co_return posix_error(ENAMETOOLONG);
-    const std::optional<fs::InodeId> known = names.find(parent, name);
+    const std::optional<fs::InodeId> known = names.find(parent, name, directory->lock.stamp);
     if (known == fs::kNoInode || (!known && directory->names_complete)) co_return posix_error(ENOENT);
     Node* node = known ? inodes.find(*known) : nullptr;
     if (node != nullptr && node->valid) {
       NodeRef pinned(*node);
       const Status status = co_await know(pinned, true);
+      gone = errno_of(status) == ESTALE;
       if (!status.ok()) co_return status;
       co_return tell(*pinned, asked);
     }
   }
-  auto result = co_await ask_lookup(caller, directory, name, asked);
+  auto result = co_await ask_lookup(caller, directory, name, asked, gone);
   co_return result;
 }
 
@@ -69,25 +81,38 @@ Task<Result<fs::Inode>> FileSystem::Impl::lookup_dots(fs::InodeId directory, boo
 }
 
 Task<Result<fs::Inode>> FileSystem::Impl::ask_lookup(fs::Caller& caller, NodeRef directory, const std::string& name,
-                                                     std::uint64_t asked) {
+                                                     std::uint64_t asked, bool& gone) {
   fs::LookupRequest request;
   request.caller = caller;
   request.parent = directory->inode.id;
   request.name = name;
   const std::uint64_t changes = directory->name_changes;
-  const std::uint64_t before = epoch;
+  const std::uint64_t stamp = names_stamp(*directory);
   const auto reply = co_await meta.lookup(request);
-  // An answer that may be older than a change made here meanwhile is good for this caller, but not for later ones.
-  const bool keep = epoch == before && changes == directory->name_changes && directory->name_changes_running == 0;
+  // An answer that may be older than a change made here meanwhile is good for this caller, but not for later ones; nor
+  // is one that was given while the directory's lock was not held.
+  const bool keep = stamp != 0 && stamp == names_stamp(*directory) && changes == directory->name_changes &&
+                    directory->name_changes_running == 0;
   if (!reply.ok()) {
-    if (keep && errno_of(reply.status) == ENOENT) names.put(request.parent, name, fs::kNoInode);
+    if (keep && errno_of(reply.status) == ENOENT) put_name(*directory, name, fs::kNoInode, 0);
     co_return reply.status;
   }
-  NodeRef node = inodes.update(reply.body.inode);
-  if (keep) names.put(request.parent, name, node->inode.id);
+  NodeRef node = learn(reply.body.inode);
+  if (keep) put_name(*directory, name, node->inode.id, 0);
   const Status status = co_await know(node, true);
+  gone = errno_of(status) == ESTALE;
   if (!status.ok()) co_return status;
   co_return tell(*node, asked);
+}
+
+std::uint64_t FileSystem::Impl::names_stamp(const Node& directory) {
+  return directory.lock.mode != Mode::none ? directory.lock.stamp : 0;
+}
+
+// What a name means while the lock of its directory is held as it is now.
+void FileSystem::Impl::put_name(Node& directory, std::string_view name, fs::InodeId inode, std::uint64_t transaction) {
+  if (directory.lock.mode == Mode::none) return;
+  names.put(directory.inode.id, name, inode, directory.lock.stamp, transaction);
 }
 
 NodeRef FileSystem::Impl::begin_name_change(fs::InodeId directory) {
@@ -110,17 +135,19 @@ Task<MetaReply<fs::MakeReply>> FileSystem::Impl::make(fs::MakeRequest& request) 
     names.forget(request.parent, request.name);
     co_return reply;
   }
-  inodes.update(reply.body.parent);
-  NodeRef node = inodes.update(reply.body.inode);
+  const bool covered = take_grant(*directory, reply.body.parent.lock);
+  learn(reply.body.parent);
+  NodeRef node = learn(reply.body.inode);
   node->transaction = std::max(node->transaction, reply.transaction);
-  if (!request.name.empty()) names.put(request.parent, request.name, node->inode.id, reply.transaction);
+  if (covered && !request.name.empty()) put_name(*directory, request.name, node->inode.id, reply.transaction);
   // Nobody but this client can put a name into a new directory while it has the lock.
-  if (node->inode.is_directory()) node->names_complete = true;
+  if (node->valid && node->inode.is_directory()) node->names_complete = true;
   co_return reply;
 }
 
 Task<Result<fs::Inode>> FileSystem::Impl::link(fs::LinkRequest& request, std::uint64_t asked) {
   NodeRef directory = begin_name_change(request.parent);
+  const std::uint64_t stamp = names_stamp(*directory);
   const auto reply = co_await meta.link(request);
   end_name_change(directory);
   directory->valid = false;  // its times changed, and the answer does not tell
@@ -128,13 +155,15 @@ Task<Result<fs::Inode>> FileSystem::Impl::link(fs::LinkRequest& request, std::ui
     names.forget(request.parent, request.name);
     co_return reply.status;
   }
-  NodeRef node = inodes.update(reply.body.inode);
+  NodeRef node = learn(reply.body.inode);
   node->transaction = std::max(node->transaction, reply.transaction);
   directory->transaction = std::max(directory->transaction, reply.transaction);
-  names.put(request.parent, request.name, node->inode.id, reply.transaction);
+  if (stamp != 0 && stamp == names_stamp(*directory)) {
+    put_name(*directory, request.name, node->inode.id, reply.transaction);
+  }
   const Status status = co_await know(node, true);
-  if (!status.ok()) co_return status;
-  co_return tell(*node, asked);
+  if (!status.ok() && errno_of(status) != ESTALE) co_return status;
+  co_return tell_change(*node, reply.body.inode, status, asked);
 }
 
 Task<Status> FileSystem::Impl::remove(fs::RemoveRequest& request) {
@@ -145,10 +174,12 @@ Task<Status> FileSystem::Impl::remove(fs::RemoveRequest& request) {
     names.forget(request.parent, request.name);
     co_return reply.status;
   }
-  names.put(request.parent, request.name, fs::kNoInode, reply.transaction);
-  inodes.update(reply.body.parent);
+  if (take_grant(*directory, reply.body.parent.lock)) {
+    put_name(*directory, request.name, fs::kNoInode, reply.transaction);
+  }
+  learn(reply.body.parent);
   if (reply.body.inode.id != fs::kNoInode) {
-    NodeRef node = inodes.update(reply.body.inode);
+    NodeRef node = learn(reply.body.inode);
     node->transaction = std::max(node->transaction, reply.transaction);
   }
   co_return kOk;
@@ -166,15 +197,17 @@ Task<Status> FileSystem::Impl::rename(fs::RenameRequest& request) {
     co_return reply.status;
   }
   const fs::RenameReply& body = reply.body;
-  inodes.update(body.old_parent);
-  inodes.update(body.new_parent);
+  const bool old_covered = take_grant(*old_directory, body.old_parent.lock);
+  const bool new_covered = take_grant(*new_directory, body.new_parent.lock);
+  learn(body.old_parent);
+  learn(body.new_parent);
   if (body.inode.id != fs::kNoInode) {
-    NodeRef moved = inodes.update(body.inode);
+    NodeRef moved = learn(body.inode);
     moved->transaction = std::max(moved->transaction, reply.transaction);
   }
   const bool exchanged = (request.flags & fs::kRenameExchange) != 0;
   if (body.replaced.id != fs::kNoInode && body.replaced.id != body.inode.id) {
-    NodeRef replaced = inodes.update(body.replaced);
+    NodeRef replaced = learn(body.replaced);
     replaced->transaction = std::max(replaced->transaction, reply.transaction);
   }
   // Two names of one inode: rename does nothing then (POSIX), and both stay.
@@ -182,18 +215,20 @@ Task<Status> FileSystem::Impl::rename(fs::RenameRequest& request) {
   const fs::InodeId at_old = exchanged ? body.replaced.id : fs::kNoInode;
   if (same_inode || (exchanged && at_old == fs::kNoInode)) {
     names.forget(request.old_parent, request.old_name);
-  } else {
-    names.put(request.old_parent, request.old_name, at_old, reply.transaction);
+  } else if (old_covered) {
+    put_name(*old_directory, request.old_name, at_old, reply.transaction);
   }
   if (same_inode || (request.old_parent == request.new_parent && request.old_name == request.new_name)) {
     names.forget(request.new_parent, request.new_name);
-  } else {
-    names.put(request.new_parent, request.new_name, body.inode.id, reply.transaction);
+  } else if (new_covered) {
+    put_name(*new_directory, request.new_name, body.inode.id, reply.transaction);
   }
   // A name that the kernel kept has come to where it must not keep any.
   const bool from_open = open_to_all(body.old_parent);
   const bool to_open = open_to_all(body.new_parent);
-  if (from_open != to_open && (from_open || exchanged)) co_await expire_names();
+  const bool moved_wrongly = !new_covered || (from_open && !to_open);
+  const bool exchanged_wrongly = exchanged && (!old_covered || (to_open && !from_open));
+  if (moved_wrongly || exchanged_wrongly) co_await expire_names();
   co_return kOk;
 }
 
@@ -207,10 +242,11 @@ Task<Result<std::vector<fs::DirectoryEntry>>> FileSystem::Impl::read_directory(
   request.entries_max = entries_max > dots ? entries_max - dots : 1;
   request.attributes = with_attributes;
   const std::uint64_t changes = directory->name_changes;
-  const std::uint64_t before = epoch;
+  const std::uint64_t stamp = names_stamp(*directory);
   auto reply = co_await meta.read_directory(request);
   if (!reply.ok()) co_return reply.status;
-  const bool keep = epoch == before && changes == directory->name_changes && directory->name_changes_running == 0;
+  const bool keep = stamp != 0 && stamp == names_stamp(*directory) && changes == directory->name_changes &&
+                    directory->name_changes_running == 0;
 
   std::vector<fs::DirectoryEntry> entries;
   entries.reserve(reply.body.entries.size() + dots);
@@ -226,8 +262,8 @@ Task<Result<std::vector<fs::DirectoryEntry>>> FileSystem::Impl::read_directory(
   if (dots >= 1) add_dot(fs::kCookieDotDot, "..", reply.body.parent != fs::kNoInode ? reply.body.parent : directory_id);
   for (fs::DirectoryEntry& entry : reply.body.entries) {
     if (entry.attributes.id != fs::kNoInode) {
-      NodeRef node = inodes.update(entry.attributes);
-      if (keep) names.put(directory_id, entry.name, entry.inode);
+      NodeRef node = learn(entry.attributes);
+      if (keep) put_name(*directory, entry.name, entry.inode, 0);
       // The size of a file that somebody writes is asked for when it is wanted.
       entry.attributes = node->valid && node->size_known ? tell(*node, asked) : fs::Inode{};
     }
@@ -237,22 +273,17 @@ Task<Result<std::vector<fs::DirectoryEntry>>> FileSystem::Impl::read_directory(
   co_return entries;
 }
 
-// The calls of the interface: each takes the lock, does its work, ends its use.
+// The calls of the interface.
 
 Task<Result<fs::Inode>> FileSystem::lookup(fs::Caller caller, fs::InodeId parent, std::string name) {
   const std::uint64_t asked = impl_->expiries;
-  const Status status = co_await impl_->use(Mode::shared);
-  if (!status.ok()) co_return status;
   auto result = co_await impl_->lookup(caller, parent, name, asked);
-  impl_->locks.end_use();
   co_return result;
 }
 
 Task<Result<fs::Inode>> FileSystem::make(fs::Caller caller, fs::InodeId parent, std::string name, std::uint32_t mode,
                                          std::uint64_t device, std::string symlink_target) {
   const std::uint64_t asked = impl_->expiries;
-  const Status status = co_await impl_->use(Mode::exclusive);
-  if (!status.ok()) co_return status;
   fs::MakeRequest request;
   request.caller = std::move(caller);
   request.parent = parent;
@@ -270,15 +301,12 @@ Task<Result<fs::Inode>> FileSystem::make(fs::Caller caller, fs::InodeId parent, 
       result->flags |= kAttributesOnce;
     }
   }
-  impl_->locks.end_use();
   co_return result;
 }
 
 Task<Result<fs::Inode>> FileSystem::link(fs::Caller caller, fs::InodeId inode, fs::InodeId parent, std::string name,
                                          bool guarded) {
   const std::uint64_t asked = impl_->expiries;
-  const Status status = co_await impl_->use(Mode::exclusive);
-  if (!status.ok()) co_return status;
   fs::LinkRequest request;
   request.caller = std::move(caller);
   request.inode = inode;
@@ -286,27 +314,21 @@ Task<Result<fs::Inode>> FileSystem::link(fs::Caller caller, fs::InodeId inode, f
   request.name = name;
   request.guarded = guarded;
   auto result = co_await impl_->link(request, asked);
-  impl_->locks.end_use();
   co_return result;
 }
 
 Task<Status> FileSystem::remove(fs::Caller caller, fs::InodeId parent, std::string name, bool directory) {
-  Status status = co_await impl_->use(Mode::exclusive);
-  if (!status.ok()) co_return status;
   fs::RemoveRequest request;
   request.caller = std::move(caller);
   request.parent = parent;
   request.name = name;
   request.directory = directory;
-  status = co_await impl_->remove(request);
-  impl_->locks.end_use();
+  const Status status = co_await impl_->remove(request);
   co_return status;
 }
 
 Task<Status> FileSystem::rename(fs::Caller caller, fs::InodeId old_parent, std::string old_name, fs::InodeId new_parent,
                                 std::string new_name, std::uint32_t flags) {
-  Status status = co_await impl_->use(Mode::exclusive);
-  if (!status.ok()) co_return status;
   fs::RenameRequest request;
   request.caller = std::move(caller);
   request.old_parent = old_parent;
@@ -314,16 +336,12 @@ Task<Status> FileSystem::rename(fs::Caller caller, fs::InodeId old_parent, std::
   request.new_parent = new_parent;
   request.new_name = new_name;
   request.flags = flags;
-  status = co_await impl_->rename(request);
-  impl_->locks.end_use();
+  const Status status = co_await impl_->rename(request);
   co_return status;
 }
 
 Task<Result<std::string>> FileSystem::read_link(fs::InodeId inode) {
-  const Status status = co_await impl_->use(Mode::shared);
-  if (!status.ok()) co_return status;
   auto reply = co_await impl_->meta.read_link(inode);
-  impl_->locks.end_use();
   if (!reply.ok()) co_return reply.status;
   co_return std::move(reply.body.target);
 }
@@ -331,10 +349,7 @@ Task<Result<std::string>> FileSystem::read_link(fs::InodeId inode) {
 Task<Result<std::vector<fs::DirectoryEntry>>> FileSystem::read_directory(fs::InodeId directory, fs::Cookie after,
                                                                          std::uint32_t entries_max, bool attributes) {
   const std::uint64_t asked = impl_->expiries;
-  const Status status = co_await impl_->use(Mode::shared);
-  if (!status.ok()) co_return status;
   auto result = co_await impl_->read_directory(directory, after, entries_max, attributes, asked);
-  impl_->locks.end_use();
   co_return result;
 }
 

@@ -58,10 +58,10 @@ Task<Status> FileSystem::allocate(fs::HandleId id, Allocate mode, bool keep_size
   if (offset > limits::kFileBytesMax || size > limits::kFileBytesMax - offset) co_return posix_error(EFBIG);
   Status status = co_await impl_->usable(handle);
   if (!status.ok()) co_return status;
-  status = co_await impl_->enter(handle->inode(), true);
+  status = co_await impl_->enter(handle->node, true);
   if (!status.ok()) co_return status;
   status = co_await impl_->allocate(handle, mode, keep_size, offset, size);
-  impl_->leave(handle->inode());
+  impl_->leave(*handle->node);
   co_return status;
 }
 
@@ -72,10 +72,10 @@ Task<Result<std::uint64_t>> FileSystem::seek(fs::HandleId id, std::uint64_t offs
   if (!status.ok()) co_return status;
   // Pages that were changed through a mapping are known to the kernel alone.
   if (handle->node->writers != 0 && impl_->kernel != nullptr) co_await impl_->kernel->drop_pages(handle->inode());
-  status = co_await impl_->enter(handle->inode(), false);
+  status = co_await impl_->enter(handle->node, false);
   if (!status.ok()) co_return status;
   auto found = co_await impl_->seek(handle, offset, hole);
-  impl_->leave(handle->inode());
+  impl_->leave(*handle->node);
   co_return found;
 }
 

@@ -34,6 +34,7 @@ void fill_open(const Server& server, fuse_file_info& file, fs::HandleId handle) 
 
 Task<> create(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId parent, std::string name,
               std::uint32_t mode, fuse_file_info file) {
+  const std::uint64_t token = server.names_token(parent);
   const auto begin = [&] { return server.files.create(caller, parent, name, mode, open_flags(file.flags)); };
   const Result<OpenFile> made = co_await repeated(Repeat::unless_sent, begin);
   if (!made.ok()) {
@@ -41,7 +42,7 @@ Task<> create(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId par
     co_return;
   }
   fuse_entry_param entry{};
-  server.fill_entry(parent, made->inode, &entry);
+  server.fill_entry(server.name_seconds(parent, token), made->inode, &entry);
   fill_open(server, file, made->handle);
   server.carries_attributes(req);
   if (fuse_reply_create(req, &entry, &file) == -ENOENT) {

@@ -30,9 +30,10 @@ Task<Status> check_special(Server& server, const fs::Caller& caller, fs::InodeId
 }
 
 Task<> lookup(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId parent, std::string name) {
+  const std::uint64_t token = server.names_token(parent);
   const auto begin = [&] { return server.files.lookup(caller, parent, name); };
   Result<fs::Inode> found = co_await repeated(Repeat::always, begin);
-  const double seconds = server.name_seconds(parent);
+  const double seconds = server.name_seconds(parent, token);
   if (!found.ok() && errno_of(found.status()) == ENOENT && seconds > 0) {
     fuse_entry_param absent{};
     absent.entry_timeout = seconds;
@@ -43,23 +44,25 @@ Task<> lookup(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId par
     const Status allowed = co_await check_special(server, caller, found->id);
     if (!allowed.ok()) found = allowed;
   }
-  server.reply_entry(req, parent, found);
+  server.reply_entry(req, server.name_seconds(parent, token), found);
 }
 
 Task<> make(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId parent, std::string name, std::uint32_t mode,
             std::uint64_t device, std::string target) {
+  const std::uint64_t token = server.names_token(parent);
   const auto begin = [&] { return server.files.make(caller, parent, name, mode, device, target); };
   const Result<fs::Inode> made = co_await repeated(Repeat::unless_sent, begin);
-  server.reply_entry(req, parent, made);
+  server.reply_entry(req, server.name_seconds(parent, token), made);
 }
 
 Task<> link(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId inode, fs::InodeId parent,
             std::string name) {
   // The kernel guards hard links by permissions that it does not know here.
   const bool guarded = !server.options.default_permissions && !caller.is_root() && kernel_guards_links();
+  const std::uint64_t token = server.names_token(parent);
   const auto begin = [&] { return server.files.link(caller, inode, parent, name, guarded); };
   const Result<fs::Inode> linked = co_await repeated(Repeat::unless_sent, begin);
-  server.reply_entry(req, parent, linked);
+  server.reply_entry(req, server.name_seconds(parent, token), linked);
 }
 
 Task<> remove(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId parent, std::string name, bool directory) {
@@ -86,12 +89,12 @@ Task<> read_link(Server& server, fuse_req_t req, fs::InodeId inode) {
 }
 
 // One entry in the form of READDIR or READDIRPLUS; returns the bytes it needs, which may be more than there is room.
-std::size_t add_entry(Server& server, fuse_req_t req, fs::InodeId directory, char* room, std::size_t size,
+std::size_t add_entry(Server& server, fuse_req_t req, double name_seconds, char* room, std::size_t size,
                       const fs::DirectoryEntry& entry, bool plus) {
   const auto next = static_cast<off_t>(entry.cookie);
   fuse_entry_param param{};
   if (entry.attributes.id != fs::kNoInode) {
-    server.fill_entry(directory, entry.attributes, &param);
+    server.fill_entry(name_seconds, entry.attributes, &param);
   } else {
     param.attr.st_ino = entry.inode;  // no node: the kernel takes the name alone
     param.attr.st_mode = entry.type;
@@ -105,16 +108,18 @@ Task<> read_directory(Server& server, fuse_req_t req, fs::InodeId directory, std
   // Names of usual length fill the room about once; what does not fit is asked for again.
   const std::size_t entry_bytes = plus ? 168 : 40;
   const std::uint32_t entries_max = static_cast<std::uint32_t>(std::clamp<std::size_t>(size / entry_bytes, 1, 4096));
+  const std::uint64_t token = server.names_token(directory);
   const auto begin = [&] { return server.files.read_directory(directory, after, entries_max, plus); };
   const auto entries = co_await repeated(Repeat::always, begin);
   if (!entries.ok()) {
     fuse_reply_err(req, errno_of(entries.status()));
     co_return;
   }
+  const double seconds = server.name_seconds(directory, token);
   std::vector<char> room(size);
   std::size_t used = 0;
   for (const fs::DirectoryEntry& entry : *entries) {
-    const std::size_t needed = add_entry(server, req, directory, room.data() + used, size - used, entry, plus);
+    const std::size_t needed = add_entry(server, req, seconds, room.data() + used, size - used, entry, plus);
     if (needed > size - used) break;
     used += needed;
   }

@@ -224,27 +224,26 @@ fs::Caller FuseMount::Impl::caller(fuse_req_t req) const {
   return who;
 }
 
-double FuseMount::Impl::name_seconds(fs::InodeId directory) const {
+double FuseMount::Impl::name_seconds(fs::InodeId directory, std::uint64_t token) const {
   if (!cache.names_can_expire()) return 0;
-  return options.default_permissions || files.names_may_be_kept(directory) ? kCacheSeconds : 0;
+  return token != 0 && token == names_token(directory) ? kCacheSeconds : 0;
 }
 
-void FuseMount::Impl::fill_entry(fs::InodeId parent, const fs::Inode& inode, fuse_entry_param* entry) const {
+void FuseMount::Impl::fill_entry(double name_seconds, const fs::Inode& inode, fuse_entry_param* entry) const {
   entry->ino = inode.id;
   entry->generation = 1;  // numbers of inodes are never used again
   entry->attr_timeout = (inode.flags & kAttributesOnce) != 0 ? 0 : kCacheSeconds;
-  entry->entry_timeout =
-      options.default_permissions || open_to_all(inode) || inode.is_directory() ? name_seconds(parent) : 0;
+  entry->entry_timeout = options.default_permissions || open_to_all(inode) || inode.is_directory() ? name_seconds : 0;
   fill_stat(inode, &entry->attr);
 }
 
-void FuseMount::Impl::reply_entry(fuse_req_t req, fs::InodeId parent, const Result<fs::Inode>& inode) {
+void FuseMount::Impl::reply_entry(fuse_req_t req, double name_seconds, const Result<fs::Inode>& inode) {
   if (!inode.ok()) {
     fuse_reply_err(req, errno_of(inode.status()));
     return;
   }
   fuse_entry_param entry{};
-  fill_entry(parent, *inode, &entry);
+  fill_entry(name_seconds, *inode, &entry);
   carries_attributes(req);
   fuse_reply_entry(req, &entry);
 }

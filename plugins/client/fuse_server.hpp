@@ -52,13 +52,17 @@ struct FuseMount::Impl {
   fs::Caller caller(fuse_req_t req) const;
   // Of a request of the kernel, whose number is never given twice.
   std::uint64_t trace_of(std::uint64_t number) const noexcept { return traces_begin + number; }
-  // How long the kernel may keep names of this directory, present or absent.
-  double name_seconds(fs::InodeId directory) const;
-  void reply_entry(fuse_req_t req, fs::InodeId parent, const Result<fs::Inode>& inode);
+  // How long the kernel may keep what a call tells of names in this directory, present or absent; the token is of
+  // before the call.
+  double name_seconds(fs::InodeId directory, std::uint64_t token) const;
+  std::uint64_t names_token(fs::InodeId directory) const {
+    return files.names_token(directory, options.default_permissions);
+  }
+  void reply_entry(fuse_req_t req, double name_seconds, const Result<fs::Inode>& inode);
   void reply_attributes(fuse_req_t req, const Result<fs::Inode>& inode);
   // An answer with attributes is about to go to who asked.
   void carries_attributes(fuse_req_t req) { cache.answers(fuse_req_ctx(req)->pid); }
-  void fill_entry(fs::InodeId parent, const fs::Inode& inode, fuse_entry_param* entry) const;
+  void fill_entry(double name_seconds, const fs::Inode& inode, fuse_entry_param* entry) const;
 
   Runtime& runtime;
   Logger& log;

@@ -34,18 +34,21 @@ NodeRef InodeCache::get(fs::InodeId id) {
   make_room();
   auto made = std::make_unique<Node>();
   made->inode.id = id;
+  made->lock.number = void_grants_;
   NodeRef node(*made);
   link_first(*made);
   nodes_.emplace(id, std::move(made));
   return node;
 }
 
-NodeRef InodeCache::update(const fs::Inode& fresh) {
+NodeRef InodeCache::update(const fs::Inode& fresh, bool covered) {
   NodeRef node = get(fresh.id);
+  if (node->valid && (!covered || fresh.change < node->inode.change)) return node;
+  // An answer of before a change that is known of is not what holds now.
+  const bool stale = fresh.change < node->transaction;
   node->transaction = std::max(node->transaction, fresh.change);
-  if (node->valid && fresh.change < node->inode.change) return node;
   const bool exact = (fresh.flags & fs::kExact) != 0;
-  const bool size_was_known = node->size_known;
+  const bool size_was_known = covered && node->size_known;
   const fs::Inode before = node->inode;
   node->inode = fresh;
   if (node->changed) {
@@ -57,36 +60,54 @@ NodeRef InodeCache::update(const fs::Inode& fresh) {
   } else {
     node->size_known = exact || !fresh.is_regular();
   }
-  node->valid = true;
+  node->valid = covered && !stale;
   return node;
 }
 
-void InodeCache::forget(fs::InodeId id) {
+void InodeCache::let_go(fs::InodeId id) {
   const auto found = nodes_.find(id);
   if (found == nodes_.end()) return;
   Node& node = *found->second;
-  node.valid = false;
-  node.size_known = false;
-  if (node.pins != 0) return;
+  if (node.pins != 0 || node.lock.mode != lock::Mode::none) return;
+  void_grants(node.lock.number);
   on_evict_(node);
   unlink(node);
   nodes_.erase(found);
 }
 
+void InodeCache::lose(Node& node) {
+  on_evict_(node);
+  node.valid = false;
+  node.size_known = false;
+  node.changed = false;
+  node.names_complete = false;
+}
+
 void InodeCache::drop_all() {
+  void_grants_ = 0;
   for (Node* node = newest_; node != nullptr;) {
     Node* next = node->older;
-    on_evict_(*node);
-    node->valid = false;
-    node->size_known = false;
-    node->changed = false;
-    node->names_complete = false;
+    lose(*node);
+    // What is counted goes on: calls that rest on the lock end as they may.
+    NodeLock& lock = node->lock;
+    lock.mode = lock::Mode::none;
+    lock.closing = lock.releasing = lock.sealed = lock.expiring = lock.held_up = false;
+    lock.first = lock.number = 0;
     if (node->pins == 0) {
       unlink(*node);
       nodes_.erase(node->inode.id);
     }
     node = next;
   }
+}
+
+std::vector<NodeRef> InodeCache::oldest_held(std::size_t count) {
+  std::vector<NodeRef> found;
+  for (Node* node = oldest_; node != nullptr && found.size() < count; node = node->newer) {
+    const bool held = node->lock.mode != lock::Mode::none && !node->lock.closing;
+    if (held && node->pins == 0) found.emplace_back(*node);
+  }
+  return found;
 }
 
 void InodeCache::for_each(const std::function<void(Node&)>& visit) {
@@ -97,12 +118,12 @@ void InodeCache::make_room() {
   for (int tries = 0; nodes_.size() >= nodes_max_ && oldest_ != nullptr && tries < kEvictionTries; ++tries) {
     Node& candidate = *oldest_;
     unlink(candidate);
-    if (candidate.pins != 0) {
+    if (candidate.pins != 0 || candidate.lock.mode != lock::Mode::none) {
       link_first(candidate);
       continue;
     }
-    on_evict_(candidate);
-    nodes_.erase(candidate.inode.id);
+    link_first(candidate);
+    let_go(candidate.inode.id);
   }
 }
 

@@ -1,23 +1,54 @@
 // SPDX-License-Identifier: Apache-2.0
-// The inodes this client knows something about: attributes that hold while it has the lock, values of files written
-// here, and what the kernel above may have cached. Bounded: the inode that was not used for the longest time goes
-// first; those that are pinned (open, in use by a call, with news for the metadata server) stay.
+// The inodes this client knows something about: what it holds of each, attributes that are right meanwhile, values of
+// files written here, and what the kernel above may have cached. Bounded: the inode that was not used for the longest
+// time goes first; those that are pinned (open, in use by a call, with news for the metadata server) or whose lock is
+// held stay.
 #pragma once
 
+#include "framework/base/result.hpp"
+#include "framework/lock/lock_manager.hpp"
 #include "framework/runtime/sync.hpp"
 #include "plugins/fs/inode.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 namespace rideau::client {
 
+// What is held of an inode, and how far giving it back has come (file_system_locking.cpp).
+struct NodeLock {
+  lock::Mode mode = lock::Mode::none;
+  bool closing = false;           // it is being given back
+  bool releasing = false;         // pages are going; only data calls that the kernel may hold pages for may start
+  bool sealed = false;            // no data call may start under this lock any more
+  bool expiring = false;          // calls for attributes wait, too
+  bool fetching = false;          // somebody asks the server for it
+  bool held_up = false;           // data calls wait for a moment
+  lock::GrantNumber first = 0;    // grant with which it came
+  lock::GrantNumber number = 0;   // newest grant; while nothing is held: the newest that was given back
+  std::uint64_t stamp = 0;        // of this holding, from its beginning to its end; never the same twice
+  std::uint32_t giving_back = 0;  // messages on their way that give it back
+  std::uint32_t data_uses = 0;    // calls that rest on it
+  std::uint32_t tellings = 0;     // messages on their way that tell size and times
+  std::uint64_t failures = 0;     // of asking the server for it
+  Status failure{};               // the last one
+  // Calls for attributes are counted in two turns, so that one can wait for those of before.
+  std::uint64_t attribute_calls = 0;
+  std::uint32_t asking[2] = {};
+  unsigned turn = 0;
+  std::uint64_t expired = 0;             // when its attributes expired in the kernel: FileSystem's count
+  std::uint64_t contended_until_ns = 0;  // another client wanted it not long ago
+};
+
 struct Node {
   fs::Inode inode{};
+  NodeLock lock{};
   bool valid = false;              // the attributes are right while the lock is held
   bool size_known = false;         // size and blocks are: the record was exact, the objects were asked, or written here
   bool changed = false;            // written here: size and times that the metadata server was not told yet
@@ -73,11 +104,19 @@ class InodeCache {
   Node* find(fs::InodeId id) noexcept;  // null: unknown
   NodeRef get(fs::InodeId id);          // made when unknown, then without attributes
   // What the metadata server said. Values written here win over the record's until it was told of them; an answer that
-  // is older than what is known changes nothing.
-  NodeRef update(const fs::Inode& fresh);
-  void forget(fs::InodeId id);  // the inode is gone; a pinned node only loses its attributes
-  // Nothing is known any more. Nodes that are pinned stay, without attributes.
+  // is older than what is known changes nothing. `covered`: under the lock that is held, so that it goes on to be
+  // right; else it is right for who asked, and changes nothing that is known under the lock.
+  NodeRef update(const fs::Inode& fresh, bool covered);
+  // The lock goes: nothing is known any more.
+  void lose(Node& node);
+  // All locks are lost, and with them everything that was known. Nodes that are pinned stay, without attributes.
   void drop_all();
+  // Forgets the inode, unless it is pinned or its lock is held.
+  void let_go(fs::InodeId id);
+  // Grants up to this number are void for inodes that are not known here: they were given back.
+  void void_grants(lock::GrantNumber upto) noexcept { void_grants_ = std::max(void_grants_, upto); }
+  // Of those that were not used for the longest time, some that are not pinned and whose lock is held.
+  std::vector<NodeRef> oldest_held(std::size_t count);
   // Most recently used first; `visit` must not add or remove nodes.
   void for_each(const std::function<void(Node&)>& visit);
   std::size_t size() const noexcept { return nodes_.size(); }
@@ -92,6 +131,7 @@ class InodeCache {
   std::unordered_map<fs::InodeId, std::unique_ptr<Node>> nodes_;
   Node* newest_ = nullptr;
   Node* oldest_ = nullptr;
+  lock::GrantNumber void_grants_ = 0;
 };
 
 }  // namespace rideau::client

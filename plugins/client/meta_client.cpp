@@ -136,21 +136,17 @@ Task<Status> MetaClient::sync(std::uint64_t transaction) {
   co_return reply.status;
 }
 
-Task<Result<lock::Mode>> MetaClient::take_lock(std::uint64_t resource, lock::Mode mode) {
+Task<MetaReply<fs::LockReply>> MetaClient::take_lock(fs::InodeId inode, lock::Mode mode) {
   fs::LockRequest request;
-  request.resource = resource;
+  request.resource = inode;
   request.mode = static_cast<std::uint32_t>(mode);
-  const auto reply = co_await call<fs::LockReply>(MetaMethod::lock, request, false, rpc::kNoDeadline);
-  if (!reply.ok()) co_return reply.status;
-  if (reply.body.mode < request.mode || reply.body.mode > static_cast<std::uint32_t>(lock::Mode::exclusive)) {
-    co_return Status{Code::invalid, 0, "the lock that was granted is not the one asked for"};
-  }
-  co_return static_cast<lock::Mode>(reply.body.mode);
+  auto reply = co_await call<fs::LockReply>(MetaMethod::lock, request, false, rpc::kNoDeadline);
+  co_return reply;
 }
 
-Task<Status> MetaClient::give_back_lock(std::uint64_t resource) {
+Task<Status> MetaClient::give_back_locks(const std::vector<fs::LockItem>& locks) {
   fs::UnlockRequest request;
-  request.resource = resource;
+  request.items = locks;
   const auto reply = co_await call<Nothing>(MetaMethod::unlock, request, false);
   co_return reply.status;
 }

@@ -59,8 +59,9 @@ class MetaClient {
   Task<MetaReply<fs::StatFileSystemReply>> stat_file_system();
   // Ends when every change up to `transaction` is durable (0: everything so far).
   Task<Status> sync(std::uint64_t transaction);
-  Task<Result<lock::Mode>> take_lock(std::uint64_t resource, lock::Mode mode);
-  Task<Status> give_back_lock(std::uint64_t resource);
+  // Waits for as long as it takes.
+  Task<MetaReply<fs::LockReply>> take_lock(fs::InodeId inode, lock::Mode mode);
+  Task<Status> give_back_locks(const std::vector<fs::LockItem>& locks);
   Task<MetaReply<fs::SetAdvisoryLockReply>> set_advisory_lock(const fs::SetAdvisoryLockRequest& request);
   Task<MetaReply<fs::TestAdvisoryLockReply>> test_advisory_lock(const fs::TestAdvisoryLockRequest& request);
   Task<MetaReply<fs::CancelAdvisoryLockReply>> cancel_advisory_lock(std::uint64_t ticket);

@@ -9,19 +9,21 @@ std::size_t NameCache::KeyHash::operator()(const Key& key) const noexcept {
   return static_cast<std::size_t>(hash64(Bytes(key.name), key.directory));
 }
 
-std::optional<fs::InodeId> NameCache::find(fs::InodeId directory, std::string_view name) {
+std::optional<fs::InodeId> NameCache::find(fs::InodeId directory, std::string_view name, std::uint64_t stamp) {
   const auto found = index_.find(Key{directory, name});
-  if (found == index_.end()) return std::nullopt;
+  if (found == index_.end() || found->second->stamp != stamp) return std::nullopt;
   entries_.splice(entries_.begin(), entries_, found->second);
   return found->second->inode;
 }
 
-void NameCache::put(fs::InodeId directory, std::string_view name, fs::InodeId inode, std::uint64_t transaction) {
+void NameCache::put(fs::InodeId directory, std::string_view name, fs::InodeId inode, std::uint64_t stamp,
+                    std::uint64_t transaction) {
   const auto found = index_.find(Key{directory, name});
   if (found != index_.end()) {
     Entry& entry = *found->second;
-    if (transaction < entry.transaction) return;
+    if (entry.stamp == stamp && transaction < entry.transaction) return;
     entry.inode = inode;
+    entry.stamp = stamp;
     entry.transaction = transaction;
     entries_.splice(entries_.begin(), entries_, found->second);
     return;
@@ -37,7 +39,7 @@ void NameCache::put(fs::InodeId directory, std::string_view name, fs::InodeId in
     entries_.pop_back();
     lose(loser);
   }
-  entries_.push_front(Entry{directory, std::string(name), inode, transaction});
+  entries_.push_front(Entry{directory, std::string(name), inode, transaction, stamp});
   const Entry& added = entries_.front();
   index_.emplace(Key{added.directory, added.name}, entries_.begin());
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What names mean, as far as this client knows while it holds the lock: an inode, or that there is no such name.
-// Bounded; the entry that was not used for the longest time goes first.
+// What names mean, as far as this client knows while it holds the lock of their directory: an inode, or that there is
+// no such name. Bounded; the entry that was not used for the longest time goes first.
 #pragma once
 
 #include "plugins/fs/ids.hpp"
@@ -25,11 +25,13 @@ class NameCache {
   NameCache(const NameCache&) = delete;
   NameCache& operator=(const NameCache&) = delete;
 
+  // `stamp` says under which holding of the directory's lock a name is known; under another one it is not.
   // kNoInode: known not to exist. Nothing: not known.
-  std::optional<fs::InodeId> find(fs::InodeId directory, std::string_view name);
+  std::optional<fs::InodeId> find(fs::InodeId directory, std::string_view name, std::uint64_t stamp);
   // `transaction` is the change that made the name so; 0 for what a lookup told. An entry that a later change made
   // stays.
-  void put(fs::InodeId directory, std::string_view name, fs::InodeId inode, std::uint64_t transaction = 0);
+  void put(fs::InodeId directory, std::string_view name, fs::InodeId inode, std::uint64_t stamp,
+           std::uint64_t transaction = 0);
   void forget(fs::InodeId directory, std::string_view name);
   void clear();
   std::size_t size() const noexcept { return entries_.size(); }
@@ -48,6 +50,7 @@ class NameCache {
     std::string name;
     fs::InodeId inode;
     std::uint64_t transaction;
+    std::uint64_t stamp;
   };
 
   void lose(fs::InodeId directory) {

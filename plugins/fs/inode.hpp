@@ -38,6 +38,10 @@ enum InodeFlags : std::uint32_t {
   kUntouched = 4,   // nobody sent bytes of it anywhere, so it has no objects; worth nothing once its target restarted
 };
 
+// A lock in one number: its mode (of framework/lock) in the two lowest bits, above them the number of its grant; 0:
+// none.
+using LockWord = std::uint64_t;
+
 struct Inode {
   InodeId id = kNoInode;
   std::uint32_t mode = 0;  // type and permissions, as st_mode
@@ -57,6 +61,7 @@ struct Inode {
   InodeId parent = kNoInode;          // of directories: what ".." is
   Layout layout{};                    // of regular files
   LayoutDefault layout_default{};     // of directories
+  LockWord lock = 0;                  // in an answer: what its receiver holds of this inode; never stored
 
   bool is_directory() const noexcept { return S_ISDIR(mode); }
   bool is_regular() const noexcept { return S_ISREG(mode); }

@@ -39,6 +39,7 @@ struct Inode {
   parent @15 :UInt64;
   layout @16 :Layout;                 # absent: none
   layoutDefault @17 :LayoutDefault;   # absent: nothing is wished for
+  lock @18 :UInt64;                   # in answers: what the receiver holds of it
 }
 
 struct Caller {
@@ -233,13 +234,20 @@ struct LockRequest {
 }
 struct LockReply {
   mode @0 :UInt32;
+  lock @1 :UInt64;
+}
+struct LockItem {
+  resource @0 :UInt64;
+  number @1 :UInt64;
 }
 struct UnlockRequest {
-  resource @0 :UInt64;
+  resource @0 :UInt64;          # of no meaning any more
+  items @1 :List(LockItem);
 }
 struct RevokeRequest {
-  resource @0 :UInt64;
-  mode @1 :UInt32;
+  resource @0 :UInt64;          # of no meaning any more
+  mode @1 :UInt32;              # of no meaning any more
+  items @2 :List(LockItem);
 }
 
 struct SetAdvisoryLockRequest {

@@ -47,7 +47,7 @@ enum class MetaMethod : std::uint16_t {
 };
 
 enum class MetaCallback : std::uint16_t {
-  revoke = 1,  // give the named lock back
+  revoke = 1,  // give the named locks back
   advisory_locks_granted = 2,
 };
 
@@ -263,20 +263,24 @@ struct GetRecordsReply {
   std::uint64_t transaction = 0;
 };
 
-// framework/lock: which resource in which mode. The lock of this version covers the whole file system: resource 0.
+// framework/lock: which inode in which mode. Most locks are not asked for: they ride in the inodes of answers.
 struct LockRequest {
-  std::uint64_t resource = 0;
+  InodeId resource = kNoInode;
   std::uint32_t mode = 0;  // lock::Mode
 };
 struct LockReply {
-  std::uint32_t mode = 0;  // granted
+  LockWord lock = 0;  // what is held now
 };
-struct UnlockRequest {
-  std::uint64_t resource = 0;
+// A lock by its grant.
+struct LockItem {
+  InodeId resource = kNoInode;
+  std::uint64_t number = 0;
 };
-struct RevokeRequest {  // callback; its reply has no body and says only that it was heard
-  std::uint64_t resource = 0;
-  std::uint32_t mode = 0;  // that somebody wants
+struct UnlockRequest {          // its reply has no body
+  std::vector<LockItem> items;  // at most limits::kLockItemsMax
+};
+struct RevokeRequest {          // callback; its reply has no body and says only that it was heard
+  std::vector<LockItem> items;  // to be given back; at most limits::kLockItemsMax
 };
 
 // An advisory lock of a file, as framework/lock/range_locks.hpp has it: `family` is a lock::RangeFamily, `mode` a

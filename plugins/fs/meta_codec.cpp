@@ -221,7 +221,7 @@ Status decode(Bytes body, ReadDirectoryReply* to) {
 std::size_t encoded_bytes_max(const DirectoryEntry& entry) noexcept {
   // The struct with its two pointers, the name in whole words; an inode with its pointers, layout and layout default.
   std::size_t words = 5 + (entry.name.size() + 7) / 8;
-  if (entry.attributes.id != kNoInode) words += 24 + (entry.attributes.layout.targets.size() + 1) / 2;
+  if (entry.attributes.id != kNoInode) words += 25 + (entry.attributes.layout.targets.size() + 1) / 2;
   return 8 * words;
 }
 

@@ -229,37 +229,49 @@ Status decode(Bytes body, LockRequest* to) {
 }
 
 void encode(const LockReply& from, wire::Encoded& to) {
-  encode_root<schema::LockReply>(to, [&](auto root) { root.setMode(from.mode); });
+  encode_root<schema::LockReply>(to, [&](auto root) { root.setLock(from.lock); });
 }
 Status decode(Bytes body, LockReply* to) {
   return decode_root<schema::LockReply>(body, [to](auto root) {
-    to->mode = root.getMode();
+    to->lock = root.getLock();
     return true;
   });
 }
 
+namespace {
+
+template <class Root>
+void fill_items(Root& root, const std::vector<LockItem>& from) {
+  auto items = root.initItems(static_cast<std::uint32_t>(from.size()));
+  for (std::uint32_t i = 0; i < items.size(); ++i) {
+    items[i].setResource(from[i].resource);
+    items[i].setNumber(from[i].number);
+  }
+}
+
+template <class Root>
+bool take_items(const Root& root, std::vector<LockItem>* to) {
+  const auto items = root.getItems();
+  if (items.size() > limits::kLockItemsMax) return false;
+  to->resize(items.size());
+  for (std::uint32_t i = 0; i < items.size(); ++i) (*to)[i] = {items[i].getResource(), items[i].getNumber()};
+  return true;
+}
+
+}  // namespace
+
 void encode(const UnlockRequest& from, wire::Encoded& to) {
-  encode_root<schema::UnlockRequest>(to, [&](auto root) { root.setResource(from.resource); });
+  encode_root<schema::UnlockRequest>(to, [&](auto root) { fill_items(root, from.items); });
 }
 Status decode(Bytes body, UnlockRequest* to) {
-  return decode_root<schema::UnlockRequest>(body, [to](auto root) {
-    to->resource = root.getResource();
-    return true;
-  });
+  return decode_root<schema::UnlockRequest>(body, [to](auto root) { return take_items(root, &to->items); });
 }
 
 void encode(const RevokeRequest& from, wire::Encoded& to) {
-  encode_root<schema::RevokeRequest>(to, [&](auto root) {
-    root.setResource(from.resource);
-    root.setMode(from.mode);
-  });
+  encode_root<schema::RevokeRequest>(to, [&](auto root) { fill_items(root, from.items); });
 }
 Status decode(Bytes body, RevokeRequest* to) {
-  return decode_root<schema::RevokeRequest>(body, [to](auto root) {
-    to->resource = root.getResource();
-    to->mode = root.getMode();
-    return true;
-  });
+  return decode_root<schema::RevokeRequest>(body, [to](auto root) { return take_items(root, &to->items); });
 }
 
 }  // namespace rideau::fs

@@ -20,6 +20,7 @@ void fill(schema::Inode::Builder to, const Inode& from) {
   to.setTimeGeneration(from.time_generation);
   to.setChange(from.change);
   to.setParent(from.parent);
+  to.setLock(from.lock);
   if (!from.layout.targets.empty()) {
     auto layout = to.initLayout();
     layout.setGeneration(from.layout.generation);
@@ -69,6 +70,7 @@ bool take(schema::Inode::Reader from, Inode* to) {
   to->time_generation = from.getTimeGeneration();
   to->change = from.getChange();
   to->parent = from.getParent();
+  to->lock = from.getLock();
   to->layout = Layout{};
   if (from.hasLayout() && !take(from.getLayout(), &to->layout)) return false;
   to->layout_default = LayoutDefault{};

@@ -28,20 +28,14 @@ std::string seconds_text(Number ns) {
 
 }  // namespace
 
-void Evictions::asked(lock::HolderId holder, lock::ResourceId resource, lock::Mode wanted, std::string waiter) {
-  open_[holder] = {resource, wanted, std::move(waiter), runtime_.now_ns()};
-}
-
-const std::string& Evictions::add(const rpc::ServerSession& session, const std::string& reason) {
+const std::string& Evictions::add(const rpc::ServerSession& session, const std::string& reason, const Asked* asked) {
   std::string record = time_text(runtime_.wall_ns()) + " client " + to_text(session.client()) + " (" +
                        session.client_name() + "), session " + std::to_string(session.id()) + ": " + reason;
-  if (const auto asked = open_.find(session.id()); asked != open_.end()) {
-    const Asked& lock = asked->second;
-    record += "; lock " + std::to_string(lock.resource) + " was asked back " +
-              seconds_text(runtime_.now_ns() - lock.since_ns) + " before, " +
-              (lock.wanted == lock::Mode::exclusive ? "exclusive" : "shared") +
-              (lock.waiter.empty() ? "" : " for " + lock.waiter);
-    open_.erase(asked);
+  if (asked != nullptr) {
+    record += "; the lock of inode " + std::to_string(asked->resource) + " was asked back " +
+              seconds_text(runtime_.now_ns() - asked->since_ns) + " before, " +
+              (asked->wanted == lock::Mode::exclusive ? "exclusive" : "shared") +
+              (asked->waiter.empty() ? "" : " for " + asked->waiter);
   }
   record += "; its last message came " + seconds_text(session.silent_ns()) + " before; its clock was " +
             seconds_text(session.clock_ahead_ns()) + " ahead of the server's";

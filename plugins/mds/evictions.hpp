@@ -10,7 +10,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -20,23 +19,20 @@ class Evictions {
  public:
   explicit Evictions(Runtime& runtime) : runtime_(runtime) {}
 
-  // A lock was asked back from `holder`, for whoever `waiter` is ("" when nobody waits any more); until settled().
-  void asked(lock::HolderId holder, lock::ResourceId resource, lock::Mode wanted, std::string waiter);
-  void settled(lock::HolderId holder) { open_.erase(holder); }
-  // The session ends against its client's will. Returns the record.
-  const std::string& add(const rpc::ServerSession& session, const std::string& reason);
+  // A lock that was asked back from the session and did not come: since when, and for whom ("": nobody waits any more).
+  struct Asked {
+    lock::ResourceId resource = 0;
+    lock::Mode wanted = lock::Mode::none;
+    std::string waiter;
+    std::uint64_t since_ns = 0;
+  };
+  // The session ends against its client's will; `asked` is null when it owes no lock. Returns the record.
+  const std::string& add(const rpc::ServerSession& session, const std::string& reason, const Asked* asked);
   // The newest last.
   std::vector<std::string> records() const { return {records_.begin(), records_.end()}; }
 
  private:
-  struct Asked {
-    lock::ResourceId resource;
-    lock::Mode wanted;
-    std::string waiter;
-    std::uint64_t since_ns;
-  };
   Runtime& runtime_;
-  std::map<lock::HolderId, Asked> open_;
   std::deque<std::string> records_;
 };
 

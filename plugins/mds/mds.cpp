@@ -6,9 +6,13 @@
 #include "framework/runtime/byte_sink.hpp"
 #include "plugins/fs/codec.hpp"
 #include "plugins/mds/backup.hpp"
+#include "plugins/mds/grants.hpp"
 #include "plugins/mds/ops/ops.hpp"
 
+#include <cerrno>
 #include <cinttypes>
+#include <type_traits>
+#include <utility>
 
 namespace rideau::mds {
 
@@ -42,7 +46,6 @@ auto apply_change(Target& target, Transaction& transaction, const Request& reque
 Mds::Mds(Runtime& runtime, Logger& log, IndexStore& index, Options options, ObjectTargets& object_targets)
     : target_(runtime, log, index, std::move(options)),
       index_(index),
-      locks_(runtime, *this),
       destroyer_(target_, object_targets),
       orphan_sweep_(target_, object_targets),
       fencing_(target_, object_targets),
@@ -50,7 +53,12 @@ Mds::Mds(Runtime& runtime, Logger& log, IndexStore& index, Options options, Obje
       advisory_locks_(runtime, target_.sessions, tasks_,
                       [this](std::uint64_t session, const std::string& reason) { evict(session, reason); }),
       rest_(runtime),
-      tasks_(runtime) {}
+      lock_callbacks_(runtime, target_.sessions, tasks_, rest_,
+                      [this](std::uint64_t session, const std::string& reason) { evict(session, reason); }),
+      locks_(runtime, lock_callbacks_),
+      tasks_(runtime) {
+  lock_callbacks_.set_locks(locks_);
+}
 
 Mds::~Mds() = default;
 
@@ -140,12 +148,56 @@ Task<> Mds::handle(rpc::ServerCall& call) {
   co_await call.reply(unknown, Bytes());
 }
 
+// What nobody else may hold while an operation is applied: waited for, and kept away until it is.
+class Claims {
+ public:
+  Claims(lock::LockManager& locks, std::uint64_t session) : locks_(locks), session_(session) {}
+  Claims(const Claims&) = delete;
+  Claims& operator=(const Claims&) = delete;
+  void end() {
+    for (const WantedLock& one : std::exchange(claimed_, {})) locks_.end_claim(session_, one.inode, one.mode);
+  }
+  Task<Status> take(WantedLock wanted) {
+    const Status status = co_await locks_.claim(session_, wanted.inode, wanted.mode);
+    if (status.ok()) claimed_.push_back(wanted);
+    co_return status;
+  }
+
+ private:
+  lock::LockManager& locks_;
+  const std::uint64_t session_;
+  std::vector<WantedLock> claimed_;
+};
+
 template <class Request>
 Task<> Mds::look(rpc::ServerCall& call) {
   Request request;
   if (!decode(call.body(), &request).ok()) co_return co_await refuse_malformed(call);
+  const std::uint64_t session = call.session().id();
+  constexpr int kTries = 3;  // to see something that cannot be lost
   wire::Encoded body;
-  const Status status = to_body(apply(target_, request), body);
+  Status status;
+  Claims claims(locks_, session);
+  for (int tries = 1;; ++tries) {
+    target_.names.forget_seen();
+    auto result = apply(target_, request);
+    if (const InodeId held = result.ok() ? held_by_others(locks_, session, *result) : kNoInode; held != kNoInode) {
+      const WantedLock wanted{held, lock::Mode::shared};
+      status = co_await claims.take(wanted);
+      if (!status.ok()) break;
+      continue;
+    }
+    // Who learns of something that others did rests on it: it must not be lost any more. Where others go on and on,
+    // this is what was at one moment, without locks.
+    const std::uint64_t seen = rests_on(session);
+    if (seen == 0 && result.ok()) grant_beside(locks_, session, *result);
+    if (seen != 0) status = co_await target_.committer.wait_durable(seen);
+    if (seen != 0 && !status.ok()) break;
+    if (seen != 0 && tries < kTries) continue;
+    status = to_body(result, body);
+    break;
+  }
+  claims.end();
   co_await call.reply(status, body.bytes());
 }
 
@@ -154,16 +206,56 @@ Task<> Mds::change(rpc::ServerCall& call, Need need) {
   Request request;
   if (!decode(call.body(), &request).ok()) co_return co_await refuse_malformed(call);
   wire::Encoded body;
-  Status status = co_await target_.committer.admit(need);
+  Status status;
   std::uint64_t number = 0;
-  if (status.ok()) {
+  std::uint64_t seen = 0;
+  const std::uint64_t id = call.session().id();
+  Claims claims(locks_, id);
+  for (;;) {
+    status = co_await target_.committer.admit(need);
+    if (!status.ok()) break;
     auto* session = static_cast<Session*>(call.session().owner_slot);
-    Transaction transaction(target_);
-    status = to_body(apply_change(target_, transaction, request, *session), body);
+    target_.names.forget_seen();
+    Transaction transaction(target_, &locks_, id);
+    auto result = apply_change(target_, transaction, request, *session);
+    if (!transaction.wanted().empty()) {
+      for (const WantedLock& wanted : transaction.wanted()) {
+        if (status.ok()) status = co_await claims.take(wanted);
+      }
+      if (!status.ok()) break;
+      continue;
+    }
     number = transaction.number();
-    if (number != 0) keep_reply(call, *session, number, body.bytes());
+    seen = commutes(result) ? 0 : rests_on(id);
+    if constexpr (!std::is_same_v<decltype(result), Status>) {
+      if (result.ok()) grant_beside(locks_, id, *result, exclusive_wanted(request));
+    }
+    status = to_body(result, body);
+    if (number != 0) {
+      target_.sessions.made(number, id, target_.committer.durable());
+      keep_reply(call, *session, number, body.bytes());
+    }
+    forget_purged();
+    break;
+  }
+  claims.end();
+  if (seen != 0) {
+    const Status durable = co_await target_.committer.wait_durable(seen);
+    if (!durable.ok()) status = durable;
   }
   co_await call.reply(status, body.bytes(), number);
+}
+
+std::uint64_t Mds::rests_on(std::uint64_t session) const {
+  std::uint64_t newest = 0;
+  for (const std::uint64_t change : target_.names.seen()) {
+    if (change > newest && !target_.sessions.is_own(change, session)) newest = change;
+  }
+  return newest;
+}
+
+void Mds::forget_purged() {
+  for (const InodeId inode : std::exchange(target_.purged, {})) locks_.forget(inode);
 }
 
 // The reply stands in the same batch as the change that it reports: after a crash both are there or neither.
@@ -210,34 +302,29 @@ Task<> Mds::sync(rpc::ServerCall& call) {
 Task<> Mds::lock(rpc::ServerCall& call) {
   LockRequest request;
   if (!decode(call.body(), &request).ok()) co_return co_await refuse_malformed(call);
-  auto mode = static_cast<lock::Mode>(request.mode);
-  if (request.resource != 0 || (mode != lock::Mode::shared && mode != lock::Mode::exclusive)) {
-    constexpr Status unknown = posix_error(EINVAL);
-    co_await call.reply(unknown, Bytes());
-    co_return;
-  }
+  const auto mode = static_cast<lock::Mode>(request.mode);
+  Status status = kOk;
+  if (mode != lock::Mode::shared && mode != lock::Mode::exclusive) status = posix_error(EINVAL);
+  InodeRecord record;
+  if (status.ok()) status = target_.names.get(request.resource, &record);
   const std::uint64_t holder = call.session().id();
-  // A client that is alone gets the stronger lock at once: it will want to change something sooner or later.
-  if (target_.sessions.size() == 1) mode = lock::Mode::exclusive;
-  Status status = co_await locks_.acquire(holder, request.resource, mode);
+  if (status.ok()) status = co_await locks_.acquire(holder, request.resource, mode);
   if (status.ok()) {
     // Who gets the lock may rest on what others did: it must not be lost any more.
     status = co_await target_.committer.wait_durable(target_.sessions.last_transaction_of_others(holder));
-    if (!status.ok()) locks_.release(holder, request.resource);
+    if (!status.ok()) locks_.release(holder, request.resource, locks_.held(holder, request.resource).number);
   }
   wire::Encoded body;
-  LockReply granted;
-  granted.mode = static_cast<std::uint32_t>(locks_.held(holder, request.resource));
+  const LockReply granted{lock_word(locks_.held(holder, request.resource))};
   encode(granted, body);
   co_await call.reply(status, body.bytes());
+  locks_.told(holder, request.resource);
 }
 
 Task<> Mds::unlock(rpc::ServerCall& call) {
   UnlockRequest request;
   if (!decode(call.body(), &request).ok()) co_return co_await refuse_malformed(call);
-  ++static_cast<Session*>(call.session().owner_slot)->give_backs;
-  evictions_.settled(call.session().id());
-  locks_.release(call.session().id(), request.resource);
+  for (const LockItem& item : request.items) locks_.release(call.session().id(), item.resource, item.number);
   co_await call.reply(kOk, Bytes());
 }
 
@@ -248,45 +335,6 @@ Task<> Mds::advisory(rpc::ServerCall& call, Result<Reply> (AdvisoryLocks::*answe
   wire::Encoded body;
   const Status status = to_body((advisory_locks_.*answer)(call.session().id(), request), body);
   co_await call.reply(status, body.bytes());
-}
-
-void Mds::revoke(lock::HolderId holder, lock::ResourceId resource, lock::Mode wanted) {
-  tasks_.spawn(ask_back(holder, resource, wanted));
-}
-
-// The lock manager is in the middle of its work when it asks, so this goes on later.
-Task<> Mds::ask_back(lock::HolderId holder, lock::ResourceId resource, lock::Mode wanted) {
-  co_await yield_now(target_.runtime);
-  Session* session = target_.sessions.find(holder);
-  if (session == nullptr || locks_.held(holder, resource) == lock::Mode::none) co_return;
-  const std::uint64_t give_backs = session->give_backs;
-  evictions_.asked(holder, resource, wanted, name_of(locks_.first_waiting(resource)));
-  RevokeRequest request;
-  request.resource = resource;
-  request.mode = static_cast<std::uint32_t>(wanted);
-  wire::Encoded body;
-  encode(request, body);
-  const rpc::Reply heard =
-      co_await session->link->call_back(static_cast<std::uint16_t>(MetaCallback::revoke), body.bytes(), 0);
-  if (!heard.ok()) {
-    evict(holder, heard.status.code == Code::timed_out ? "no answer to the revocation of a lock"
-                                                       : "the revocation of a lock failed");
-    co_return;
-  }
-  // It was heard; now what is dirty is written. That may take long, but not for ever.
-  constexpr std::uint64_t kLookNs = kSecond;
-  for (std::uint64_t waited = 0; waited < limits::kGiveBackMs * kMillisecond && !rest_.stopped(); waited += kLookNs) {
-    session = target_.sessions.find(holder);
-    if (session == nullptr || session->give_backs != give_backs) co_return;
-    if (locks_.held(holder, resource) == lock::Mode::none) co_return;
-    co_await rest_.sleep(kLookNs);
-  }
-  if (!rest_.stopped()) evict(holder, "a revoked lock was not given back");
-}
-
-std::string Mds::name_of(lock::HolderId holder) {
-  const Session* session = target_.sessions.find(holder);
-  return session != nullptr && session->link != nullptr ? session->link->client_name() : "";
 }
 
 void Mds::evict(std::uint64_t id, const std::string& reason) {
@@ -303,8 +351,11 @@ void Mds::on_session(rpc::ServerSession& session) {
 // Calls of the session that wait for a lock end with this. What it holds goes to others at once when it said goodbye
 // (it has written everything), and else when no write can rest on it any more.
 void Mds::on_session_closing(rpc::ServerSession& session, const std::string& reason) {
-  if (!session.ends_in_order()) target_.log.warning("eviction: %s", evictions_.add(session, reason).c_str());
-  evictions_.settled(session.id());
+  if (!session.ends_in_order()) {
+    const Evictions::Asked* owed = lock_callbacks_.oldest(session.id());
+    target_.log.warning("eviction: %s", evictions_.add(session, reason, owed).c_str());
+  }
+  lock_callbacks_.forget(session.id());
   if (session.ends_in_order() || !locks_.holds(session.id())) {
     drop_locks(session.id());
     return;
@@ -345,6 +396,7 @@ Task<> Mds::end_session(std::unique_ptr<Session> session) {
       // A damaged record keeps its inode; the handle goes all the same.
       static_cast<void>(drop_handle(target_, transaction, *session, session->handles.begin()->first));
     }
+    forget_purged();
   }
   if (!session->recorded) co_return;
   const Status admitted = co_await target_.committer.admit(Need::steady);

@@ -10,6 +10,7 @@
 #include "plugins/mds/destroyer.hpp"
 #include "plugins/mds/evictions.hpp"
 #include "plugins/mds/fencing.hpp"
+#include "plugins/mds/lock_callbacks.hpp"
 #include "plugins/mds/orphan_sweep.hpp"
 #include "plugins/mds/options.hpp"
 #include "plugins/mds/target.hpp"
@@ -24,7 +25,7 @@ class ByteSink;
 
 namespace rideau::mds {
 
-class Mds final : public rpc::Service, lock::LockManager::Events {
+class Mds final : public rpc::Service {
  public:
   // Everything is lent; the index has been started.
   Mds(Runtime& runtime, Logger& log, IndexStore& index, Options options, ObjectTargets& object_targets);
@@ -59,8 +60,6 @@ class Mds final : public rpc::Service, lock::LockManager::Events {
   rpc::MethodName method_name() const noexcept override;
 
  private:
-  void revoke(lock::HolderId holder, lock::ResourceId resource, lock::Mode wanted) override;
-
   template <class Request>
   Task<> look(rpc::ServerCall& call);
   template <class Request>
@@ -71,10 +70,11 @@ class Mds final : public rpc::Service, lock::LockManager::Events {
   Task<> unlock(rpc::ServerCall& call);
   template <class Request, class Reply>
   Task<> advisory(rpc::ServerCall& call, Result<Reply> (AdvisoryLocks::*answer)(std::uint64_t, const Request&));
+  // The newest change that was seen, is another session's and may be lost; 0: none.
+  std::uint64_t rests_on(std::uint64_t session) const;
+  void forget_purged();
   Task<> refuse_malformed(rpc::ServerCall& call);
   void keep_reply(rpc::ServerCall& call, Session& session, std::uint64_t transaction, Bytes body);
-  Task<> ask_back(lock::HolderId holder, lock::ResourceId resource, lock::Mode wanted);
-  std::string name_of(lock::HolderId holder);
   void evict(std::uint64_t session, const std::string& reason);
   Task<> release_fenced(Uuid client, std::uint64_t session);
   void drop_locks(std::uint64_t session);
@@ -89,7 +89,6 @@ class Mds final : public rpc::Service, lock::LockManager::Events {
 
   Target target_;
   IndexStore& index_;
-  lock::LockManager locks_;
   Destroyer destroyer_;
   OrphanSweep orphan_sweep_;
   Fencing fencing_;
@@ -98,6 +97,8 @@ class Mds final : public rpc::Service, lock::LockManager::Events {
   bool started_ = false;
   AdvisoryLocks advisory_locks_;
   Rest rest_;
+  LockCallbacks lock_callbacks_;
+  lock::LockManager locks_;
   TaskGroup tasks_;
 };
 

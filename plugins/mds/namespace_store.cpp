@@ -22,7 +22,9 @@ Status NamespaceStore::get(InodeId inode, InodeRecord* to) {
   Status status = committer_.get(key, &record);
   if (status.code == Code::not_found) return posix_error(ESTALE);
   if (status.ok()) status = decode(key, record, to);
-  return status.ok() ? kOk : damaged(status, "record", inode);
+  if (!status.ok()) return damaged(status, "record", inode);
+  if (to->inode.change > committer_.durable()) seen_.push_back(to->inode.change);
+  return kOk;
 }
 
 Status NamespaceStore::get_named(InodeId inode, InodeRecord* to) {

@@ -9,6 +9,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace rideau::mds {
 
@@ -23,6 +24,10 @@ class NamespaceStore {
  public:
   NamespaceStore(Committer& committer, Logger& log) : committer_(committer), log_(log) {}
   void set_hash_seed(std::uint64_t seed) noexcept { hash_seed_ = seed; }
+
+  // Changes that are not durable yet, of the inodes that were read since the last call of forget_seen().
+  const std::vector<std::uint64_t>& seen() const noexcept { return seen_; }
+  void forget_seen() noexcept { seen_.clear(); }
 
   // ESTALE when there is no such inode.
   Status get(fs::InodeId inode, fs::InodeRecord* to);
@@ -60,6 +65,7 @@ class NamespaceStore {
   Logger& log_;
   std::uint64_t hash_seed_ = 0;
   fs::RecordBuffer scratch_;
+  std::vector<std::uint64_t> seen_;
 };
 
 }  // namespace rideau::mds

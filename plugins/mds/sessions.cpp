@@ -31,6 +31,17 @@ std::unique_ptr<Session> SessionTable::remove(std::uint64_t id) {
   return session;
 }
 
+void SessionTable::made(std::uint64_t transaction, std::uint64_t session, std::uint64_t durable) {
+  while (!made_.empty() && made_.front().transaction <= durable) made_.pop_front();
+  made_.push_back({transaction, session});
+}
+
+bool SessionTable::is_own(std::uint64_t transaction, std::uint64_t session) const {
+  const auto before = [](const Made& one, std::uint64_t number) { return one.transaction < number; };
+  const auto found = std::lower_bound(made_.begin(), made_.end(), transaction, before);
+  return found != made_.end() && found->transaction == transaction && found->session == session;
+}
+
 std::uint64_t SessionTable::last_transaction_of_others(std::uint64_t id) const {
   std::uint64_t last = last_transaction_of_gone_;
   for (const auto& [other, session] : sessions_) {

@@ -7,6 +7,7 @@
 #include "plugins/fs/ids.hpp"
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -30,7 +31,6 @@ struct Session {
   bool recorded = false;               // there is a record of it in the index
   std::vector<bool> slots_kept;        // slots with a record in the index
   std::uint64_t last_transaction = 0;  // of this client
-  std::uint64_t give_backs = 0;        // of locks: tells one holding from the next
   bool fenced = false;                 // it ends, and nothing rests on its locks any more
 
   const OpenHandle* find(fs::HandleId handle) const {
@@ -45,6 +45,10 @@ class SessionTable {
   Session* find(std::uint64_t id);
   // Takes it out; its owner then closes what it had open.
   std::unique_ptr<Session> remove(std::uint64_t id);
+  // A transaction of this session, in the order of their numbers. Those up to `durable` need not be known any more.
+  void made(std::uint64_t transaction, std::uint64_t session, std::uint64_t durable);
+  // Whether it was made by this session and may still be lost.
+  bool is_own(std::uint64_t transaction, std::uint64_t session) const;
   // The last transaction of anyone but this client, those who have gone included.
   std::uint64_t last_transaction_of_others(std::uint64_t id) const;
   std::size_t size() const noexcept { return sessions_.size(); }
@@ -52,6 +56,11 @@ class SessionTable {
  private:
   std::map<std::uint64_t, std::unique_ptr<Session>> sessions_;
   std::uint64_t last_transaction_of_gone_ = 0;
+  struct Made {
+    std::uint64_t transaction;
+    std::uint64_t session;
+  };
+  std::deque<Made> made_;
 };
 
 // How often each inode is open, over all sessions.

@@ -10,6 +10,14 @@ namespace rideau::mds {
 
 using namespace fs;
 
+Status Transaction::claim(std::initializer_list<InodeId> inodes, lock::Mode mode) {
+  if (locks_ == nullptr) return kOk;
+  for (const InodeId inode : inodes) {
+    if (!locks_->is_free_for(session_, inode, mode)) wanted_.push_back({inode, mode});
+  }
+  return wanted_.empty() ? kOk : kLocksWanted;
+}
+
 void Transaction::add_name(InodeRecord& record, InodeId directory, Cookie cookie, std::string_view name) {
   NamespaceStore& names = target_.names;
   names.put_entry(directory, cookie, name, record.inode.id, record.inode.mode & S_IFMT);
@@ -68,6 +76,7 @@ void Transaction::purge(const InodeRecord& record) {
   }
   destroy_objects(inode);
   names.erase_inode(inode.id);
+  target_.purged.push_back(inode.id);
   std::uint64_t& inodes = target_.committer.counters().inodes;
   if (inodes != 0) --inodes;
 }

@@ -2,13 +2,16 @@
 // Target: the state that operations work on. One target is one serial state machine over one index.
 #pragma once
 
+#include "framework/lock/lock_manager.hpp"
 #include "plugins/fs/meta_calls.hpp"
 #include "plugins/mds/committer.hpp"
 #include "plugins/mds/namespace_store.hpp"
 #include "plugins/mds/options.hpp"
 #include "plugins/mds/sessions.hpp"
 
+#include <initializer_list>
 #include <set>
+#include <vector>
 
 namespace rideau::mds {
 
@@ -33,12 +36,29 @@ struct Target {
   std::uint64_t next_counter = 0;       // of inode numbers
   std::uint64_t destroys_recorded = 0;  // grows with each file whose objects are to be destroyed
   WaitQueue destroys_wanted;            // the destroyer waits here while there is nothing to do
+  std::vector<fs::InodeId> purged;      // inodes that went since this was last taken: no lock of them means anything
+};
+
+// Of an operation that has to wait for locks of other sessions, see Transaction::wanted().
+constexpr Status kLocksWanted{Code::busy, 0, "other sessions hold locks that are in the way"};
+
+// An inode, and the weakest mode of a lock that is in the way when another session has it and asks for the given one.
+struct WantedLock {
+  fs::InodeId inode = fs::kNoInode;
+  lock::Mode mode = lock::Mode::none;
 };
 
 // One operation's change: begun when all its checks have passed, so that nothing after it can fail.
 class Transaction {
  public:
-  explicit Transaction(Target& target) : target_(target) {}
+  // Without locks nobody is in the way.
+  explicit Transaction(Target& target, const lock::LockManager* locks = nullptr, std::uint64_t session = 0)
+      : target_(target), locks_(locks), session_(session) {}
+
+  // No other session may hold a lock of these inodes that conflicts: exclusive for what changes, shared for what is
+  // only told of. kLocksWanted: some do. They are wanted() then; when they are gone, the operation begins anew.
+  Status claim(std::initializer_list<fs::InodeId> inodes, lock::Mode mode = lock::Mode::exclusive);
+  const std::vector<WantedLock>& wanted() const noexcept { return wanted_; }
 
   void begin() {
     number_ = target_.committer.begin_transaction();
@@ -75,6 +95,9 @@ class Transaction {
   }
 
   Target& target_;
+  const lock::LockManager* locks_;
+  const std::uint64_t session_;
+  std::vector<WantedLock> wanted_;
   std::uint64_t number_ = 0;
   std::int64_t now_ns_ = 0;
 };

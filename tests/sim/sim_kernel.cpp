@@ -132,6 +132,11 @@ void SimKernel::learn(const fs::Inode& inode, std::uint64_t asked_at) {
   known.size = inode.size;
 }
 
+// Whether what an answer says of a name comes with a lifetime.
+bool SimKernel::may_keep(fs::InodeId directory, std::uint64_t token) const {
+  return token != 0 && token == below_.names_token(directory);
+}
+
 void SimKernel::learn_name(fs::InodeId directory, const std::string& name, fs::InodeId inode, std::uint64_t epoch) {
   node(directory).names[name] = {inode, epoch};
 }
@@ -141,18 +146,20 @@ Task<Result<fs::InodeId>> SimKernel::find(fs::InodeId directory, std::string nam
   const auto cached = parent.names.find(name);
   if (cached != parent.names.end() && cached->second.epoch == epoch_) co_return cached->second.inode;
   const std::uint64_t epoch_before = epoch_;
+  const std::uint64_t token = below_.names_token(directory);
   const std::uint64_t asked_at = changes_;
   busy("LOOKUP", directory);
   const Result<fs::Inode> found = co_await below_.lookup(caller_, directory, name);
+  const bool keep = may_keep(directory, token);
   idle("LOOKUP", directory);
   co_await take_in();
   if (!found.ok()) {
     if (errno_of(found.status()) != ENOENT) co_return found.status();
-    learn_name(directory, name, fs::kNoInode, epoch_before);
+    learn_name(directory, name, fs::kNoInode, keep ? epoch_before : 0);
     co_return fs::kNoInode;
   }
   learn(*found, asked_at);
-  learn_name(directory, name, found->id, epoch_before);
+  learn_name(directory, name, found->id, keep ? epoch_before : 0);
   co_return found->id;
 }
 
@@ -192,14 +199,16 @@ Task<Result<fs::Inode>> SimKernel::make(fs::InodeId directory, std::string name,
     co_return posix_error(EEXIST);
   }
   const std::uint64_t epoch_before = epoch_;
+  const std::uint64_t token = below_.names_token(directory);
   const std::uint64_t asked_at = changes_;
   busy("MAKE", directory);
   const Result<fs::Inode> made = co_await below_.make(caller_, directory, name, mode, 0, symlink_target);
+  const bool keep = may_keep(directory, token);
   idle("MAKE", directory);
   co_await take_in();
   if (made.ok()) {
     learn(*made, asked_at);
-    learn_name(directory, name, made->id, epoch_before);
+    learn_name(directory, name, made->id, keep ? epoch_before : 0);
   } else {
     parent.names.erase(name);
   }
@@ -229,16 +238,18 @@ Task<Result<SimKernel::Created>> SimKernel::create(fs::InodeId directory, std::s
     co_return result;
   }
   const std::uint64_t epoch_before = epoch_;
+  const std::uint64_t token = below_.names_token(directory);
   const std::uint64_t asked_at = changes_;
   const std::uint32_t flags = fs::kOpenRead | fs::kOpenWrite | (exclusive ? fs::kOpenExclusive : 0u);
   busy("CREATE", directory);
   const Result<client::OpenFile> made = co_await below_.create(caller_, directory, name, S_IFREG | 0644, flags);
+  const bool keep = may_keep(directory, token);
   idle("CREATE", directory);
   co_await take_in();
   Created result;
   if (made.ok()) {
     learn(made->inode, asked_at);
-    learn_name(directory, name, made->inode.id, epoch_before);
+    learn_name(directory, name, made->inode.id, keep ? epoch_before : 0);
     result.file = next_file_++;
     result.inode = made->inode;
     files_[result.file] = {made->inode.id, made->handle};
@@ -267,12 +278,14 @@ Task<Result<fs::Inode>> SimKernel::link(fs::InodeId inode, fs::InodeId directory
   }
   co_await target.lock.lock(true);
   const std::uint64_t epoch_before = epoch_;
+  const std::uint64_t token = below_.names_token(directory);
   busy("LINK", directory);
   const Result<fs::Inode> linked = co_await below_.link(caller_, inode, directory, name);
+  const bool keep = may_keep(directory, token);
   idle("LINK", directory);
   co_await take_in();
   if (linked.ok()) {
-    learn_name(directory, name, inode, epoch_before);
+    learn_name(directory, name, inode, keep ? epoch_before : 0);
   } else {
     parent.names.erase(name);
   }

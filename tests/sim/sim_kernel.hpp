@@ -139,6 +139,7 @@ class SimKernel final : public client::KernelCache {
   Node& node(fs::InodeId inode);
   // Remembers attributes that a reply carried, unless something changed after the question.
   void learn(const fs::Inode& inode, std::uint64_t asked_at);
+  bool may_keep(fs::InodeId directory, std::uint64_t token) const;
   void learn_name(fs::InodeId directory, const std::string& name, fs::InodeId inode, std::uint64_t epoch);
   // What this client's own calls make old.
   void forget_attributes(fs::InodeId inode);

@@ -35,6 +35,7 @@ Status check_possible(const Target& target, const LayoutWish& wish) {
 // Another layout, of the next generation, so that no object of the old one can be taken for one of the new.
 Status set_layout_of_file(Target& target, Transaction& transaction, const LayoutWish& wish, InodeRecord& record) {
   Inode& inode = record.inode;
+  if (const Status status = transaction.claim({inode.id}); !status.ok()) return status;
   if (target.opens.is_open_for_writing(inode.id) || (inode.flags & kExact) == 0) return posix_error(EBUSY);
   if (inode.size != 0) return posix_error(ENOTEMPTY);
   LayoutDefault whole;
@@ -74,6 +75,7 @@ Status set_layout(Target& target, Transaction& transaction, const SetAttributeRe
   if (const Status status = check_possible(target, *wish); !status.ok()) return status;
   if ((request.flags & XATTR_CREATE) != 0) return posix_error(EEXIST);  // it is always there
   if (inode.is_regular()) return set_layout_of_file(target, transaction, *wish, record);
+  if (const Status status = transaction.claim({inode.id}); !status.ok()) return status;
 
   transaction.begin();
   LayoutDefault& wishes = inode.layout_default;
@@ -89,6 +91,7 @@ Status reset_layout(Transaction& transaction, const Caller& caller, InodeRecord&
   Inode& inode = record.inode;
   if (const Status status = check_may_change(caller, inode); !status.ok()) return status;
   if (!inode.is_directory()) return posix_error(EOPNOTSUPP);
+  if (const Status status = transaction.claim({inode.id}); !status.ok()) return status;
   transaction.begin();
   inode.layout_default = LayoutDefault{};
   inode.ctime_ns = transaction.now_ns();

@@ -35,6 +35,7 @@ Result<InodeReply> apply(Target& target, Transaction& transaction, const LinkReq
   if (nameless && !target.nameless.contains(record.inode.id)) return posix_error(ENOENT);
   if (record.inode.link_count >= limits::kLinkCountMax) return posix_error(EMLINK);
   if (cookie == 0) return posix_error(ENOSPC);
+  if (const Status status = transaction.claim({parent.inode.id, record.inode.id}); !status.ok()) return status;
 
   transaction.begin();
   if (nameless) {

@@ -67,8 +67,10 @@ Result<MakeReply> open_existing(Target& target, Transaction& transaction, const 
   OpenRequest open;
   open.caller = request.caller;
   open.inode = id;
-  open.flags = request.open_flags;
+  // Who wants it cut does that himself, under his lock of the file.
+  open.flags = request.open_flags & ~static_cast<std::uint32_t>(kOpenTruncate);
   open.handle = request.handle;
+  if (const Status status = check_open(request.caller, record.inode, request.open_flags); !status.ok()) return status;
   Result<OpenReply> opened = apply(target, transaction, open, session);
   if (!opened.ok()) return opened.status();
   return MakeReply{std::move(opened->inode), std::move(parent.inode), true};
@@ -99,6 +101,9 @@ Result<MakeReply> apply(Target& target, Transaction& transaction, const MakeRequ
   if (const Status status = take_ids(request, parent.inode, &inode); !status.ok()) return status;
   if (inode.is_directory() && parent.inode.link_count >= limits::kLinkCountMax) return posix_error(EMLINK);
   if ((cookie == 0 && !nameless) || !inode_ids_left(target)) return posix_error(ENOSPC);
+  if (!nameless) {
+    if (const Status status = transaction.claim({request.parent}); !status.ok()) return status;
+  }
 
   transaction.begin();
   inode.id = new_inode_id(target);

@@ -17,6 +17,10 @@ Result<OpenReply> apply(Target& target, Transaction& transaction, const OpenRequ
   if (truncates) {
     if (const Status status = drop_set_id(request.caller, &inode); !status.ok()) return status;
   }
+  if (const Status status = transaction.claim({inode.id}, truncates ? lock::Mode::exclusive : lock::Mode::shared);
+      !status.ok()) {
+    return status;
+  }
 
   const bool cleared = add_open(target, session, request.handle, request.flags, &inode);
   if (cleared || truncates) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The operations of a metadata target, one file each beside this one. Each applies at once, against the overlay and the
 // snapshot, and never waits: first all its checks, in the order in which POSIX wants its errors, then, when none
-// failed, transaction.begin() and its edits. A failure has changed nothing. Errors are posix_error(E…), or
-// kGroupsWanted when a decision hangs on groups that the caller did not send.
+// failed, transaction.claim() of every inode that changes or is told of, transaction.begin() and its edits. A failure
+// has changed nothing. Errors are posix_error(E…), kGroupsWanted when a decision hangs on groups that the caller did
+// not send, or kLocksWanted when other sessions hold locks that are in the way: then it is repeated when they are gone.
 #pragma once
 
 #include "framework/base/result.hpp"

@@ -33,6 +33,7 @@ Result<RemoveReply> apply(Target& target, Transaction& transaction, const Remove
   if (const Status status = target.names.get_named(entry.inode, &record); !status.ok()) return status;
   if (const Status status = check_may_delete(request.caller, parent.inode, record.inode); !status.ok()) return status;
   if (const Status status = check_kind(target, request, record.inode); !status.ok()) return status;
+  if (const Status status = transaction.claim({parent.inode.id, record.inode.id}); !status.ok()) return status;
 
   transaction.begin();
   touch_directory(transaction, &parent.inode, -1, request.directory ? -1 : 0);

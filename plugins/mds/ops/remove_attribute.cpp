@@ -24,6 +24,7 @@ Status apply(Target& target, Transaction& transaction, const RemoveAttributeRequ
   const Status found = target.names.get_xattr(request.inode, request.name, &old);
   if (found.code == Code::not_found) return posix_error(ENODATA);
   if (!found.ok()) return found;
+  if (const Status status = transaction.claim({request.inode}); !status.ok()) return status;
 
   transaction.begin();
   target.names.erase_xattr(request.inode, request.name);

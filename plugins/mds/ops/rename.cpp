@@ -169,6 +169,9 @@ Result<RenameReply> apply(Target& target, Transaction& transaction, const Rename
   if (!same) {
     if (const Status status = check_permissions(request, work); !status.ok()) return status;
     if (const Status status = check_room(target, request, work); !status.ok()) return status;
+    const InodeId replaced = work.to_exists ? work.replaced.inode.id : work.moved.inode.id;
+    const Status claimed = transaction.claim({request.old_parent, request.new_parent, work.moved.inode.id, replaced});
+    if (!claimed.ok()) return claimed;
     transaction.begin();
     if (request.flags & kRenameExchange) {
       exchange(transaction, request, work);
@@ -179,6 +182,8 @@ Result<RenameReply> apply(Target& target, Transaction& transaction, const Rename
     transaction.put(work.moved);
     transaction.put(work.from_parent);
     if (!work.within_directory()) transaction.put(*work.to_parent);
+  } else if (const Status status = transaction.claim({work.moved.inode.id}, lock::Mode::shared); !status.ok()) {
+    return status;
   }
   RenameReply reply;
   reply.old_parent = work.from_parent.inode;

@@ -66,6 +66,7 @@ Status apply(Target& target, Transaction& transaction, const SetAttributeRequest
   if (!found.ok() && (request.flags & XATTR_REPLACE)) return posix_error(ENODATA);
   const bool is_new = !found.ok();
   if (const Status room = check_room(target, record, request); !room.ok()) return room;
+  if (const Status status = transaction.claim({request.inode}); !status.ok()) return status;
 
   transaction.begin();
   if (is_new) ++record.xattr_count;

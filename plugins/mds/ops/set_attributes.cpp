@@ -103,6 +103,8 @@ Result<InodeReply> apply(Target& target, Transaction& transaction, const SetAttr
     if (!status.ok()) return status;
   }
   if (const Status status = choose_mode(request, &inode); !status.ok()) return status;
+  const lock::Mode needed = request.mask == 0 ? lock::Mode::shared : lock::Mode::exclusive;
+  if (const Status status = transaction.claim({inode.id}, needed); !status.ok()) return status;
   if (request.mask == 0) return InodeReply{std::move(inode)};
 
   transaction.begin();

@@ -9,6 +9,10 @@
 #include <random>
 #include <tuple>
 
+namespace rideau::fs {
+bool operator==(const LockItem& a, const LockItem& b) { return a.resource == b.resource && a.number == b.number; }
+}  // namespace rideau::fs
+
 using namespace rideau;
 using namespace rideau::fs;
 
@@ -17,7 +21,8 @@ namespace {
 // The fields of each struct, for comparison.
 auto fields(const Inode& x) {
   return std::tie(x.id, x.mode, x.link_count, x.uid, x.gid, x.device, x.size, x.blocks, x.atime_ns, x.mtime_ns,
-                  x.ctime_ns, x.birth_ns, x.flags, x.time_generation, x.change, x.parent, x.layout, x.layout_default);
+                  x.ctime_ns, x.birth_ns, x.flags, x.time_generation, x.change, x.parent, x.layout, x.layout_default,
+                  x.lock);
 }
 auto fields(const Caller& x) { return std::tie(x.uid, x.gid, x.groups_known, x.groups); }
 template <class A, class B, class... Rest>
@@ -61,9 +66,9 @@ auto fields(const RemoveAttributeRequest& x) { return joined(fields(x.caller), s
 auto fields(const StatFileSystemReply& x) { return std::tie(x.inodes_used, x.inodes_free); }
 auto fields(const SyncRequest& x) { return std::tie(x.transaction); }
 auto fields(const LockRequest& x) { return std::tie(x.resource, x.mode); }
-auto fields(const LockReply& x) { return std::tie(x.mode); }
-auto fields(const UnlockRequest& x) { return std::tie(x.resource); }
-auto fields(const RevokeRequest& x) { return std::tie(x.resource, x.mode); }
+auto fields(const LockReply& x) { return std::tie(x.lock); }
+auto fields(const UnlockRequest& x) { return std::tie(x.items); }
+auto fields(const RevokeRequest& x) { return std::tie(x.items); }
 auto fields(const ScanRecordsRequest& x) { return std::tie(x.from, x.count); }
 auto fields(const ScanRecordsReply& x) { return std::tie(x.records, x.transaction); }
 auto fields(const GetRecordsRequest& x) { return std::tie(x.keys); }
@@ -218,8 +223,8 @@ TEST_CASE("bodies about inodes and sessions survive the way there and any damage
   check(SyncRequest{1ull << 50});
   check(LockRequest{4, 2});
   check(LockReply{2});
-  check(UnlockRequest{9});
-  check(RevokeRequest{9, 1});
+  check(UnlockRequest{{{9, 1}, {10, 1ull << 60}}});
+  check(RevokeRequest{{{9, 1}, {10, 1ull << 60}}});
   check(ScanRecordsRequest{std::string_view("\x11\0key", 5), 77});
   check(ScanRecordsReply{{{"key", std::string("\0value", 6)}, {"other", ""}}, 1ull << 50});
   check(GetRecordsRequest{{"one", "another"}});

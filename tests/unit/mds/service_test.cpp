@@ -61,7 +61,9 @@ struct Client final : rpc::SessionEvents {
     }
     ++revokes;
     if (on_revoke == OnRevoke::silent) co_await idle.wait();
-    if (on_revoke == OnRevoke::give_back) tasks->spawn(unlock());
+    RevokeRequest request;
+    CHECK(decode(body, &request).ok());
+    if (on_revoke == OnRevoke::give_back) tasks->spawn(unlock(request.items));
     co_return rpc::CallbackReply{};
   }
   void on_new_epoch(std::uint64_t) override { ++new_epochs; }
@@ -69,8 +71,9 @@ struct Client final : rpc::SessionEvents {
     co_await session->close();
     co_return true;
   }
-  Task<> unlock() {
-    const UnlockRequest request;
+  Task<> unlock(std::vector<LockItem> items) {
+    UnlockRequest request;
+    request.items = std::move(items);
     rpc::Reply reply = co_await call(MetaMethod::unlock, request, false);
     CHECK(reply.ok());
   }
@@ -100,6 +103,7 @@ struct Client final : rpc::SessionEvents {
   }
   Status lock(lock::Mode mode) {
     LockRequest request;
+    request.resource = kRootInode;
     request.mode = static_cast<std::uint32_t>(mode);
     return run(call(MetaMethod::lock, request, false)).status;
   }
@@ -245,6 +249,9 @@ TEST_CASE("a lock changes hands when what its holder did is durable", "[mds]") {
     LockRequest other;
     other.resource = 4;
     other.mode = 1;
+    REQUIRE(errno_of(a.run(a.call(MetaMethod::lock, other, false)).status) == ESTALE);
+    other.resource = kRootInode;
+    other.mode = 3;
     REQUIRE(errno_of(a.run(a.call(MetaMethod::lock, other, false)).status) == EINVAL);
   }
 }
@@ -273,7 +280,8 @@ TEST_CASE("a client that does not give a lock back is evicted", "[mds]") {
     REQUIRE(served.f.log.contains("is evicted"));
     REQUIRE(served.f.mds().evictions().size() == 1);
     const std::string record = served.f.mds().evictions().front();
-    for (const char* part : {"(a)", "lock 0 was asked back", "exclusive for b", "last message came", "its clock was"}) {
+    for (const char* part :
+         {"(a)", "the lock of inode 1 was asked back", "exclusive for b", "last message came", "its clock was"}) {
       INFO(record);
       REQUIRE(record.find(part) != std::string::npos);
     }

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plugins/mds/grants.hpp"
+
+namespace rideau::mds {
+
+using namespace fs;
+using lock::Mode;
+
+namespace {
+
+void grant(lock::LockManager& locks, std::uint64_t session, Inode& inode, bool exclusive) {
+  if (inode.id == kNoInode) return;
+  // Nobody caches bytes of anything but regular files.
+  const Mode mode = exclusive && inode.is_regular() ? Mode::exclusive : Mode::shared;
+  if (inode.link_count == 0 && !exclusive) {
+    inode.lock = lock_word(locks.held(session, inode.id));  // what goes soon is not worth a new one
+    return;
+  }
+  lock::Grant granted = locks.try_grant(session, inode.id, mode);
+  if (granted.mode == Mode::none && mode == Mode::exclusive) granted = locks.try_grant(session, inode.id, Mode::shared);
+  inode.lock = lock_word(granted);
+}
+
+}  // namespace
+
+InodeId held_by_others(const lock::LockManager& locks, std::uint64_t session, const InodeReply& reply) {
+  return locks.is_free_for(session, reply.inode.id, Mode::shared) ? kNoInode : reply.inode.id;
+}
+
+void grant_beside(lock::LockManager& locks, std::uint64_t session, InodeReply& reply, bool exclusive) {
+  grant(locks, session, reply.inode, exclusive);
+}
+
+void grant_beside(lock::LockManager& locks, std::uint64_t session, MakeReply& reply, bool exclusive) {
+  grant(locks, session, reply.parent, false);
+  grant(locks, session, reply.inode, exclusive);
+}
+
+void grant_beside(lock::LockManager& locks, std::uint64_t session, OpenReply& reply, bool exclusive) {
+  grant(locks, session, reply.inode, exclusive);
+}
+
+void grant_beside(lock::LockManager& locks, std::uint64_t session, RemoveReply& reply, bool) {
+  grant(locks, session, reply.parent, false);
+  grant(locks, session, reply.inode, false);
+}
+
+void grant_beside(lock::LockManager& locks, std::uint64_t session, RenameReply& reply, bool) {
+  grant(locks, session, reply.old_parent, false);
+  grant(locks, session, reply.new_parent, false);
+  grant(locks, session, reply.inode, false);
+  grant(locks, session, reply.replaced, false);
+}
+
+void grant_beside(lock::LockManager& locks, std::uint64_t session, ReadDirectoryReply& reply) {
+  for (DirectoryEntry& entry : reply.entries) {
+    if (entry.attributes.id == kNoInode) continue;
+    if (locks.is_free_for(session, entry.attributes.id, Mode::shared)) {
+      grant(locks, session, entry.attributes, false);
+    } else {
+      entry.attributes = Inode{};  // who wants to know asks for it by name, and waits
+    }
+  }
+}
+
+}  // namespace rideau::mds

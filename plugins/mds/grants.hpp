@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// Locks that ride beside answers: every inode that an answer tells of comes with what its receiver holds of it then. An
+// inode that somebody else changes, or that somebody waits for, comes without: it is good for this answer alone.
+#pragma once
+
+#include "framework/lock/lock_manager.hpp"
+#include "plugins/fs/meta_calls.hpp"
+
+namespace rideau::mds {
+
+constexpr fs::LockWord lock_word(lock::Grant grant) noexcept {
+  return grant.mode == lock::Mode::none ? 0 : grant.number << 2 | static_cast<fs::LockWord>(grant.mode);
+}
+
+// An inode of which the answer tells and another session alone knows the truth; kNoInode: there is none. Entries of
+// directories are not waited for: grant_beside() takes their attributes out.
+fs::InodeId held_by_others(const lock::LockManager& locks, std::uint64_t session, const fs::InodeReply& reply);
+template <class Reply>
+fs::InodeId held_by_others(const lock::LockManager&, std::uint64_t, const Reply&) {
+  return fs::kNoInode;
+}
+
+// Who opens a file to write wants it for himself, if nobody else has it.
+inline bool exclusive_wanted(const fs::OpenRequest& request) { return (request.flags & fs::kOpenWrite) != 0; }
+inline bool exclusive_wanted(const fs::MakeRequest& request) {
+  return request.open && (request.open_flags & fs::kOpenWrite) != 0;
+}
+template <class Request>
+bool exclusive_wanted(const Request&) {
+  return false;
+}
+
+// New names in a directory commute: who makes one does not rest on those that others made.
+inline bool commutes(const Result<fs::MakeReply>& result) { return result.ok() && !result->existed; }
+template <class Result>
+bool commutes(const Result&) {
+  return false;
+}
+
+void grant_beside(lock::LockManager& locks, std::uint64_t session, fs::InodeReply& reply, bool exclusive = false);
+void grant_beside(lock::LockManager& locks, std::uint64_t session, fs::MakeReply& reply, bool exclusive);
+void grant_beside(lock::LockManager& locks, std::uint64_t session, fs::OpenReply& reply, bool exclusive);
+void grant_beside(lock::LockManager& locks, std::uint64_t session, fs::RemoveReply& reply, bool exclusive);
+void grant_beside(lock::LockManager& locks, std::uint64_t session, fs::RenameReply& reply, bool exclusive);
+void grant_beside(lock::LockManager& locks, std::uint64_t session, fs::ReadDirectoryReply& reply);
+template <class Reply>
+void grant_beside(lock::LockManager&, std::uint64_t, Reply&) {}
+
+}  // namespace rideau::mds

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// Asks sessions to give locks back: in batches, one callback at a time to each; sees to it that they do, and has those
+// evicted that do not.
+#pragma once
+
+#include "framework/lock/lock_manager.hpp"
+#include "framework/runtime/task_group.hpp"
+#include "plugins/mds/evictions.hpp"
+#include "plugins/mds/rest.hpp"
+#include "plugins/mds/sessions.hpp"
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <string>
+
+namespace rideau::mds {
+
+class LockCallbacks final : public lock::LockManager::Events {
+ public:
+  using Evict = std::function<void(std::uint64_t session, const std::string& reason)>;
+  // Everything is lent.
+  LockCallbacks(Runtime& runtime, SessionTable& sessions, TaskGroup& tasks, Rest& rest, Evict evict)
+      : runtime_(runtime), sessions_(sessions), tasks_(tasks), rest_(rest), evict_(std::move(evict)) {}
+  LockCallbacks(const LockCallbacks&) = delete;
+  LockCallbacks& operator=(const LockCallbacks&) = delete;
+
+  void set_locks(lock::LockManager& locks) noexcept { locks_ = &locks; }
+  void revoke(lock::HolderId holder, lock::ResourceId resource, lock::GrantNumber number, lock::Mode wanted) override;
+  // What the session owes for the longest time; null: nothing.
+  const Evictions::Asked* oldest(lock::HolderId holder);
+  void forget(lock::HolderId holder) { sessions_asked_.erase(holder); }
+
+ private:
+  struct Ask {
+    Evictions::Asked about;
+    lock::GrantNumber number = 0;
+  };
+  struct Asks {
+    std::deque<Ask> unsent;
+    std::deque<Ask> sent;  // in the order in which they were
+    bool sending = false;
+    bool watching = false;
+  };
+  Task<> send(lock::HolderId holder);
+  Task<> watch(lock::HolderId holder);
+  bool is_owed(lock::HolderId holder, const Ask& ask) const;
+  Asks* find(lock::HolderId holder);
+
+  Runtime& runtime_;
+  SessionTable& sessions_;
+  TaskGroup& tasks_;
+  Rest& rest_;
+  Evict evict_;
+  lock::LockManager* locks_ = nullptr;
+  std::map<lock::HolderId, Asks> sessions_asked_;
+};
+
+}  // namespace rideau::mds
