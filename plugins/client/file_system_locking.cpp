@@ -327,28 +327,34 @@ bool FileSystem::Impl::stay(Node& node) {
 // then: that drop waits for them and takes their pages. Those that arrive while it runs may bring pages behind its
 // back, so it runs again. Lest busy readers make it run for ever, from the second time on they are held up for a
 // moment, which is enough for a drop that does not wait for one of them.
+//
+// One drop of an inode at a time: the end of one means that data calls are no longer let in, and another one that still
+// ran would wait for them.
 Task<> FileSystem::Impl::drop_pages_of(NodeRef node) {
   const std::uint64_t before = epoch;
+  while (node->lock.dropping) co_await gate_changed.wait();
+  if (epoch != before) co_return;
+  node->lock.dropping = true;
   const fs::InodeId inode = node->inode.id;
   for (int round = 0;; ++round) {
     auto pages = paged.find(inode);
-    if (pages == paged.end()) co_return;
+    if (pages == paged.end()) break;
     pages->second.entered = false;
     if (round > 0 && !node->lock.held_up) tasks->spawn(hold_up(node));
     if (kernel != nullptr) {
       co_await attributes_told(node);
-      if (epoch != before) co_return;
+      if (epoch != before) break;
       co_await kernel->drop_pages(inode);
     }
-    if (epoch != before) co_return;
+    if (epoch != before) break;
     if (std::exchange(node->lock.held_up, false)) gate_changed.wake_all();
     pages = paged.find(inode);
-    if (pages == paged.end()) co_return;
-    if (!pages->second.entered) {
-      paged.erase(pages);
-      co_return;
-    }
+    if (pages == paged.end() || pages->second.entered) continue;
+    paged.erase(pages);
+    break;
   }
+  node->lock.dropping = false;
+  gate_changed.wake_all();
 }
 
 Task<> FileSystem::Impl::hold_up(NodeRef node) {
@@ -373,9 +379,13 @@ Task<> FileSystem::Impl::trim_pages() {
     if (pages == paged.end()) break;
     const fs::InodeId inode = pages->first;
     next = inode + 1;
-    if (pages->second.running != 0 || pages->second.node->lock.closing) continue;
+    NodeRef node = pages->second.node;
+    if (pages->second.running != 0 || node->lock.closing || node->lock.dropping) continue;
     pages->second.entered = false;
+    node->lock.dropping = true;
     if (kernel != nullptr) co_await kernel->drop_pages(inode);
+    node->lock.dropping = false;
+    gate_changed.wake_all();
     pages = paged.find(inode);
     if (pages != paged.end() && pages->second.running == 0 && !pages->second.entered) paged.erase(pages);
   }

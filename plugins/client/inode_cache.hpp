@@ -30,6 +30,7 @@ struct NodeLock {
   bool expiring = false;          // calls for attributes wait, too
   bool fetching = false;          // somebody asks the server for it
   bool held_up = false;           // data calls wait for a moment
+  bool dropping = false;          // pages are being dropped
   lock::GrantNumber first = 0;    // grant with which it came
   lock::GrantNumber number = 0;   // newest grant; while nothing is held: the newest that was given back
   std::uint64_t stamp = 0;        // of this holding, from its beginning to its end; never the same twice
