@@ -73,8 +73,8 @@ class Client {
   // A whole file system in a folder, inside this program: metadata server, object server and client are in this process
   // and reach each other without a network; there is no daemon. A folder without cluster.toml gets a new, empty file
   // system (the folder above it must be there). One program at a time has it open; a second is answered EBUSY or with
-  // what the store says. `rideau up --dir FOLDER` mounts the same folder when no program has it open. options.config_file
-  // and config_text are not looked at. disconnect() leaves everything durable in the folder.
+  // what the store says. `rideau up --dir FOLDER` mounts the same folder when no program has it open.
+  // options.config_file and config_text are not looked at. disconnect() leaves everything durable in the folder.
   static Result<std::unique_ptr<Client>> open_folder(const std::string& folder, const Options& options);
 
   // Waits for what is in flight, writes everything back, ends the sessions. Later calls are answered with ESHUTDOWN.
