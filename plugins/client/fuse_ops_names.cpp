@@ -20,11 +20,20 @@ Task<Status> check_special(Server& server, const fs::Caller& caller, fs::InodeId
   const auto begin = [&] { return server.files.access(caller, inode, want); };
   Status allowed = co_await repeated(Repeat::always, begin);
   if (errno_of(allowed) != EACCES) co_return allowed;
-  const auto look = [&want, process = caller.process] {
-    want = wanted_of_special_file(process);
+  // A process that was taken off its CPU on the way to its wait runs on before long.
+  constexpr std::uint64_t kPatienceNs = 5 * kSecond;
+  std::optional<std::uint32_t> told;
+  const auto look = [&told, process = caller.process] {
+    told = wanted_of_special_file(process);
     return kOk;
   };
   co_await run_blocking(server.runtime, look);
+  for (std::uint64_t waited = 0, pause = 50 * kMicrosecond; !told.has_value() && waited < kPatienceNs; pause *= 2) {
+    co_await sleep_for(server.runtime, pause);
+    waited += pause;
+    co_await run_blocking(server.runtime, look);
+  }
+  want = told.value_or(want);
   allowed = co_await repeated(Repeat::always, begin);
   co_return allowed;
 }

@@ -62,16 +62,18 @@ bool among(const long* first, const long* last, long call) { return std::find(fi
 
 }  // namespace
 
-std::uint32_t wanted_of_special_file(std::int32_t process) {
+std::optional<std::uint32_t> wanted_of_special_file(std::int32_t process) {
   if (process <= 0) return kEverything;
   const std::string path = "/proc/" + std::to_string(process) + "/syscall";
   std::FILE* file = std::fopen(path.c_str(), "re");
   if (file == nullptr) return kEverything;
   long call = -1;
   unsigned long arguments[3] = {};
-  // "257 0xffffff9c 0x7ffd0c2a 0x80000 …": the number and the arguments, or a word when it waits in none.
+  // "257 0xffffff9c 0x7ffd0c2a 0x80000 …": the number and the arguments; "running" as long as it does not wait.
   const int found = std::fscanf(file, "%ld %lx %lx %lx", &call, &arguments[0], &arguments[1], &arguments[2]);
+  const bool runs = found == 0 && std::fgetc(file) == 'r';
   std::fclose(file);
+  if (runs) return std::nullopt;
   if (found != 4) return kEverything;
   if (call == SYS_openat) return wanted_by_open(arguments[2]);
 #ifdef SYS_open

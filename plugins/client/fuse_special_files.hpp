@@ -6,12 +6,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 namespace rideau::client {
 
 // The rights (fs::Want) to a special file that the process needs for the system call it waits in: none for calls that
 // only look at it or handle its name. Reading and writing for every call that is not known, and when the call cannot
-// be told. Blocks for a moment: it reads /proc.
-std::uint32_t wanted_of_special_file(std::int32_t process);
+// be told. Nothing: the process has sent its request and does not wait yet; ask again in a moment. Blocks: it reads
+// /proc.
+std::optional<std::uint32_t> wanted_of_special_file(std::int32_t process);
 
 }  // namespace rideau::client
