@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 namespace rideau::raw_file {
@@ -22,8 +23,19 @@ Status punch_hole(int fd, std::uint64_t offset, std::uint64_t size) noexcept {
   return kOk;
 }
 
+// What cannot fit is not begun: a file system may allocate all that it has before it finds out, and until that is freed
+// again every other writer on it runs out of space.
+bool cannot_fit(int fd, std::uint64_t size) noexcept {
+  struct statvfs space {};
+  struct stat found {};
+  if (::fstatvfs(fd, &space) != 0 || ::fstat(fd, &found) != 0) return false;
+  return size > static_cast<std::uint64_t>(space.f_bavail) * space.f_frsize +
+                    static_cast<std::uint64_t>(found.st_blocks) * 512;
+}
+
 // File systems that cannot keep space say so at each call: the capability of the driver stays.
 Status keep_space(int fd, std::uint64_t offset, std::uint64_t size) noexcept {
+  if (cannot_fit(fd, size)) return {Code::no_space, ENOSPC, "allocate space of an object"};
   while (::fallocate(fd, FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset), static_cast<off_t>(size)) != 0) {
     if (errno == EOPNOTSUPP) return {Code::posix, EOPNOTSUPP, "the file system below cannot keep space"};
     if (errno != EINTR) return status_of(errno, "allocate space of an object");
