@@ -2,6 +2,8 @@
 // The calls of the interface, and how ops are admitted and ended.
 #include "store.hpp"
 
+#include "../shared/bounds.hpp"
+
 #include <algorithm>
 
 namespace rideau::block_device {
@@ -44,15 +46,10 @@ Submitted BlockStore::write(ObjectId id, std::uint64_t offset, const IoVec* part
 Submitted BlockStore::transfer(Op::Kind kind, ObjectId id, std::uint64_t offset, const IoVec* parts,
                                std::uint32_t part_count, Completion& done) noexcept {
   if (const Status status = accepts_calls(); !status.ok()) return done.finish(status);
-  if (part_count > kPartsMax) return done.finish({Code::too_large, 0, "too many parts of a buffer"});
   std::uint64_t size = 0;
-  for (std::uint32_t i = 0; i < part_count; ++i) {
-    if (parts[i].size > kIoBytesMax - size) return done.finish({Code::too_large, 0, "over io_bytes_max"});
-    size += parts[i].size;
-  }
-  if (kind == Op::Kind::write && (offset > kObjectBytesMax || size > kObjectBytesMax - offset)) {
-    return done.finish({Code::too_large, 0, "over object_bytes_max"});
-  }
+  Status fits = backend::measure_parts(limits(), parts, part_count, &size);
+  if (fits.ok() && kind == Op::Kind::write) fits = backend::fits_object(limits(), offset, size);
+  if (!fits.ok()) return done.finish(fits);
   if (offset >= kObjectBytesMax) size = 0;  // nothing can be read there
   const std::uint64_t first = std::min(offset, kObjectBytesMax) / kBlockBytes;
   const std::uint64_t last = size == 0 ? first : (offset + size - 1) / kBlockBytes;
@@ -61,7 +58,7 @@ Submitted BlockStore::transfer(Op::Kind kind, ObjectId id, std::uint64_t offset,
 
 Submitted BlockStore::truncate(ObjectId id, std::uint64_t size, Completion& done) noexcept {
   if (const Status status = accepts_calls(); !status.ok()) return done.finish(status);
-  if (size > kObjectBytesMax) return done.finish({Code::too_large, 0, "over object_bytes_max"});
+  if (const Status fits = backend::fits_object(limits(), 0, size); !fits.ok()) return done.finish(fits);
   return submit_op(Op::Kind::truncate, id, 0, size, 0, kNoBlock, nullptr, 0, done);
 }
 
@@ -76,9 +73,7 @@ Submitted BlockStore::punch(ObjectId id, std::uint64_t offset, std::uint64_t siz
 
 Submitted BlockStore::allocate(ObjectId id, std::uint64_t offset, std::uint64_t size, Completion& done) noexcept {
   if (const Status status = accepts_calls(); !status.ok()) return done.finish(status);
-  if (offset > kObjectBytesMax || size > kObjectBytesMax - offset) {
-    return done.finish({Code::too_large, 0, "over object_bytes_max"});
-  }
+  if (const Status fits = backend::fits_object(limits(), offset, size); !fits.ok()) return done.finish(fits);
   const std::uint64_t first = offset / kBlockBytes;
   const std::uint64_t last = size == 0 ? first : (offset + size - 1) / kBlockBytes;
   return submit_op(Op::Kind::allocate, id, offset, size, first, last, nullptr, 0, done);

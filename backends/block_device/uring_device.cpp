@@ -15,10 +15,7 @@ namespace rideau::block_device {
 namespace {
 
 using backend::status_of;
-using backend::Wakeup;
 using backend::Work;
-
-constexpr std::uint64_t kRetryNs = 1'000'000;
 
 const char* name_of(Request::Kind kind) noexcept {
   switch (kind) {
@@ -40,19 +37,7 @@ const char* name_of(Request::Kind kind) noexcept {
 
 UringDevice::~UringDevice() {
   Work::abandon_all(works_);
-  if (retry_ != nullptr) retry_->abandon();
-  if (watch_ != nullptr) {
-    watch_->abandon();
-    host_.forget_fd(ring_.ring_fd);
-  }
-  // The kernel may be at work in lent memory.
-  while (ring_open_ && in_kernel_ > unsubmitted_) {
-    io_uring_cqe* result = nullptr;
-    if (io_uring_wait_cqe(&ring_, &result) != 0) continue;
-    io_uring_cqe_seen(&ring_, result);
-    --in_kernel_;
-  }
-  if (ring_open_) io_uring_queue_exit(&ring_);
+  ring_.drain([](void*, int) {});
   file_->close();
 }
 
@@ -82,11 +67,7 @@ void UringDevice::open(Request& request, bool create) noexcept {
 
 void UringDevice::on_opened(Request& request, Status status) noexcept {
   if (!status.ok()) message_ = file_->message();
-  if (status.ok()) status = open_ring();
-  if (status.ok()) {
-    watch_ring();
-    if (watch_ == nullptr) status = {Code::unsupported, 0, "wait for the ring"};
-  }
+  if (status.ok()) status = ring_.open(options_.queue_depth, &message_);
   discards_ = options_.discard;
   if (status.ok() && !file_->direct()) log(Level::info, options_.path + " cannot be used without the page cache");
   request.status = status;
@@ -94,35 +75,9 @@ void UringDevice::on_opened(Request& request, Status status) noexcept {
   work();
 }
 
-Status UringDevice::open_ring() noexcept {
-  const int failed = io_uring_queue_init(options_.queue_depth, &ring_, 0);
-  if (failed == 0) {
-    ring_open_ = true;
-    return kOk;
-  }
-  const bool forbidden = failed == -EPERM || failed == -ENOSYS;
-  message_ = forbidden ? "io_uring is not available; see /proc/sys/kernel/io_uring_disabled and the seccomp profile of "
-                         "the container"
-                       : "cannot make an io_uring";
-  return status_of(-failed, "make an io_uring");
-}
-
-void UringDevice::watch_ring() noexcept {
-  watch_ = new Wakeup([this](Status status) {
-    watch_ = nullptr;
-    if (status.ok()) watch_ring();
-    work();
-  });
-  if (host_.wait_fd(ring_.ring_fd, kWaitReadable, *watch_) == Submitted::finished) {
-    delete watch_;
-    watch_ = nullptr;
-    message_ = "the host cannot wait for the ring";
-  }
-}
-
 void UringDevice::use_memory(MutableBytes memory) noexcept {
   const iovec whole{memory.data, memory.size};
-  const int failed = io_uring_register_buffers(&ring_, &whole, 1);
+  const int failed = io_uring_register_buffers(ring_.get(), &whole, 1);
   if (failed == 0) {
     registered_ = memory;
   } else {
@@ -152,7 +107,7 @@ void UringDevice::push(Request& request) noexcept {
 }
 
 void UringDevice::prepare(Request& request) noexcept {
-  io_uring_sqe* entry = io_uring_get_sqe(&ring_);  // never null: no more are in the kernel than the ring has entries
+  io_uring_sqe* entry = &ring_.prepare();
   const std::uint64_t at = request.offset + request.progress;
   const auto size = static_cast<unsigned>(request.size - request.progress);
   std::uint8_t* memory = request.memory + request.progress;
@@ -178,59 +133,21 @@ void UringDevice::prepare(Request& request) noexcept {
       break;
   }
   io_uring_sqe_set_data(entry, &request);
-  ++in_kernel_;
-  ++unsubmitted_;
 }
 
 void UringDevice::work() noexcept {
-  if (working_ || !ring_open_) return;
+  if (working_ || !ring_.is_open()) return;
   working_ = true;
   do {
-    while (first_ != nullptr && in_kernel_ < options_.queue_depth) {
+    while (first_ != nullptr && ring_.in_kernel() < options_.queue_depth) {
       Request& request = *first_;
       first_ = request.next;
       prepare(request);
     }
-    send();
-  } while (reap() || (first_ != nullptr && in_kernel_ < options_.queue_depth));
+    ring_.send();
+  } while (ring_.reap([this](void* data, int result) { on_result(*static_cast<Request*>(data), result); }) ||
+           (first_ != nullptr && ring_.in_kernel() < options_.queue_depth));
   working_ = false;
-}
-
-void UringDevice::send() noexcept {
-  while (unsubmitted_ > 0) {
-    const int count = io_uring_submit(&ring_);
-    host_.count(Tally::system_calls, 1);
-    if (count > 0) {
-      unsubmitted_ -= std::min(unsubmitted_, static_cast<std::uint32_t>(count));
-      continue;
-    }
-    if (count == -EINTR) continue;
-    // The kernel is short of memory; what is prepared stays in the ring and goes with the next submission.
-    if (retry_ != nullptr) return;
-    retry_ = new Wakeup([this](Status) {
-      retry_ = nullptr;
-      work();
-    });
-    if (host_.sleep(kRetryNs, *retry_) == Submitted::finished) {
-      delete retry_;
-      retry_ = nullptr;
-    }
-    return;
-  }
-}
-
-bool UringDevice::reap() noexcept {
-  bool any = false;
-  io_uring_cqe* result = nullptr;
-  while (io_uring_peek_cqe(&ring_, &result) == 0) {
-    Request& request = *static_cast<Request*>(io_uring_cqe_get_data(result));
-    const int value = result->res;
-    io_uring_cqe_seen(&ring_, result);
-    --in_kernel_;
-    any = true;
-    on_result(request, value);
-  }
-  return any;
 }
 
 void UringDevice::on_result(Request& request, int result) noexcept {
@@ -261,13 +178,7 @@ void UringDevice::on_result(Request& request, int result) noexcept {
 void UringDevice::close(Request& request) noexcept {
   file_->close();
   request.status = kOk;
-  if (watch_ == nullptr) return request.done(request);
-  // The end of the wait for the ring is the last thing that the host holds of this device.
-  watch_->replace([this, &request](Status) {
-    watch_ = nullptr;
-    request.done(request);
-  });
-  host_.forget_fd(ring_.ring_fd);
+  ring_.stop_watching([&request] { request.done(request); });
 }
 
 }  // namespace rideau::block_device

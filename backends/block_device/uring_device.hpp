@@ -2,14 +2,13 @@
 // A device or an image through io_uring, around the page cache, with registered buffers where the kernel allows them.
 #pragma once
 
+#include "../shared/ring.hpp"
 #include "../shared/work.hpp"
 #include "device.hpp"
 #include "device_file.hpp"
 #include "rideau/host.hpp"
 
 #include <memory>
-
-#include <liburing.h>
 
 namespace rideau::block_device {
 
@@ -38,12 +37,8 @@ class UringDevice final : public Device {
  private:
   void open(Request& request, bool create) noexcept;
   void on_opened(Request& request, Status status) noexcept;
-  Status open_ring() noexcept;
-  void watch_ring() noexcept;
   void push(Request& request) noexcept;
   void prepare(Request& request) noexcept;
-  void send() noexcept;
-  bool reap() noexcept;
   void on_result(Request& request, int result) noexcept;
   void log(Level level, const std::string& message) noexcept;
 
@@ -51,18 +46,13 @@ class UringDevice final : public Device {
   const DeviceOptions options_;
   std::shared_ptr<DeviceFile> file_ = std::make_shared<DeviceFile>();
   std::string message_;
-  io_uring ring_{};
-  bool ring_open_ = false;
+  backend::Ring ring_{host_, [this] { work(); }};
   bool discards_ = false;
   bool working_ = false;
   MutableBytes registered_{};
-  std::uint32_t in_kernel_ = 0;  // prepared and not reaped
-  std::uint32_t unsubmitted_ = 0;
   Request* first_ = nullptr;  // wait for a place in the ring
   Request* last_ = nullptr;
   backend::Work* works_ = nullptr;
-  backend::Wakeup* watch_ = nullptr;
-  backend::Wakeup* retry_ = nullptr;
 };
 
 }  // namespace rideau::block_device

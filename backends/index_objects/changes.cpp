@@ -2,6 +2,8 @@
 // The calls that change objects, each planned as one batch from what the index holds, and flush.
 #include "store.hpp"
 
+#include "../shared/bounds.hpp"
+
 #include <algorithm>
 
 namespace rideau::index_objects {
@@ -32,21 +34,14 @@ Status IndexObjects::accepts_calls() const noexcept {
 
 Status IndexObjects::measure(const IoVec* parts, std::uint32_t part_count, std::uint64_t* size) const noexcept {
   if (const Status status = accepts_calls(); !status.ok()) return status;
-  if (part_count > kPartsMax) return {Code::too_large, 0, "too many parts of a buffer"};
-  for (std::uint32_t i = 0; i < part_count; ++i) {
-    if (parts[i].size > limits().io_bytes_max - *size) return {Code::too_large, 0, "over io_bytes_max"};
-    *size += parts[i].size;
-  }
-  return kOk;
+  return backend::measure_parts(limits(), parts, part_count, size);
 }
 
 Submitted IndexObjects::write(ObjectId id, std::uint64_t offset, const IoVec* parts, std::uint32_t part_count,
                               Completion& done) noexcept {
   std::uint64_t size = 0;
   if (const Status status = measure(parts, part_count, &size); !status.ok()) return done.finish(status);
-  if (offset > object_bytes_max_ || size > object_bytes_max_ - offset) {
-    return done.finish({Code::too_large, 0, "over object_bytes_max"});
-  }
+  if (const Status fits = backend::fits_object(limits(), offset, size); !fits.ok()) return done.finish(fits);
   auto* call = new Call;
   call->parts.assign(parts, parts + part_count);
   done.plugin_slot[0] = call;
@@ -55,7 +50,7 @@ Submitted IndexObjects::write(ObjectId id, std::uint64_t offset, const IoVec* pa
 
 Submitted IndexObjects::truncate(ObjectId id, std::uint64_t size, Completion& done) noexcept {
   if (const Status status = accepts_calls(); !status.ok()) return done.finish(status);
-  if (size > object_bytes_max_) return done.finish({Code::too_large, 0, "over object_bytes_max"});
+  if (const Status fits = backend::fits_object(limits(), 0, size); !fits.ok()) return done.finish(fits);
   done.plugin_slot[0] = new Call;
   return queue(Call::Kind::truncate, id, 0, size, done);
 }

@@ -2,17 +2,14 @@
 // The calls of the interface, admission of ops, and the loop around the ring.
 #include "store.hpp"
 
+#include "../shared/bounds.hpp"
+
 #include <algorithm>
 #include <cerrno>
 
 #include <sys/statvfs.h>
 
 namespace rideau::raw_file {
-namespace {
-
-constexpr std::uint64_t kRetryNs = 1'000'000;
-
-}  // namespace
 
 void OpList::push(Op& op) noexcept {
   op.next = nullptr;
@@ -65,15 +62,10 @@ Submitted RawFileStore::write(ObjectId id, std::uint64_t offset, const IoVec* pa
 Submitted RawFileStore::transfer(Op::Kind kind, ObjectId id, std::uint64_t offset, const IoVec* parts,
                                  std::uint32_t part_count, Completion& done) noexcept {
   if (const Status status = accepts_calls(); !status.ok()) return done.finish(status);
-  if (part_count > kPartsMax) return done.finish({Code::too_large, 0, "too many parts of a buffer"});
   std::uint64_t size = 0;
-  for (std::uint32_t i = 0; i < part_count; ++i) {
-    if (parts[i].size > kIoBytesMax - size) return done.finish({Code::too_large, 0, "over io_bytes_max"});
-    size += parts[i].size;
-  }
-  if (kind == Op::Kind::write && (offset > object_bytes_max_ || size > object_bytes_max_ - offset)) {
-    return done.finish({Code::too_large, 0, "over object_bytes_max"});
-  }
+  Status fits = backend::measure_parts(limits(), parts, part_count, &size);
+  if (fits.ok() && kind == Op::Kind::write) fits = backend::fits_object(limits(), offset, size);
+  if (!fits.ok()) return done.finish(fits);
   Op& op = take_op(kind);
   op.offset = offset;
   op.size = offset < object_bytes_max_ ? size : 0;  // nothing can be read there
@@ -85,7 +77,7 @@ Submitted RawFileStore::transfer(Op::Kind kind, ObjectId id, std::uint64_t offse
 
 Submitted RawFileStore::truncate(ObjectId id, std::uint64_t size, Completion& done) noexcept {
   if (const Status status = accepts_calls(); !status.ok()) return done.finish(status);
-  if (size > object_bytes_max_) return done.finish({Code::too_large, 0, "over object_bytes_max"});
+  if (const Status fits = backend::fits_object(limits(), 0, size); !fits.ok()) return done.finish(fits);
   Op& op = take_op(Op::Kind::truncate);
   op.size = size;
   return submit_call(op, id, done);
@@ -101,9 +93,7 @@ Submitted RawFileStore::punch(ObjectId id, std::uint64_t offset, std::uint64_t s
 
 Submitted RawFileStore::allocate(ObjectId id, std::uint64_t offset, std::uint64_t size, Completion& done) noexcept {
   if (const Status status = accepts_calls(); !status.ok()) return done.finish(status);
-  if (offset > object_bytes_max_ || size > object_bytes_max_ - offset) {
-    return done.finish({Code::too_large, 0, "over object_bytes_max"});
-  }
+  if (const Status fits = backend::fits_object(limits(), offset, size); !fits.ok()) return done.finish(fits);
   Op& op = take_op(Op::Kind::allocate);
   op.offset = offset;
   op.size = size;
@@ -284,72 +274,12 @@ void RawFileStore::settle() noexcept {
       ++active_;
       dispatch(op);
     }
-    submit_ring();
-  } while (reap() || (!ready_.empty() && active_ < settings_.queue_depth));
+    ring_.send();
+  } while (ring_.reap([this](void* data, int result) { on_result(*static_cast<Op*>(data), result); }) ||
+           (!ready_.empty() && active_ < settings_.queue_depth));
   start_naming();
   settling_ = false;
   if (life_ == Life::stopping) check_stopped();
-}
-
-void RawFileStore::submit_ring() noexcept {
-  while (unsubmitted_ > 0) {
-    const int count = io_uring_submit(&ring_);
-    host_.count(Tally::system_calls, 1);
-    if (count > 0) {
-      unsubmitted_ -= std::min(unsubmitted_, static_cast<std::uint32_t>(count));
-      continue;
-    }
-    if (count == -EINTR) continue;
-    // The kernel is short of memory; what is prepared stays in the ring and goes with the next submission.
-    if (retry_ != nullptr) return;
-    retry_ = new Wakeup([this](Status) {
-      retry_ = nullptr;
-      settle();
-    });
-    if (host_.sleep(kRetryNs, *retry_) == Submitted::finished) {
-      delete retry_;
-      retry_ = nullptr;
-    }
-    return;
-  }
-}
-
-// Takes every result that is there; true when there was one.
-bool RawFileStore::reap() noexcept {
-  bool any = false;
-  io_uring_cqe* result = nullptr;
-  while (ring_open_ && io_uring_peek_cqe(&ring_, &result) == 0) {
-    Op& op = *static_cast<Op*>(io_uring_cqe_get_data(result));
-    const int value = result->res;
-    io_uring_cqe_seen(&ring_, result);
-    --in_kernel_;
-    any = true;
-    on_result(op, value);
-  }
-  return any;
-}
-
-io_uring_sqe& RawFileStore::prepare() noexcept {
-  // Never null: the ring has an entry for each slot, and an op has one step in the ring at a time.
-  io_uring_sqe* entry = io_uring_get_sqe(&ring_);
-  ++in_kernel_;
-  ++unsubmitted_;
-  return *entry;
-}
-
-void RawFileStore::watch_ring() noexcept {
-  // The descriptor of the ring is readable while results wait in it; what was reaped at once wakes nobody.
-  watch_ = new Wakeup([this](Status status) {
-    watch_ = nullptr;
-    if (status.ok()) watch_ring();
-    settle();
-  });
-  if (host_.wait_fd(ring_.ring_fd, kWaitReadable, *watch_) == Submitted::finished) {
-    const Status status = watch_->status;
-    delete watch_;
-    watch_ = nullptr;
-    if (!status.ok()) host_.log(Level::error, "raw-file: the host cannot wait for the ring");
-  }
 }
 
 void RawFileStore::run_job(Work::Body body, Work::After after) noexcept {

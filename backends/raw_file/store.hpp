@@ -10,6 +10,7 @@
 // store_names.cpp files that come and go, store_flush.cpp what is dirty and flushing.
 #pragma once
 
+#include "../shared/ring.hpp"
 #include "../shared/work.hpp"
 #include "home.hpp"
 #include "layout.hpp"
@@ -22,11 +23,8 @@
 #include <string>
 #include <vector>
 
-#include <liburing.h>
-
 namespace rideau::raw_file {
 
-using backend::Wakeup;
 using backend::Work;
 
 struct Settings {
@@ -157,11 +155,8 @@ class RawFileStore final : public ObjectStore {
   void finish(Op& op, Status status, std::uint64_t value) noexcept;
   void deliver(Completion& done, Status status, std::uint64_t value) noexcept;
   void settle() noexcept;
-  void submit_ring() noexcept;
-  bool reap() noexcept;
-  void watch_ring() noexcept;
   void on_started(Status status, Completion& done) noexcept;
-  Status open_ring() noexcept;
+  void bound_open_files() noexcept;
   void end_waiting_calls() noexcept;
   void check_stopped() noexcept;
   void log(Level level, const std::string& message) noexcept;
@@ -183,7 +178,6 @@ class RawFileStore final : public ObjectStore {
   void on_result(Op& op, int result) noexcept;
   void on_transferred(Op& op, int result) noexcept;
   void on_removed(Op& op, int result) noexcept;
-  io_uring_sqe& prepare() noexcept;
   void list_idle(File& file) noexcept;
   void unlist_idle(File& file) noexcept;
   bool close_oldest_idle() noexcept;
@@ -206,12 +200,7 @@ class RawFileStore final : public ObjectStore {
   const Settings settings_;
   Life life_ = Life::made;
   std::shared_ptr<Home> home_;
-  io_uring ring_{};
-  bool ring_open_ = false;
-  std::uint32_t in_kernel_ = 0;  // prepared and not reaped
-  std::uint32_t unsubmitted_ = 0;
-  Wakeup* watch_ = nullptr;  // the pending wait for the ring
-  Wakeup* retry_ = nullptr;  // the pending sleep after the kernel refused a submission
+  backend::Ring ring_{host_, [this] { settle(); }};
   Work* works_ = nullptr;
   Completion* stop_done_ = nullptr;
   bool stop_marking_ = false;

@@ -97,7 +97,7 @@ void RawFileStore::open_file(Op& op) noexcept {
     return;
   }
   object_path(file.id, op.path);
-  io_uring_sqe& entry = prepare();
+  io_uring_sqe& entry = ring_.prepare();
   io_uring_prep_openat(&entry, home_->objects(), op.path, O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0);
   io_uring_sqe_set_data(&entry, &op);
 }
@@ -181,7 +181,7 @@ void RawFileStore::perform(Op& op) noexcept {
     case Op::Kind::sync: {
       op.stage = Op::Stage::transfer;
       op.offset = op.file->changed;  // every change that is complete by now is covered
-      io_uring_sqe& entry = prepare();
+      io_uring_sqe& entry = ring_.prepare();
       io_uring_prep_fsync(&entry, op.file->fd, IORING_FSYNC_DATASYNC);
       io_uring_sqe_set_data(&entry, &op);
       return;
@@ -234,7 +234,7 @@ void RawFileStore::perform_find(Op& op) noexcept {
 
 void RawFileStore::prepare_transfer(Op& op) noexcept {
   static_assert(sizeof(IoVec) == sizeof(iovec));
-  io_uring_sqe& entry = prepare();
+  io_uring_sqe& entry = ring_.prepare();
   const std::uint64_t at = op.offset + op.progress;
   const IoVec& first = op.parts[op.first_part];
   const std::size_t count = op.parts.size() - op.first_part;

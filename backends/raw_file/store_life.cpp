@@ -35,14 +35,15 @@ void RawFileStore::on_started(Status status, Completion& done) noexcept {
   if (!status.ok()) {
     log(Level::error, home_->message());
   } else {
-    status = open_ring();
+    std::string message;
+    status = ring_.open(settings_.queue_depth, &message);
+    if (!status.ok()) log(Level::error, message);
   }
   if (status.ok()) {
     object_count_ = home_->object_count();
     object_bytes_max_ = home_->object_bytes_max();
+    bound_open_files();
     life_ = Life::running;
-    watch_ring();
-    if (watch_ == nullptr) status = {Code::unsupported, 0, "wait for the ring"};
   }
   if (!status.ok()) {
     home_->close();
@@ -53,16 +54,7 @@ void RawFileStore::on_started(Status status, Completion& done) noexcept {
   host_.complete(done, status, 0);
 }
 
-Status RawFileStore::open_ring() noexcept {
-  const int failed = io_uring_queue_init(settings_.queue_depth, &ring_, 0);
-  if (failed != 0) {
-    const bool forbidden = failed == -EPERM || failed == -ENOSYS;
-    host_.log(Level::error, forbidden ? "raw-file: io_uring is not available; see /proc/sys/kernel/io_uring_disabled "
-                                        "and the seccomp profile of the container"
-                                      : "raw-file: cannot make an io_uring");
-    return status_of(-failed, "make an io_uring");
-  }
-  ring_open_ = true;
+void RawFileStore::bound_open_files() noexcept {
   // Some descriptors of the process belong to others; what does not fit is closed and opened again.
   open_max_ = settings_.open_files_max;
   rlimit limit{};
@@ -71,7 +63,6 @@ Status RawFileStore::open_ring() noexcept {
     if (share < open_max_) open_max_ = static_cast<std::uint32_t>(share);
   }
   open_max_ = std::max(open_max_, settings_.queue_depth);
-  return kOk;
 }
 
 Submitted RawFileStore::stop(Completion& done) noexcept {
@@ -105,40 +96,24 @@ void RawFileStore::end_waiting_calls() noexcept {
 }
 
 void RawFileStore::check_stopped() noexcept {
-  if (active_ != 0 || works_ != nullptr || !flushes_.empty() || retry_ != nullptr || stop_marking_) return;
+  if (active_ != 0 || works_ != nullptr || !flushes_.empty() || ring_.retries() || stop_marking_) return;
   stop_marking_ = true;
   run_job([home = home_, count = object_count_](std::uint64_t&) { return home->mark_clean(count); },
           [this](Status status, std::uint64_t) {
             if (!status.ok()) host_.log(Level::warning, "raw-file: no mark of the clean stop; the next start counts");
             life_ = Life::stopped;
             home_->close();
-            // The end of the wait for the ring is the last thing that the host holds of this store.
-            watch_->replace([this](Status) {
-              watch_ = nullptr;
-              host_.complete(*stop_done_, kOk, 0);
-            });
-            host_.forget_fd(ring_.ring_fd);
+            ring_.stop_watching([this] { host_.complete(*stop_done_, kOk, 0); });
           });
 }
 
 void RawFileStore::destroy() noexcept {
   Work::abandon_all(works_);
-  if (retry_ != nullptr) retry_->abandon();
-  if (watch_ != nullptr) {
-    watch_->abandon();
-    host_.forget_fd(ring_.ring_fd);
-  }
-  // The kernel may be writing into lent buffers: nothing is freed before it has answered everything.
-  while (ring_open_ && in_kernel_ > unsubmitted_) {
-    io_uring_cqe* result = nullptr;
-    if (io_uring_wait_cqe(&ring_, &result) != 0) continue;
-    const Op& op = *static_cast<Op*>(io_uring_cqe_get_data(result));
+  ring_.drain([](void* data, int result) {
+    const Op& op = *static_cast<Op*>(data);
     const bool opened = op.stage == Op::Stage::open_new || op.stage == Op::Stage::open_existing;
-    if (opened && result->res >= 0) ::close(result->res);
-    io_uring_cqe_seen(&ring_, result);
-    --in_kernel_;
-  }
-  if (ring_open_) io_uring_queue_exit(&ring_);
+    if (opened && result >= 0) ::close(result);
+  });
   for (auto& [id, file] : files_) {
     if (file.fd >= 0) ::close(file.fd);
   }
