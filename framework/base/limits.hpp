@@ -37,6 +37,7 @@ constexpr std::uint32_t kXattrNameBytesMax = 255;
 constexpr std::uint32_t kXattrValueBytesMax = 64 * 1024;
 constexpr std::uint32_t kXattrListBytesMax = 64 * 1024;
 constexpr std::uint32_t kXattrBytesPerInode = 256 * 1024;  // names and values of all of one inode
+constexpr std::uint32_t kAccessListEntriesMax = 256;       // of one access control list
 constexpr std::uint64_t kFileBytesMax = (1ull << 63) - 1;
 constexpr std::uint32_t kGroupsMax = 65'536;
 constexpr std::uint32_t kDirectoryEntriesMax = 8'192;  // of one reply of read_directory

@@ -51,6 +51,8 @@ const char* kind_name(Kind kind) noexcept {
       return "stray-attribute";
     case Kind::wrong_attribute_count:
       return "wrong-attribute-count";
+    case Kind::wrong_access_list:
+      return "wrong-access-list";
     case Kind::wrong_counters:
       return "wrong-counters";
     case Kind::unsafe_numbers:

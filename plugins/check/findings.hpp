@@ -35,6 +35,7 @@ enum class Kind : std::uint32_t {
   stray_open_mark,        // goes
   stray_attribute,        // of an inode that is not there: goes
   wrong_attribute_count,  // set
+  wrong_access_list,      // an inode that is said to have a list and has none, or the other way round: said as it is
   wrong_counters,         // set
   unsafe_numbers,         // inode numbers that could be given again: reserved
   destroy_of_living,      // a record that would cost a file its objects: goes

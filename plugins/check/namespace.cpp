@@ -133,6 +133,7 @@ void Namespace::take_inode(const std::string& key, Bytes value) {
   info.link_parent = record.link_parent;
   info.link_cookie = record.link_cookie;
   info.xattr_count = record.xattr_count;
+  info.lists_said = record.inode.flags & kLists;
   info.layout_generation = record.inode.layout.generation;
   const auto known = layout_numbers_.try_emplace(record.inode.layout.targets, layouts_.size());
   if (known.second) layouts_.push_back(record.inode.layout.targets);
@@ -225,10 +226,16 @@ void Namespace::take_xattr(const std::string& key, Bytes value) {
   Bytes content;
   Status status{Code::corrupt, 0, "its key has another shape"};
   if (parse_xattr_key(key_bytes, &id, &name)) status = decode_xattr(key_bytes, value, &content);
+  const bool is_list = status.ok() && names_access_list(name);
+  if (is_list) {
+    const Result<AccessList> list = parse_access_list(content.view());
+    if (!list.ok() || !check_access_list(*list).ok()) status = {Code::corrupt, 0, "it is no access control list"};
+  }
   if (!status.ok()) return add_damaged(Kind::damaged_record, key, status);
   InodeInfo* inode = find(id);
   if (inode != nullptr) {
     ++inode->xattrs;
+    if (is_list) inode->lists |= name == kAccessListXattr ? kAccessList : kDefaultList;
     return;
   }
   Finding& finding = add(Kind::stray_attribute,

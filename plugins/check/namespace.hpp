@@ -22,13 +22,15 @@ struct InodeInfo {
   fs::InodeId link_parent = fs::kNoInode;
   fs::Cookie link_cookie = 0;
   std::uint32_t xattr_count = 0;
-  std::uint32_t layout = 0;  // index into Namespace::layouts
+  std::uint32_t lists_said = 0;  // kAccessList, kDefaultList
+  std::uint32_t layout = 0;      // index into Namespace::layouts
   std::uint32_t layout_generation = 0;
   // Counted.
   std::uint32_t names = 0;
   std::uint32_t subdirectories = 0;
   std::uint64_t entries = 0;
   std::uint32_t xattrs = 0;
+  std::uint32_t lists = 0;  // kAccessList, kDefaultList: those that are there
   bool first_name_seen = false;
   bool open_unlinked = false;
   bool reaches_root = false;
@@ -38,6 +40,8 @@ struct InodeInfo {
 
   bool is_directory() const noexcept { return (mode & S_IFMT) == S_IFDIR; }
 };
+
+constexpr std::uint32_t kLists = fs::kAccessList | fs::kDefaultList;
 
 class Namespace {
  public:

@@ -32,6 +32,11 @@ void Namespace::judge_inode(InodeInfo& inode) {
     note(Kind::wrong_attribute_count,
          "says " + std::to_string(inode.xattr_count) + " extended attributes and has " + std::to_string(inode.xattrs));
   }
+  if (inode.lists != inode.lists_said) {
+    const bool missing = (inode.lists_said & ~inode.lists) != 0;
+    note(Kind::wrong_access_list, missing ? "says that it has an access control list and has none"
+                                          : "has an access control list and does not say so");
+  }
   if (inode.names == 0 && !root) {
     if (inode.link_count != 0) {
       note(Kind::no_name, "has no name");

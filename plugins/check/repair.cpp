@@ -196,6 +196,13 @@ Task<Status> Repair::mend_inode(const Finding& finding, const InodeInfo& info) {
     case Kind::wrong_attribute_count:
       changed.xattr_count = info.xattrs;
       break;
+    case Kind::wrong_access_list: {
+      // The group's bits of the mode were those of everybody in the list: without it they are nobody's.
+      const bool lost = (info.lists_said & ~info.lists & kAccessList) != 0;
+      if (lost) changed.inode.mode &= ~static_cast<std::uint32_t>(S_IRWXG);
+      changed.inode.flags = (changed.inode.flags & ~kLists) | info.lists;
+      break;
+    }
     case Kind::wrong_first_name:
       // A file without a first name has back links of all its names.
       changed.link_parent = info.is_directory() ? info.named_in : kNoInode;
@@ -262,7 +269,8 @@ Task<Status> Repair::mend_one(const Finding& finding) {
     case Kind::wrong_first_name:
     case Kind::wrong_link_count:
     case Kind::wrong_entry_count:
-    case Kind::wrong_attribute_count: {
+    case Kind::wrong_attribute_count:
+    case Kind::wrong_access_list: {
       const InodeInfo* info = names_.find(finding.inode);
       if (info == nullptr) co_return kOk;
       co_return co_await mend_inode(finding, *info);

@@ -77,6 +77,7 @@ std::vector<std::string> SecondLook::keys_of(const Finding& finding) {
     case Kind::wrong_link_count:
     case Kind::wrong_entry_count:
     case Kind::wrong_attribute_count:
+    case Kind::wrong_access_list:
     case Kind::no_name:
     case Kind::forgotten:
       return {inode};
@@ -120,6 +121,7 @@ SecondLook::Verdict SecondLook::judge_values(const Finding& finding, const MetaS
     case Kind::wrong_link_count:
     case Kind::wrong_entry_count:
     case Kind::wrong_attribute_count:
+    case Kind::wrong_access_list:
     case Kind::no_name:
     case Kind::forgotten:
       return if_unchanged(finding.inode, values[0]);

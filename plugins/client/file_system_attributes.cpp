@@ -97,6 +97,17 @@ void FileSystem::Impl::attributes_changed(fs::InodeId inode, std::uint64_t trans
   node->valid = false;
 }
 
+// The access control list of an inode was changed, and with it perhaps its mode, which the kernel does not know.
+Task<> FileSystem::Impl::list_changed(NodeRef node, bool was_open) {
+  if (kernel == nullptr) co_return;
+  kernel->expire_attributes(node->inode.id);
+  if (was_open) {
+    const Status known = co_await know(node, false);
+    if (!known.ok() || !open_to_all(node->inode)) kernel->expire_names();
+  }
+  co_await kernel->settle();
+}
+
 // Grown objects come before the record that says so, cut ones after it: a crash in between leaves zeros or bytes beyond
 // the end, never bytes that are not there.
 Task<MetaReply<fs::InodeReply>> FileSystem::Impl::resize(fs::SetAttributesRequest& request, NodeRef node) {
@@ -208,10 +219,9 @@ Task<Result<fs::Inode>> FileSystem::set_attributes(fs::SetAttributesRequest requ
 
 namespace {
 
-// The metadata server has the rules; what it would refuse anyhow is not worth a call, since the kernel and many
-// programs ask for access control lists with every other call.
+// The metadata server has the rules; what it would refuse anyhow is not worth a call.
 Status check_attribute_name(std::string_view name) {
-  if (name == fs::kLayoutAttribute) return kOk;
+  if (name == fs::kLayoutAttribute || fs::names_access_list(name)) return kOk;
   for (const std::string_view served : {"user.", "trusted.", "security."}) {
     if (!name.starts_with(served)) continue;
     if (name.size() == served.size()) return posix_error(EINVAL);
@@ -225,6 +235,17 @@ Status check_attribute_name(std::string_view name) {
 Task<Result<std::string>> FileSystem::get_attribute(fs::Caller caller, fs::InodeId inode, std::string name) {
   Status status = check_attribute_name(name);
   if (!status.ok()) co_return status;
+  if (fs::names_access_list(name)) {
+    // Many programs ask for the lists of everything that they show; what there is comes with the attributes.
+    NodeRef node = impl_->inodes.get(inode);
+    status = co_await impl_->know(node, false);
+    if (!status.ok()) co_return status;
+    const fs::Inode& known = node->inode;
+    if (known.is_symlink()) co_return posix_error(EOPNOTSUPP);
+    const bool decides = name == fs::kAccessListXattr;
+    if ((known.flags & (decides ? fs::kAccessList : fs::kDefaultList)) == 0) co_return posix_error(ENODATA);
+    if (decides && known.access_list != nullptr) co_return fs::format_access_list(*known.access_list);
+  }
   fs::GetAttributeRequest request;
   request.caller = std::move(caller);
   request.inode = inode;
@@ -247,9 +268,13 @@ Task<Status> FileSystem::set_attribute(fs::Caller caller, fs::InodeId inode, std
   request.flags = flags;
   if (name == fs::kLayoutAttribute) status = co_await impl_->tell_before_layout(inode);
   if (!status.ok()) co_return status;
+  NodeRef node = impl_->inodes.get(inode);
+  const bool was_open = !node->valid || open_to_all(node->inode);
   const auto reply = co_await impl_->meta.set_attribute(request);
-  if (reply.ok()) impl_->attributes_changed(inode, reply.transaction);
-  co_return reply.status;
+  if (!reply.ok()) co_return reply.status;
+  impl_->attributes_changed(inode, reply.transaction);
+  if (name == fs::kAccessListXattr) co_await impl_->list_changed(node, was_open);
+  co_return kOk;
 }
 
 Task<Result<std::vector<std::string>>> FileSystem::list_attributes(fs::Caller caller, fs::InodeId inode) {
@@ -268,9 +293,13 @@ Task<Status> FileSystem::remove_attribute(fs::Caller caller, fs::InodeId inode, 
   request.caller = std::move(caller);
   request.inode = inode;
   request.name = name;
+  NodeRef node = impl_->inodes.get(inode);
+  const bool was_open = !node->valid || open_to_all(node->inode);
   const auto reply = co_await impl_->meta.remove_attribute(request);
-  if (reply.ok()) impl_->attributes_changed(inode, reply.transaction);
-  co_return reply.status;
+  if (!reply.ok()) co_return reply.status;
+  impl_->attributes_changed(inode, reply.transaction);
+  if (name == fs::kAccessListXattr) co_await impl_->list_changed(node, was_open);
+  co_return kOk;
 }
 
 }  // namespace rideau::client

@@ -151,6 +151,7 @@ struct FileSystem::Impl final : rpc::SessionEvents {
   fs::Inode tell_change(Node& node, fs::Inode left, const Status& known, std::uint64_t asked);
   Task<MetaReply<fs::InodeReply>> resize(fs::SetAttributesRequest& request, NodeRef node);
   void attributes_changed(fs::InodeId inode, std::uint64_t transaction);
+  Task<> list_changed(NodeRef node, bool was_open);
   Task<Status> tell_before_layout(fs::InodeId inode);
 
   // Files (file_system_files.cpp).

@@ -10,14 +10,10 @@ namespace rideau::client {
 
 // Of an inode whose attributes are known here.
 Task<Status> FileSystem::Impl::check_access(fs::Caller& caller, NodeRef node, std::uint32_t want) {
-  const auto check = [&] {
-    const fs::Inode& inode = node->inode;
-    return fs::check_access(caller, inode.mode, inode.uid, inode.gid, want);
-  };
-  Status status = check();
+  Status status = fs::check_access(caller, node->inode, want);
   if (fs::groups_wanted(status)) {
     co_await meta.fetch_groups(caller);
-    status = check();
+    status = fs::check_access(caller, node->inode, want);
   }
   co_return status;
 }

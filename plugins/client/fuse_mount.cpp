@@ -90,7 +90,6 @@ std::string device_of_mount(const std::string& mountpoint) {
 }
 
 void on_init(void* user, fuse_conn_info* connection) {
-  static_cast<void>(user);
   const auto want = [connection](unsigned capability, bool wanted) {
     if (wanted) {
       connection->want |= connection->capable & capability;
@@ -108,6 +107,10 @@ void on_init(void* user, fuse_conn_info* connection) {
            FUSE_CAP_IOCTL_DIR,
        true);
   want(FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO, true);
+  // What a new name gets of the umask hangs on its directory's list.
+  want(FUSE_CAP_DONT_MASK, true);
+  // A kernel that decides needs the lists; with this capability every kernel decides.
+  want(FUSE_CAP_POSIX_ACL, static_cast<const FuseMount::Impl*>(user)->options.default_permissions);
   // The target of a symbolic link never changes, and numbers of inodes are not used again.
   want(FUSE_CAP_CACHE_SYMLINKS, true);
   connection->max_write = kTransferBytesMax;

@@ -220,6 +220,7 @@ fs::Caller FuseMount::Impl::caller(fuse_req_t req) const {
   who.uid = context->uid;
   who.gid = context->gid;
   who.process = context->pid;
+  who.umask = context->umask;
   who.trace_id = trace_of(unique);
   return who;
 }

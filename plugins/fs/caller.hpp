@@ -13,11 +13,14 @@
 
 namespace rideau::fs {
 
+struct Inode;
+
 struct Caller {
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
   bool groups_known = false;
   std::vector<std::uint32_t> groups;
+  std::uint32_t umask = 0;  // permissions that what he makes does not get, unless its directory has a list for that
   std::uint64_t trace_id = 0;
   std::int32_t process = 0;  // on the client, for fetching groups; not sent
 
@@ -31,9 +34,9 @@ constexpr bool groups_wanted(Status status) noexcept {
 
 enum Want : std::uint32_t { kWantExecute = 1, kWantWrite = 2, kWantRead = 4 };
 
-// POSIX file access by mode bits, with root's privileges: ok, EACCES, or kGroupsWanted. One decision for server and
-// client.
-Status check_access(const Caller& caller, std::uint32_t mode, std::uint32_t uid, std::uint32_t gid, std::uint32_t want);
+// POSIX file access by mode bits and access control list, with root's privileges: ok, EACCES, or kGroupsWanted. One
+// decision for server and client.
+Status check_access(const Caller& caller, const Inode& inode, std::uint32_t want);
 // Whether `gid` is among the caller's groups: ok (yes), EPERM (no), or kGroupsWanted.
 Status check_in_group(const Caller& caller, std::uint32_t gid);
 

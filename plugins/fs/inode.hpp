@@ -3,9 +3,11 @@
 // clock.
 #pragma once
 
+#include "plugins/fs/access_list.hpp"
 #include "plugins/fs/ids.hpp"
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include <sys/stat.h>
@@ -33,9 +35,11 @@ struct LayoutDefault {
 constexpr std::uint32_t kStripeAll = 0xffff'ffff;
 
 enum InodeFlags : std::uint32_t {
-  kExact = 1,       // size, blocks and mtime of the record are right; cleared while somebody may be writing
-  kCapability = 2,  // it has a security.capability, which goes with the next write, cut or change of owner
-  kUntouched = 4,   // nobody sent bytes of it anywhere, so it has no objects; worth nothing once its target restarted
+  kExact = 1,         // size, blocks and mtime of the record are right; cleared while somebody may be writing
+  kCapability = 2,    // it has a security.capability, which goes with the next write, cut or change of owner
+  kUntouched = 4,     // nobody sent bytes of it anywhere, so it has no objects; worth nothing once its target restarted
+  kAccessList = 8,    // its permissions are an access control list's as well (fs::kAccessListXattr)
+  kDefaultList = 16,  // a directory with a list for what is made in it (fs::kDefaultListXattr)
 };
 
 // A lock in one number: its mode (of framework/lock) in the two lowest bits, above them the number of its grant; 0:
@@ -56,12 +60,13 @@ struct Inode {
   std::int64_t ctime_ns = 0;
   std::int64_t birth_ns = 0;
   std::uint32_t flags = kExact;
-  std::uint32_t time_generation = 0;  // grows with utimes: times of older data do not override newer ones
-  std::uint64_t change = 0;           // transaction of the last change: grows with each
-  InodeId parent = kNoInode;          // of directories: what ".." is
-  Layout layout{};                    // of regular files
-  LayoutDefault layout_default{};     // of directories
-  LockWord lock = 0;                  // in an answer: what its receiver holds of this inode; never stored
+  std::uint32_t time_generation = 0;                // grows with utimes: times of older data do not override newer ones
+  std::uint64_t change = 0;                         // transaction of the last change: grows with each
+  InodeId parent = kNoInode;                        // of directories: what ".." is
+  Layout layout{};                                  // of regular files
+  LayoutDefault layout_default{};                   // of directories
+  std::shared_ptr<const AccessList> access_list{};  // with kAccessList; not in the record, but in an attribute
+  LockWord lock = 0;                                // in an answer: what its receiver holds of this inode; never stored
 
   bool is_directory() const noexcept { return S_ISDIR(mode); }
   bool is_regular() const noexcept { return S_ISREG(mode); }

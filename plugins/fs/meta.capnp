@@ -40,6 +40,7 @@ struct Inode {
   layout @16 :Layout;                 # absent: none
   layoutDefault @17 :LayoutDefault;   # absent: nothing is wished for
   lock @18 :UInt64;                   # in answers: what the receiver holds of it
+  accessList @19 :Data;               # absent: the mode says everything; else as setxattr takes it
 }
 
 struct Caller {
@@ -47,6 +48,7 @@ struct Caller {
   gid @1 :UInt32;
   groupsKnown @2 :Bool;
   groups @3 :List(UInt32);
+  umask @4 :UInt16;
 }
 
 struct LookupRequest {

@@ -104,7 +104,7 @@ struct MakeRequest {
   Caller caller;
   InodeId parent = kNoInode;
   std::string_view name;   // empty, with `open`: none (O_TMPFILE); kOpenExclusive: and it never gets one
-  std::uint32_t mode = 0;  // type and permissions, umask applied by the caller
+  std::uint32_t mode = 0;  // type and permissions, without the umask, which is the caller's
   std::uint64_t device = 0;
   std::string_view symlink_target;
   bool open = false;  // open(O_CREAT): opens the file, an existing one too unless kOpenExclusive

@@ -221,7 +221,9 @@ Status decode(Bytes body, ReadDirectoryReply* to) {
 std::size_t encoded_bytes_max(const DirectoryEntry& entry) noexcept {
   // The struct with its two pointers, the name in whole words; an inode with its pointers, layout and layout default.
   std::size_t words = 5 + (entry.name.size() + 7) / 8;
-  if (entry.attributes.id != kNoInode) words += 25 + (entry.attributes.layout.targets.size() + 1) / 2;
+  const Inode& inode = entry.attributes;
+  if (inode.id != kNoInode) words += 26 + (inode.layout.targets.size() + 1) / 2;
+  if (inode.access_list != nullptr) words += 1 + inode.access_list->size();
   return 8 * words;
 }
 

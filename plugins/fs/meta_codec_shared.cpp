@@ -21,6 +21,7 @@ void fill(schema::Inode::Builder to, const Inode& from) {
   to.setChange(from.change);
   to.setParent(from.parent);
   to.setLock(from.lock);
+  if (from.access_list != nullptr) to.setAccessList(data_of(format_access_list(*from.access_list)));
   if (!from.layout.targets.empty()) {
     auto layout = to.initLayout();
     layout.setGeneration(from.layout.generation);
@@ -51,6 +52,15 @@ bool take(schema::Layout::Reader from, Layout* to) {
          to->stripe_size % limits::kStripeSizeMin == 0;
 }
 
+bool take(capnp::Data::Reader from, std::shared_ptr<const AccessList>* to) {
+  std::string_view value;
+  if (!take_view(from, limits::kXattrValueBytesMax, &value)) return false;
+  Result<AccessList> list = parse_access_list(value);
+  if (!list.ok() || !check_access_list(*list).ok()) return false;
+  *to = std::make_shared<const AccessList>(std::move(*list));
+  return true;
+}
+
 }  // namespace
 
 bool take(schema::Inode::Reader from, Inode* to) {
@@ -71,6 +81,8 @@ bool take(schema::Inode::Reader from, Inode* to) {
   to->change = from.getChange();
   to->parent = from.getParent();
   to->lock = from.getLock();
+  to->access_list = nullptr;
+  if (from.hasAccessList() && !take(from.getAccessList(), &to->access_list)) return false;
   to->layout = Layout{};
   if (from.hasLayout() && !take(from.getLayout(), &to->layout)) return false;
   to->layout_default = LayoutDefault{};
@@ -85,6 +97,7 @@ void fill(schema::Caller::Builder to, const Caller& from) {
   to.setUid(from.uid);
   to.setGid(from.gid);
   to.setGroupsKnown(from.groups_known);
+  to.setUmask(static_cast<std::uint16_t>(from.umask));
   if (from.groups.empty()) return;
   auto groups = to.initGroups(static_cast<std::uint32_t>(from.groups.size()));
   for (std::uint32_t i = 0; i < groups.size(); ++i) groups.set(i, from.groups[i]);
@@ -94,6 +107,7 @@ bool take(schema::Caller::Reader from, Caller* to) {
   to->uid = from.getUid();
   to->gid = from.getGid();
   to->groups_known = from.getGroupsKnown();
+  to->umask = from.getUmask() & 0777;
   const auto groups = from.getGroups();
   if (groups.size() > limits::kGroupsMax) return false;
   to->groups.resize(groups.size());

@@ -24,7 +24,23 @@ Status NamespaceStore::get(InodeId inode, InodeRecord* to) {
   if (status.ok()) status = decode(key, record, to);
   if (!status.ok()) return damaged(status, "record", inode);
   if (to->inode.change > committer_.durable()) seen_.push_back(to->inode.change);
+  to->inode.access_list = nullptr;
+  if ((to->inode.flags & kAccessList) == 0) return kOk;
+  Result<AccessList> list = get_list(inode, kAccessListXattr);
+  if (!list.ok()) return list.status();  // nobody knows who may do what: closed to all
+  to->inode.access_list = std::make_shared<const AccessList>(std::move(*list));
   return kOk;
+}
+
+Result<AccessList> NamespaceStore::get_list(InodeId inode, std::string_view name) {
+  constexpr Status kNone{Code::corrupt, 0, "it is not there, or it is none"};
+  Bytes value;
+  const Status status = get_xattr(inode, name, &value);
+  if (status.code == Code::not_found) return damaged(kNone, "an access control list", inode);
+  if (!status.ok()) return status;
+  Result<AccessList> list = parse_access_list(value.view());
+  if (!list.ok() || !check_access_list(*list).ok()) return damaged(kNone, "an access control list", inode);
+  return list;
 }
 
 Status NamespaceStore::get_named(InodeId inode, InodeRecord* to) {

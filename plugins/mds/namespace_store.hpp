@@ -29,7 +29,7 @@ class NamespaceStore {
   const std::vector<std::uint64_t>& seen() const noexcept { return seen_; }
   void forget_seen() noexcept { seen_.clear(); }
 
-  // ESTALE when there is no such inode.
+  // With its access control list, if it has one. ESTALE when there is no such inode.
   Status get(fs::InodeId inode, fs::InodeRecord* to);
   // The same for an inode that an entry names: not being there is damage.
   Status get_named(fs::InodeId inode, fs::InodeRecord* to);
@@ -37,6 +37,8 @@ class NamespaceStore {
   Status find_entry(fs::InodeId directory, std::string_view name, FoundEntry* found, fs::Cookie* free);
   // The first entry with a cookie greater than `after`; not_found at the end. `name` is valid until the next call.
   Status next_entry(fs::InodeId directory, fs::Cookie after, FoundEntry* found, std::string_view* name);
+  // An access control list that the inode is said to have, by the name of its attribute.
+  Result<fs::AccessList> get_list(fs::InodeId inode, std::string_view name);
   Status get_xattr(fs::InodeId inode, std::string_view name, Bytes* value);  // not_found
   // The first attribute whose name is greater than `after` (empty: the first).
   Status next_xattr(fs::InodeId inode, std::string_view after, std::string* name);

@@ -5,7 +5,7 @@ import os
 import random
 import threading
 
-from cluster import cluster, expect, need_fuse, step
+from cluster import cluster, expect, need_fuse, run, step
 
 
 def ping_pong(first, second):
@@ -117,6 +117,11 @@ def closed_elsewhere(first, second):
                 told = stranger(call, path, *(["user.a"] if call is os.getxattr else []))
                 expect(told == "EACCES", f"{call.__name__} {path}: {told}")
         os.chmod(f"{there}/{folder}", 0o755)
+        expect([stranger(os.stat, path) for path in paths] == ["passed"] * 3, "not open again on the mount that opened it")
+        run("setfacl", "-m", "u:65102:---", f"{here}/{folder}")
+        expect([stranger(os.stat, path) for path in paths] == ["EACCES"] * 3, "a list of the other mount does not close")
+        expect("user:65102:---" in run("getfacl", "-np", f"{there}/{folder}").stdout, "the list does not show on the other mount")
+        run("setfacl", "-b", f"{there}/{folder}")
         expect([stranger(os.stat, f"{here}/{folder}/file"), stranger(os.stat, paths[0])] == ["passed"] * 2, "not open again")
         os.makedirs(f"{here}/closed{number}", mode=0o700)
         os.rename(f"{here}/{folder}/inner", f"{here}/closed{number}/inner")

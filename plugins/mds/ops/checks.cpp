@@ -22,7 +22,7 @@ Status check_name(std::string_view name) {
 }
 
 Status check_inode_access(const Caller& caller, const Inode& inode, std::uint32_t want) {
-  return check_access(caller, inode.mode, inode.uid, inode.gid, want);
+  return check_access(caller, inode, want);
 }
 
 Status get_directory(Target& target, const Caller& caller, InodeId id, InodeRecord* to) {
@@ -87,6 +87,42 @@ void drop_capability(Target& target, InodeRecord* record) {
   target.names.erase_xattr(record->inode.id, kCapabilityXattr);
   if (record->xattr_count != 0) --record->xattr_count;
   record->inode.flags &= ~static_cast<std::uint32_t>(kCapability);
+}
+
+namespace {
+
+// What the other attributes of an inode take. Names count with their terminating zero, as in an answer of listxattr.
+struct Used {
+  std::size_t names = 0;
+  std::size_t values = 0;
+};
+
+Result<Used> used_by_others(Target& target, const InodeRecord& record, std::string_view except) {
+  Used used;
+  std::string name;
+  while (record.xattr_count != 0) {
+    Status status = target.names.next_xattr(record.inode.id, name, &name);
+    if (status.code == Code::not_found) break;
+    Bytes value;
+    if (status.ok()) status = target.names.get_xattr(record.inode.id, name, &value);
+    if (!status.ok()) return status;
+    if (name == except) continue;
+    used.names += name.size() + 1;
+    used.values += value.size;
+  }
+  return used;
+}
+
+}  // namespace
+
+// All names fit into one answer of listxattr, and all of it is bounded.
+Status check_xattr_room(Target& target, const InodeRecord& record, std::string_view name, std::size_t value_bytes) {
+  const Result<Used> used = used_by_others(target, record, name);
+  if (!used.ok()) return used.status();
+  const std::size_t names = used->names + name.size() + 1;
+  if (names > limits::kXattrListBytesMax) return posix_error(ENOSPC);
+  const std::size_t bytes = names + used->values + value_bytes;
+  return bytes <= limits::kXattrBytesPerInode ? kOk : posix_error(ENOSPC);
 }
 
 bool add_open(Target& target, Session& session, HandleId handle, std::uint32_t flags, Inode* inode) {

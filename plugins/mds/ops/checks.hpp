@@ -27,6 +27,8 @@ Status check_open(const fs::Caller& caller, const fs::Inode& inode, std::uint32_
 Status check_new_handle(const Session& session, fs::HandleId handle);
 // A write or truncate by somebody without privilege takes the set-id bits away. Only the decision may fail.
 Status drop_set_id(const fs::Caller& caller, fs::Inode* inode);
+// Whether the inode may have this attribute beside its others: ENOSPC.
+Status check_xattr_room(Target& target, const fs::InodeRecord& record, std::string_view name, std::size_t value_bytes);
 // What changes the bytes or the owner of a program takes its security.capability. After Transaction::begin().
 void drop_capability(Target& target, fs::InodeRecord* record);
 

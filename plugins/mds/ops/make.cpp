@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // make: a new inode with a name (create, mkdir, mknod, symlink), open(O_CREAT), which opens what is there already, and
 // open(O_TMPFILE), whose file has no name: like one that was unlinked while open, it goes with its last handle.
+#include "plugins/mds/ops/access_lists.hpp"
 #include "plugins/mds/ops/checks.hpp"
 #include "plugins/mds/ops/ops.hpp"
 
 #include "framework/base/limits.hpp"
 
 #include <cerrno>
+#include <string>
 
 namespace rideau::mds {
 
@@ -99,6 +101,10 @@ Result<MakeReply> apply(Target& target, Transaction& transaction, const MakeRequ
   InodeRecord record;
   Inode& inode = record.inode;
   if (const Status status = take_ids(request, parent.inode, &inode); !status.ok()) return status;
+  std::string default_list;
+  if (const Status status = take_lists(target, request.caller, parent.inode, &inode, &default_list); !status.ok()) {
+    return status;
+  }
   if (inode.is_directory() && parent.inode.link_count >= limits::kLinkCountMax) return posix_error(EMLINK);
   if ((cookie == 0 && !nameless) || !inode_ids_left(target)) return posix_error(ENOSPC);
   if (!nameless) {
@@ -119,6 +125,7 @@ Result<MakeReply> apply(Target& target, Transaction& transaction, const MakeRequ
     record.symlink_target = request.symlink_target;
     inode.size = request.symlink_target.size();
   }
+  keep_lists(target, default_list, &record);
   if (request.open) add_open(target, session, request.handle, request.open_flags, &inode);
   if (nameless) {
     target.names.put_mark(open_unlinked_key(inode.id));

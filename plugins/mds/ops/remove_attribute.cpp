@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // remove_attribute: an extended attribute goes.
 #include "plugins/fs/layout_text.hpp"
+#include "plugins/mds/ops/access_lists.hpp"
 #include "plugins/mds/ops/layout_attribute.hpp"
 #include "plugins/mds/ops/ops.hpp"
 #include "plugins/mds/ops/xattr_rules.hpp"
@@ -15,6 +16,9 @@ Status apply(Target& target, Transaction& transaction, const RemoveAttributeRequ
   InodeRecord record;
   if (const Status status = target.names.get(request.inode, &record); !status.ok()) return status;
   if (request.name == kLayoutAttribute) return reset_layout(transaction, request.caller, record);
+  if (names_access_list(request.name)) {
+    return remove_access_list(target, transaction, request.caller, request.name, record);
+  }
   // A kernel takes the capability away in the name of whoever writes to the program; who asks for it by removexattr it
   // checks itself.
   const bool by_write = request.name == kCapabilityXattr;

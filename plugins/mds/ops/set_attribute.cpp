@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // set_attribute: makes or replaces an extended attribute.
 #include "plugins/fs/layout_text.hpp"
+#include "plugins/mds/ops/access_lists.hpp"
+#include "plugins/mds/ops/checks.hpp"
 #include "plugins/mds/ops/layout_attribute.hpp"
 #include "plugins/mds/ops/ops.hpp"
 #include "plugins/mds/ops/xattr_rules.hpp"
@@ -15,48 +17,13 @@ namespace rideau::mds {
 
 using namespace fs;
 
-namespace {
-
-// What the other attributes of an inode take. Names count with their terminating zero, as in an answer of listxattr.
-struct Used {
-  std::size_t names = 0;
-  std::size_t values = 0;
-};
-
-Result<Used> used_by_others(Target& target, const InodeRecord& record, std::string_view except) {
-  Used used;
-  std::string name;
-  while (record.xattr_count != 0) {
-    Status status = target.names.next_xattr(record.inode.id, name, &name);
-    if (status.code == Code::not_found) break;
-    Bytes value;
-    if (status.ok()) status = target.names.get_xattr(record.inode.id, name, &value);
-    if (!status.ok()) return status;
-    if (name == except) continue;
-    used.names += name.size() + 1;
-    used.values += value.size;
-  }
-  return used;
-}
-
-// All names fit into one answer of listxattr, and all of it is bounded.
-Status check_room(Target& target, const InodeRecord& record, const SetAttributeRequest& request) {
-  const Result<Used> used = used_by_others(target, record, request.name);
-  if (!used.ok()) return used.status();
-  const std::size_t names = used->names + request.name.size() + 1;
-  if (names > limits::kXattrListBytesMax) return posix_error(ENOSPC);
-  const std::size_t bytes = names + used->values + request.value.size();
-  return bytes <= limits::kXattrBytesPerInode ? kOk : posix_error(ENOSPC);
-}
-
-}  // namespace
-
 Status apply(Target& target, Transaction& transaction, const SetAttributeRequest& request) {
   InodeRecord record;
   if (const Status status = target.names.get(request.inode, &record); !status.ok()) return status;
   if ((request.flags & ~static_cast<std::uint32_t>(XATTR_CREATE | XATTR_REPLACE)) != 0) return posix_error(EINVAL);
   if (request.value.size() > limits::kXattrValueBytesMax) return posix_error(E2BIG);
   if (request.name == kLayoutAttribute) return set_layout(target, transaction, request, record);
+  if (names_access_list(request.name)) return set_access_list(target, transaction, request, record);
   const Status allowed = check_xattr(request.caller, record.inode, request.name, XattrUse::change);
   if (!allowed.ok()) return allowed;
   Bytes old;
@@ -65,7 +32,7 @@ Status apply(Target& target, Transaction& transaction, const SetAttributeRequest
   if (found.ok() && (request.flags & XATTR_CREATE)) return posix_error(EEXIST);
   if (!found.ok() && (request.flags & XATTR_REPLACE)) return posix_error(ENODATA);
   const bool is_new = !found.ok();
-  if (const Status room = check_room(target, record, request); !room.ok()) return room;
+  if (const Status room = check_xattr_room(target, record, request.name, request.value.size()); !room.ok()) return room;
   if (const Status status = transaction.claim({request.inode}); !status.ok()) return status;
 
   transaction.begin();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // set_attributes: chmod, chown, truncate, utimes, in any combination, all or nothing.
+#include "plugins/mds/ops/access_lists.hpp"
 #include "plugins/mds/ops/checks.hpp"
 #include "plugins/mds/ops/ops.hpp"
 
@@ -119,6 +120,7 @@ Result<InodeReply> apply(Target& target, Transaction& transaction, const SetAttr
     inode.mtime_ns = transaction.now_ns();
   }
   set_times(request, transaction.now_ns(), &inode);
+  if (request.mask & kSetMode) follow_mode(target, &inode);
   inode.ctime_ns = transaction.now_ns();
   transaction.put(record);
   return InodeReply{std::move(inode)};

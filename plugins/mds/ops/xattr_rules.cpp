@@ -20,6 +20,7 @@ Status check_xattr(const Caller& caller, const Inode& inode, std::string_view na
   if (name.empty() || name.size() > limits::kXattrNameBytesMax) return posix_error(ERANGE);
   if (name.find('\0') != std::string_view::npos) return posix_error(EINVAL);
   const bool reads = use == XattrUse::read;
+  if (names_access_list(name)) return inode.is_symlink() ? posix_error(EOPNOTSUPP) : kOk;
   if (name.starts_with(kTrusted)) {
     if (name.size() == kTrusted.size()) return posix_error(EINVAL);
     return caller.is_root() ? kOk : posix_error(reads ? ENODATA : EPERM);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which extended attributes there are, and who may see and change them (xattr(7)). user.*: regular files and
 // directories, by their permissions. trusted.*: root. security.*: everybody reads, root writes; the kernel of the
-// caller knows better who is privileged. Other namespaces are not served.
+// caller knows better who is privileged. Of system.* there are the access control lists: everybody reads them, who may
+// change them access_lists.hpp says. Other namespaces are not served.
 #pragma once
 
 #include "plugins/fs/caller.hpp"

@@ -15,6 +15,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.dirname(HERE)]
 
 from cluster import cluster, need_fuse, temporary_folder  # noqa: E402
+from access_lists import ACCESS, DEFAULT, LISTS, acl  # noqa: E402
 from world import ANN, BOB, OTHERS, TEAM, THIRD, name_of, renameat2, utimensat, UTIME_NOW, UTIME_OMIT  # noqa: E402
 
 USERS = ((0, 0, ()), (ANN, OTHERS, ()), (ANN, TEAM, (THIRD,)), (BOB, TEAM, ()), (BOB, OTHERS, (TEAM,)), (BOB, OTHERS, ()))
@@ -77,6 +78,7 @@ def choose_call(chance):
     rename_flags = chance.choice((0, 0, 0, 1, 2))
     times = chance.choice(((None, None), ((5, 6), (7, 8)), (UTIME_NOW, UTIME_OMIT), (UTIME_OMIT, (9, 1)), (UTIME_NOW, UTIME_NOW)))
     attribute = chance.choice(("user.x", "user.y", "trusted.x", "security.x"))
+    list_name, value = chance.choice((ACCESS, ACCESS, DEFAULT)), acl(chance.choice(LISTS + ("owner:7 team:5 others:1",)))
     target = chance.choice(("a", "../b", "b/c", "missing", ".", "c"))
     kind = chance.choice((stat.S_IFIFO, stat.S_IFSOCK, stat.S_IFREG))
     bits = chance.randrange(8)
@@ -101,6 +103,9 @@ def choose_call(chance):
         (2, f"getxattr {one} {attribute}", lambda side: os.getxattr(side.path(one), attribute, follow_symlinks=False)),
         (1, f"removexattr {one} {attribute}", lambda side: os.removexattr(side.path(one), attribute, follow_symlinks=False)),
         (2, f"listxattr {one}", lambda side: sorted(os.listxattr(side.path(one), follow_symlinks=False))),
+        (5, f"setxattr {one} {list_name} {value.hex()}", lambda side: os.setxattr(side.path(one), list_name, value, follow_symlinks=False)),
+        (3, f"getxattr {one} {list_name}", lambda side: os.getxattr(side.path(one), list_name, follow_symlinks=False)),
+        (2, f"removexattr {one} {list_name}", lambda side: os.removexattr(side.path(one), list_name, follow_symlinks=False)),
         (6, f"pwrite {slot} {number}", lambda side: on_file(side, slot, lambda file: os.pwrite(file, b"w" * 100, number))),
         (3, f"pread {slot} {number}", lambda side: on_file(side, slot, lambda file: content(file, 300, number))),
         (2, f"ftruncate {slot} {number}", lambda side: on_file(side, slot, lambda file: os.ftruncate(file, number))),

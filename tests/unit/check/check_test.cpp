@@ -392,6 +392,48 @@ TEST_CASE("inodes that are wrong", "[check]") {
   }
 }
 
+TEST_CASE("access control lists", "[check]") {
+  struct ListedTree : Tree {
+    ListedTree() {
+      begin();
+      listed = mkdir(kRootInode, "listed");
+      const std::string list = format_access_list({{AccessTag::owner, 7},
+                                                   {AccessTag::user, 5, 1000},
+                                                   {AccessTag::owning_group, 0},
+                                                   {AccessTag::mask, 7},
+                                                   {AccessTag::others, 5}});
+      for (const std::string_view name : {kAccessListXattr, kDefaultListXattr}) {
+        REQUIRE(change(SetAttributeRequest{mds::root(), listed, name, list, 0}).ok());
+      }
+      REQUIRE(settle().ok());
+      stop();
+    }
+    InodeId listed = 0;
+  } tree;
+  SECTION("an access control list that is lost opens nothing") {
+    const Key key = xattr_key(tree.listed, kAccessListXattr);
+    tree.flip(key);
+    tree.finds_and_mends({"damaged-record", "wrong-access-list", "wrong-attribute-count"});
+    const Inode inode = tree.record(tree.listed).inode;
+    REQUIRE(inode.mode == (S_IFDIR | 0705));
+    REQUIRE((inode.flags & (kAccessList | kDefaultList)) == kDefaultList);
+  }
+  SECTION("an access control list that no inode speaks of") {
+    InodeRecord listed = tree.record(tree.listed);
+    listed.inode.flags &= ~static_cast<std::uint32_t>(kDefaultList);
+    tree.put(listed);
+    tree.finds_and_mends({"wrong-access-list"});
+    REQUIRE((tree.record(tree.listed).inode.flags & kDefaultList) != 0);
+  }
+  SECTION("an access control list that is none") {
+    const Key key = xattr_key(tree.listed, kDefaultListXattr);
+    RecordBuffer buffer;
+    encode_xattr(Bytes(std::string_view("no list")), key, buffer);
+    tree.damage({{text_of(key), std::string(buffer.begin(), buffer.end())}});
+    tree.finds_and_mends({"damaged-record", "wrong-access-list", "wrong-attribute-count"});
+  }
+}
+
 TEST_CASE("counters and numbers", "[check]") {
   Tree tree;
   SECTION("counters") {

@@ -19,12 +19,14 @@ using namespace rideau::fs;
 namespace {
 
 // The fields of each struct, for comparison.
+AccessList list_of(const Inode& x) { return x.access_list != nullptr ? *x.access_list : AccessList{}; }
 auto fields(const Inode& x) {
-  return std::tie(x.id, x.mode, x.link_count, x.uid, x.gid, x.device, x.size, x.blocks, x.atime_ns, x.mtime_ns,
-                  x.ctime_ns, x.birth_ns, x.flags, x.time_generation, x.change, x.parent, x.layout, x.layout_default,
-                  x.lock);
+  const auto plain =
+      std::tie(x.id, x.mode, x.link_count, x.uid, x.gid, x.device, x.size, x.blocks, x.atime_ns, x.mtime_ns, x.ctime_ns,
+               x.birth_ns, x.flags, x.time_generation, x.change, x.parent, x.layout, x.layout_default, x.lock);
+  return std::tuple_cat(plain, std::make_tuple(list_of(x)));
 }
-auto fields(const Caller& x) { return std::tie(x.uid, x.gid, x.groups_known, x.groups); }
+auto fields(const Caller& x) { return std::tie(x.uid, x.gid, x.groups_known, x.groups, x.umask); }
 template <class A, class B, class... Rest>
 auto joined(const A& a, const B& b, const Rest&... rest) {
   return std::tuple_cat(a, b, rest...);
@@ -149,6 +151,13 @@ Inode sample_inode(std::uint64_t salt, std::uint32_t stripes = 0) {
   inode.change = 1ull << 60;
   inode.parent = 1;
   inode.layout_default = {kStripeAll, 1 << 20, 5};
+  if (salt % 2 == 0) {
+    inode.access_list = std::make_shared<const AccessList>(AccessList{{AccessTag::owner, 7, ~0u},
+                                                                      {AccessTag::user, 6, 1000},
+                                                                      {AccessTag::owning_group, 4, ~0u},
+                                                                      {AccessTag::mask, 7, ~0u},
+                                                                      {AccessTag::others, 1, ~0u}});
+  }
   if (stripes != 0) inode.layout = {9, 1 << 20, {}};
   for (std::uint32_t i = 0; i < stripes; ++i) inode.layout.targets.push_back(i + 1);
   return inode;
@@ -160,6 +169,7 @@ Caller sample_caller() {
   caller.gid = 100;
   caller.groups_known = true;
   caller.groups = {4, 20, 65534};
+  caller.umask = 027;
   return caller;
 }
 
