@@ -56,7 +56,8 @@ Task<Status> Node::start_target(Target& target) {
                             config,
                             transport_->transport(),
                             target.index->index_store(),
-                            target.objects ? &target.objects->object_store() : nullptr};
+                            target.objects ? &target.objects->object_store() : nullptr,
+                            target.objects && (target.objects->descriptor().capabilities & kObjectChecksums) != 0};
   target.role = factory->second(context);
   const Status started = co_await target.role->start();
   if (!started.ok()) {

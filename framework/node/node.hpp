@@ -46,7 +46,8 @@ struct RoleContext {
   const TargetConfig& target;
   Transport& transport;
   IndexStore& index;
-  ObjectStore* objects;  // of an oss
+  ObjectStore* objects;         // of an oss
+  bool objects_have_checksums;  // kObjectChecksums
 };
 using RoleFactory = std::function<std::unique_ptr<RoleInstance>(const RoleContext&)>;
 

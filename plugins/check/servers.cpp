@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plugins/check/servers.hpp"
 
-#include "plugins/fs/codec.hpp"
+#include "plugins/check/ask.hpp"
 
 namespace rideau::check {
 
@@ -10,18 +10,6 @@ using namespace fs;
 namespace {
 
 constexpr Status kReadOnly{Code::unsupported, 0, "mend what running servers hold"};
-
-template <class Method, class Request, class Answer>
-Task<Status> ask(rpc::ClientSession& session, Method method, const Request& request, Answer* answer) {
-  wire::Encoded body;
-  encode(request, body);
-  rpc::Request call;
-  call.method = static_cast<std::uint16_t>(method);
-  call.body = body.bytes();
-  const rpc::Reply reply = co_await session.call(call);
-  if (!reply.ok()) co_return reply.status;
-  co_return decode(reply.body, answer);
-}
 
 }  // namespace
 

@@ -76,6 +76,8 @@ RIDEAU_FS_BODY(ObjectStatFileSystemReply);
 RIDEAU_FS_BODY(ObjectFenceRequest);
 RIDEAU_FS_BODY(ObjectListRequest);
 RIDEAU_FS_BODY(ObjectListReply);
+RIDEAU_FS_BODY(ObjectVerifyRequest);
+RIDEAU_FS_BODY(ObjectVerifyReply);
 
 #undef RIDEAU_FS_BODY
 

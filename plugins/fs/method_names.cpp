@@ -84,6 +84,8 @@ const char* object_method_name(std::uint16_t method) noexcept {
       return "find_data";
     case ObjectMethod::fence:
       return "fence";
+    case ObjectMethod::verify:
+      return "verify";
     case ObjectMethod::stat_file_system:
       return "stat_file_system";
   }

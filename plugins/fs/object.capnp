@@ -96,6 +96,26 @@ struct ObjectFenceRequest {
   session @2 :UInt64;
 }
 
+struct ObjectVerifyRequest {
+  object @0 :ObjectId;
+  offset @1 :UInt64;
+  size @2 :UInt64;
+}
+struct ObjectVerifyReply {
+  struct Damage {
+    object @0 :ObjectId;
+    offset @1 :UInt64;
+    size @2 :UInt64;
+  }
+  object @0 :ObjectId;
+  offset @1 :UInt64;
+  end @2 :Bool;
+  checksums @3 :Bool;
+  bytes @4 :UInt64;
+  objects @5 :UInt64;
+  damages @6 :List(Damage);
+}
+
 struct ObjectStatFileSystemReply {
   bytesTotal @0 :UInt64;
   bytesFree @1 :UInt64;

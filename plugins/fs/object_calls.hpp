@@ -27,7 +27,8 @@ enum class ObjectMethod : std::uint16_t {
   list = 9,  // for the metadata server and the file system check
   allocate = 10,
   find_data = 11,
-  fence = 12,  // by the metadata server
+  fence = 12,   // by the metadata server
+  verify = 13,  // by `rideau scrub`
 };
 
 struct ObjectReadRequest {  // payload of the reply: the bytes; short at the object's end
@@ -117,6 +118,31 @@ struct ObjectListRequest {
 struct ObjectListReply {
   std::vector<ObjectId> objects;
 };
+
+// Reads what is stored and tells what cannot be read as it was written. A walk over all objects in ascending order, a
+// bounded part a call: it begins behind {0, 0}, and each call goes on where the reply of the one before says.
+constexpr std::uint64_t kBehindObject = ~0ull;  // as an offset: this object is done
+struct ObjectVerifyRequest {
+  ObjectId object{};
+  std::uint64_t offset = kBehindObject;  // of `object`; kBehindObject: at the next one that is there
+  std::uint64_t size = 0;                // bytes to read at most, and at most kVerifyBytesMax
+};
+struct ObjectVerifyReply {
+  struct Damage {
+    ObjectId object{};
+    std::uint64_t offset = 0;
+    std::uint64_t size = 0;
+  };
+  ObjectId object{};
+  std::uint64_t offset = kBehindObject;
+  bool end = false;             // no object is behind this one
+  bool checksums = false;       // the store knows what was written; else only what cannot be read at all is found
+  std::uint64_t bytes = 0;      // read, without holes
+  std::uint64_t objects = 0;    // that were finished
+  std::vector<Damage> damages;  // at most kDamagesPerCallMax
+};
+constexpr std::uint64_t kVerifyBytesMax = 16ull << 20;
+constexpr std::uint32_t kDamagesPerCallMax = 1024;
 
 // The client changes nothing any more under its session `session` at the metadata target `target`, nor under an older
 // one: answered when that is durable and the last of its calls has ended. Idempotent.

@@ -267,6 +267,60 @@ Status decode(Bytes body, ObjectFenceRequest* to) {
   });
 }
 
+void encode(const ObjectVerifyRequest& from, wire::Encoded& to) {
+  encode_root<schema::ObjectVerifyRequest>(to, [&](auto root) {
+    put(root.initObject(), from.object);
+    root.setOffset(from.offset);
+    root.setSize(from.size);
+  });
+}
+Status decode(Bytes body, ObjectVerifyRequest* to) {
+  return decode_root<schema::ObjectVerifyRequest>(body, [&](auto root) {
+    take(root.getObject(), &to->object);
+    to->offset = root.getOffset();
+    to->size = root.getSize();
+    return to->size <= kVerifyBytesMax;
+  });
+}
+
+void encode(const ObjectVerifyReply& from, wire::Encoded& to) {
+  encode_root<schema::ObjectVerifyReply>(to, [&](auto root) {
+    put(root.initObject(), from.object);
+    root.setOffset(from.offset);
+    root.setEnd(from.end);
+    root.setChecksums(from.checksums);
+    root.setBytes(from.bytes);
+    root.setObjects(from.objects);
+    auto list = root.initDamages(static_cast<unsigned>(from.damages.size()));
+    for (unsigned i = 0; i < from.damages.size(); ++i) {
+      put(list[i].initObject(), from.damages[i].object);
+      list[i].setOffset(from.damages[i].offset);
+      list[i].setSize(from.damages[i].size);
+    }
+  });
+}
+Status decode(Bytes body, ObjectVerifyReply* to) {
+  return decode_root<schema::ObjectVerifyReply>(body, [&](auto root) {
+    take(root.getObject(), &to->object);
+    to->offset = root.getOffset();
+    to->end = root.getEnd();
+    to->checksums = root.getChecksums();
+    to->bytes = root.getBytes();
+    to->objects = root.getObjects();
+    auto list = root.getDamages();
+    if (list.size() > kDamagesPerCallMax) return false;
+    to->damages.clear();
+    to->damages.reserve(list.size());
+    for (auto item : list) {
+      ObjectVerifyReply::Damage& damage = to->damages.emplace_back();
+      take(item.getObject(), &damage.object);
+      damage.offset = item.getOffset();
+      damage.size = item.getSize();
+    }
+    return true;
+  });
+}
+
 void encode(const ObjectStatFileSystemReply& from, wire::Encoded& to) {
   encode_root<schema::ObjectStatFileSystemReply>(to, [&](auto root) {
     root.setBytesTotal(from.bytes_total);

@@ -7,7 +7,7 @@ namespace rideau::oss {
 Oss::Oss(Runtime& runtime, Logger& log, ObjectStore& store, IndexStore& index, OssOptions options)
     : options_(options),
       index_(index, options.destroyed_max),
-      target_{runtime, log, store, index_, {}, Grants(options.grants), Fences(runtime, log, index_)},
+      target_{runtime, log, store, index_, {}, Grants(options.grants), Fences(runtime, log, index_), options.checksums},
       tasks_(runtime) {}
 
 Task<Status> Oss::format() {
@@ -61,6 +61,8 @@ Task<> Oss::handle(rpc::ServerCall& call) {
       return handle_find_data(target_, call);
     case fs::ObjectMethod::fence:
       return handle_fence(target_, call);
+    case fs::ObjectMethod::verify:
+      return handle_verify(target_, call);
   }
   constexpr Status kUnknown{Code::unsupported, 0, "method of an object target"};
   return call.reply(kUnknown, Bytes{});

@@ -21,6 +21,7 @@ struct OssOptions {
   fs::TargetId target = 0;
   GrantOptions grants{};
   std::uint32_t destroyed_max = 65'536;  // destroyed objects that are remembered
+  bool checksums = false;                // the store has kObjectChecksums
 };
 
 class Oss final : public rpc::Service {

@@ -28,6 +28,7 @@ struct Target {
   ObjectLocks locks;
   Grants grants;
   Fences fences;
+  bool checksums = false;     // the store says when bytes are not what was written
   std::set<ObjectId> kept{};  // objects that space was kept for in this epoch
 };
 
@@ -57,6 +58,7 @@ Task<Result<fs::ObjectStatReply>> stat(Target& target, const fs::ObjectStatReque
 Task<Status> sync(Target& target, const fs::ObjectSyncRequest& request);
 Task<Status> destroy(Target& target, const fs::ObjectDestroyRequest& request, const CallIdentity& call);
 Result<fs::ObjectStatFileSystemReply> stat_file_system(Target& target);
+Task<Result<fs::ObjectVerifyReply>> verify(Target& target, const fs::ObjectVerifyRequest& request);
 Task<Result<fs::ObjectListReply>> list(Target& target, const fs::ObjectListRequest& request);
 
 // Where a read finds room for its bytes, once it is known how many there are.
@@ -88,5 +90,6 @@ Task<> handle_destroy(Target& target, rpc::ServerCall& call);
 Task<> handle_stat_file_system(Target& target, rpc::ServerCall& call);
 Task<> handle_list(Target& target, rpc::ServerCall& call);
 Task<> handle_fence(Target& target, rpc::ServerCall& call);
+Task<> handle_verify(Target& target, rpc::ServerCall& call);
 
 }  // namespace rideau::oss

@@ -42,6 +42,7 @@ class OssRole final : public RoleInstance {
     options.cluster = context.cluster.uuid;
     options.target = context.target.id;
     options.grants.device_shares = targets_of_host(context);
+    options.checksums = context.objects_have_checksums;
     return options;
   }
   // Targets of one host may lie on one device; none of them can know.

@@ -77,6 +77,13 @@ struct FsckOptions {
 };
 int fsck(const CommonOptions& common, const FsckOptions& options);
 
+struct ScrubOptions {
+  std::string config;
+  std::string rate = "100 MiB";  // bytes a second of each object target; "0": no bound
+  bool json = false;
+};
+int scrub(const CommonOptions& common, const ScrubOptions& options);
+
 // A command for one running node of this machine, or for all of them.
 struct NodeCommandOptions {
   std::string config;

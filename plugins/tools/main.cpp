@@ -17,6 +17,7 @@ struct Parsed {
   MountOptions mount;
   LayoutOptions layout;
   FsckOptions fsck;
+  ScrubOptions scrub;
   FormatOptions format;
   std::string path;
   std::string config;
@@ -282,6 +283,27 @@ void add_fsck_command(CLI::App& app, Parsed& parsed, int& result) {
   command->callback([&] { result = fsck(parsed.common, options); });
 }
 
+void add_scrub_command(CLI::App& app, Parsed& parsed, int& result) {
+  ScrubOptions& options = parsed.scrub;
+  CLI::App* command =
+      app.add_subcommand("scrub", "Read everything that running servers store, to find what has rotted");
+  command->add_option("--config", options.config, "cluster.toml")->required();
+  command->add_option("--rate", options.rate, "Bytes a second that each object target reads; 0: as fast as it can")
+      ->capture_default_str();
+  command->add_flag("--json", options.json, "For programs");
+  command->footer(
+      "Object servers read their own objects, side by side, and check them where their store keeps checksums\n"
+      "(block-device, lmdb); of the others it finds what cannot be read at all. Then names, layouts and records are\n"
+      "checked as `rideau fsck` does. Everybody goes on working meanwhile. Nothing is mended: overwriting damaged "
+      "bytes\n"
+      "heals them, or the file comes back from a backup.\n"
+      "Exit status 0: all is well; 1: something is damaged (each on a line); 2: wrong usage or configuration.\n"
+      "Examples:\n"
+      "  rideau scrub --config ~/cluster/cluster.toml\n"
+      "  rideau scrub --config /etc/rideau/cluster.toml --rate '20 MiB'");
+  command->callback([&] { result = scrub(parsed.common, options); });
+}
+
 void add_format_command(CLI::App& app, Parsed& parsed, int& result) {
   FormatOptions& options = parsed.format;
   CLI::App* command = app.add_subcommand("format", "Make a block device or an image fit for the block-device store");
@@ -315,6 +337,7 @@ int main(int count, char** arguments) {
   add_layout_commands(app, parsed, result);
   add_information_commands(app, parsed, result);
   add_fsck_command(app, parsed, result);
+  add_scrub_command(app, parsed, result);
   add_format_command(app, parsed, result);
   add_operator_commands(app, parsed, result);
   add_text_commands(app, parsed, result);

@@ -33,7 +33,8 @@ std::string capability_text(std::uint64_t capabilities) {
                {kObjectLends, "lends"},
                {kObjectPunches, "punches"},
                {kObjectAllocates, "allocates"},
-               {kObjectMaps, "maps"}};
+               {kObjectMaps, "maps"},
+               {kObjectChecksums, "checksums"}};
   std::string text;
   for (const auto& entry : known) {
     if ((capabilities & entry.bit) != 0) text += (text.empty() ? "" : ",") + std::string(entry.name);

@@ -5,6 +5,7 @@
 #include "plugins/tools/mount_table.hpp"
 #include "plugins/tools/probe.hpp"
 #include "plugins/tools/process.hpp"
+#include "plugins/tools/rough_size.hpp"
 #include "plugins/tools/setup.hpp"
 
 #include "framework/base/version.hpp"
@@ -72,19 +73,6 @@ struct ClientHealth {
   pid_t process = 0;
 };
 
-std::string size_text(std::uint64_t bytes) {
-  const char* const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
-  double value = static_cast<double>(bytes);
-  std::size_t unit = 0;
-  while (value >= 1024 && unit + 1 < std::size(units)) {
-    value /= 1024;
-    ++unit;
-  }
-  char text[32];
-  std::snprintf(text, sizeof text, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
-  return text;
-}
-
 std::vector<ClientHealth> clients_of(const ClusterConfig& cluster) {
   std::vector<ClientHealth> clients;
   for (const NodeConfig& node : cluster.nodes) {
@@ -108,7 +96,7 @@ std::string capacity_text(const TargetHealth& health) {
   if (health.role == Role::mds) {
     return std::to_string(health.inodes_used) + " inodes, room for " + std::to_string(health.inodes_free);
   }
-  return size_text(health.bytes_free) + " free of " + size_text(health.bytes_total) + ", " +
+  return rough_size(health.bytes_free) + " free of " + rough_size(health.bytes_total) + ", " +
          std::to_string(health.objects) + " objects";
 }
 

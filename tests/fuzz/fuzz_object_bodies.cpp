@@ -16,6 +16,7 @@ constexpr fuzz::ReadBody kBodies[] = {
     fuzz::read_body<fs::ObjectSyncRequest>,         fuzz::read_body<fs::ObjectDestroyRequest>,
     fuzz::read_body<fs::ObjectStatFileSystemReply>, fuzz::read_body<fs::ObjectListRequest>,
     fuzz::read_body<fs::ObjectListReply>,           fuzz::read_body<fs::ObjectFenceRequest>,
+    fuzz::read_body<fs::ObjectVerifyRequest>,       fuzz::read_body<fs::ObjectVerifyReply>,
 };
 
 }  // namespace

@@ -227,5 +227,11 @@ int main(int count, char** arguments) {
   write_body("object_bodies", 15, fs::ObjectListRequest{});
   write_body("object_bodies", 16, fs::ObjectListReply{});
   write_body("object_bodies", 17, fs::ObjectFenceRequest{});
+  write_body("object_bodies", 18, fs::ObjectVerifyRequest{});
+  {
+    fs::ObjectVerifyReply body;
+    body.damages = {{{1, 2}, 4096, 4096}};
+    write_body("object_bodies", 19, body);
+  }
   return 0;
 }

@@ -218,13 +218,14 @@ Status create(Host& host, const ConfigValue* values, Instance** out) noexcept {
 
 }  // namespace
 
-const PluginDescriptor kSimBlockStoreDescriptor{.kind = PluginKind::object_store,
-                                                .name = "sim-block",
-                                                .version = "1",
-                                                .summary = "the block-device store on a simulated device",
-                                                .capabilities = kObjectPunches | kObjectAllocates | kObjectMaps,
-                                                .keys = kKeys,
-                                                .key_count = 1,
-                                                .create = create};
+const PluginDescriptor kSimBlockStoreDescriptor{
+    .kind = PluginKind::object_store,
+    .name = "sim-block",
+    .version = "1",
+    .summary = "the block-device store on a simulated device",
+    .capabilities = kObjectPunches | kObjectAllocates | kObjectMaps | kObjectChecksums,
+    .keys = kKeys,
+    .key_count = 1,
+    .create = create};
 
 }  // namespace rideau::sim

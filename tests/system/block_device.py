@@ -5,6 +5,7 @@ flipped bit is EIO, and a device that belongs elsewhere is refused. The loop dev
 """
 import contextlib
 import errno
+import json
 import os
 import subprocess
 
@@ -113,9 +114,10 @@ def fill(made):
 
 
 def rot(made, device):
-    step("a flipped bit on the device is EIO, and the log says where")
+    step("a flipped bit on the device is EIO, the log says where, and a scrub finds it and names the file")
     mark = b"this stands in the file and nowhere else" * 200
-    with open(made.mount + "/rots", "wb") as file:
+    os.mkdir(made.mount + "/folder")
+    with open(made.mount + "/folder/rots", "wb") as file:
         file.write(mark)
         os.fsync(file.fileno())
     made.down()
@@ -126,9 +128,16 @@ def rot(made, device):
         file.seek(at + 100)
         file.write(bytes([content[at + 100] ^ 4]))
     made.up()
-    told = attempt(open(made.mount + "/rots", "rb", buffering=0).read, 4096)
+    told = rideau("scrub", "--config", made.config, check=False)
+    expect(told.returncode == 1 and "/folder/rots: 4096 bytes from 0 on cannot be read (oss0" in told.stdout, told.stdout)
+    told = attempt(open(made.mount + "/folder/rots", "rb", buffering=0).read, 4096)
     expect(told == "EIO", f"a rotten block: {told}")
     expect("wrong checksum" in made.log("oss0"), "the log does not tell the block")
+    with open(made.mount + "/folder/rots", "r+b") as file:
+        file.write(mark)
+        os.fsync(file.fileno())
+    told = json.loads(rideau("scrub", "--config", made.config, "--json").stdout)
+    expect(told["clean"] and told["targets"][0]["checksums"] and told["targets"][0]["bytes"] > 20 * MIB // 2, told)
 
 
 def foreign(made, folder):

@@ -28,6 +28,7 @@ enum Capability : std::uint64_t {
   kObjectPunches = 1ull << 33,         // ObjectStore::punch works
   kObjectAllocates = 1ull << 34,       // ObjectStore::allocate works
   kObjectMaps = 1ull << 35,            // ObjectStore::find_data works
+  kObjectChecksums = 1ull << 36,       // a read of bytes that are not what was written answers corrupt
 };
 
 struct PluginDescriptor {
