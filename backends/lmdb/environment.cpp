@@ -19,6 +19,8 @@ namespace rideau::lmdb {
 namespace {
 
 constexpr const char* kLockFile = "/owner.lock";
+constexpr const char* kDataFile = "/data.mdb";
+constexpr const char* kCompactedFile = "/data.mdb.compacted";  // while it is being written
 constexpr const char* kEntriesTable = "entries";
 constexpr const char* kFormatTable = "format";
 constexpr char kVersionKey[] = "version";
@@ -87,8 +89,10 @@ Status Environment::open(Host& host, const Options& options) noexcept {
   options_ = options;
   Status status = make_folder(host);
   if (status.ok()) status = take_lock(host);
+  if (status.ok()) ::unlink((options.path + kCompactedFile).c_str());  // what an interrupted compaction left
   if (status.ok()) status = open_environment(host);
   if (status.ok()) status = open_tables(host);
+  if (status.ok() && options.compact) status = compact(host);
   if (!status.ok()) close();
   return status;
 }
@@ -265,6 +269,49 @@ Status Environment::write_format() noexcept {
 Status Environment::sync_folder() noexcept {
   const int error = sync_path(options_.path);
   return error == 0 ? kOk : Status{Code::io_error, error, "sync the index folder"};
+}
+
+std::uint64_t Environment::used_bytes() const noexcept {
+  MDB_envinfo info{};
+  ::mdb_env_info(env_, &info);
+  return (info.me_last_pgno + 1) * page_bytes_;
+}
+
+// The old file stays what it is until the new one is whole and durable, and then goes in one step.
+Status Environment::compact(Host& host) noexcept {
+  const std::string data = options_.path + kDataFile;
+  const std::string compacted = options_.path + kCompactedFile;
+  const std::uint64_t before = used_bytes();
+  Status status = write_compacted(compacted);
+  if (!status.ok()) {
+    ::unlink(compacted.c_str());
+    const std::string text = "lmdb: " + options_.path + " is as it was: it cannot be compacted: " +
+                             (status.os_error != 0 ? std::strerror(status.os_error) : status.where) +
+                             "; the new file needs up to " + std::to_string(before >> 20) + " MiB beside the old one";
+    host.log(Level::error, Text(std::string_view(text)));
+    return status;
+  }
+  ::mdb_env_close(env_);
+  env_ = nullptr;
+  if (::rename(compacted.c_str(), data.c_str()) != 0)
+    return {Code::io_error, errno, "put the compacted index in place"};
+  status = sync_folder();
+  if (status.ok()) status = open_environment(host);
+  if (status.ok()) status = open_tables(host);
+  if (!status.ok()) return status;
+  const std::string text = "lmdb: " + options_.path + " is compacted: " + std::to_string(before >> 10) +
+                           " KiB before, " + std::to_string(used_bytes() >> 10) + " KiB now";
+  host.log(Level::info, Text(std::string_view(text)));
+  return kOk;
+}
+
+Status Environment::write_compacted(const std::string& path) noexcept {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (fd < 0) return {Code::io_error, errno, "make the compacted index"};
+  Status status = status_of(::mdb_env_copyfd2(env_, fd, MDB_CP_COMPACT), "write the compacted index");
+  if (status.ok() && ::fsync(fd) != 0) status = {Code::io_error, errno, "sync the compacted index"};
+  ::close(fd);
+  return status;
 }
 
 void Environment::measure() noexcept {

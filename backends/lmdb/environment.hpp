@@ -39,6 +39,7 @@ class Environment {
     std::uint64_t map_size = 0;
     std::uint32_t max_readers = 0;
     bool sync = true;
+    bool compact = false;  // write the file anew without the pages that nothing uses, before anything else
   };
 
   Environment() = default;
@@ -77,8 +78,11 @@ class Environment {
   Status read_format(Host& host, MDB_txn* txn, bool* fresh) noexcept;
   Status write_format() noexcept;
   Status sync_folder() noexcept;
+  Status compact(Host& host) noexcept;
+  Status write_compacted(const std::string& path) noexcept;
   void measure() noexcept;
   void find_map() noexcept;
+  std::uint64_t used_bytes() const noexcept;
   void complain(Host& host, const char* what, int lmdb_code) const noexcept;
 
   Options options_;

@@ -6,7 +6,7 @@
 namespace rideau::lmdb {
 namespace {
 
-enum Key : std::size_t { kPath, kMapSize, kMaxReaders, kSync, kKeyCount };
+enum Key : std::size_t { kPath, kMapSize, kMaxReaders, kSync, kCompact, kKeyCount };
 
 constexpr ConfigKey kKeys[kKeyCount] = {
     {"path", KeyType::path, "", "", 0, 0, true, "folder of the index; made when its parent exists"},
@@ -15,6 +15,8 @@ constexpr ConfigKey kKeys[kKeyCount] = {
     {"max_readers", KeyType::integer, "", "256", 1, 65536, false, "snapshots that may exist at one time"},
     {"sync", KeyType::boolean, "", "true", 0, 0, false,
      "make commits durable; false is for benchmarks, a power cut then loses the index"},
+    {"compact", KeyType::boolean, "", "false", 0, 0, false,
+     "at start, write the file anew without unused pages; `rideau compact` does it once"},
 };
 
 Status create(Host& host, const ConfigValue* values, Instance** out) noexcept {
@@ -23,6 +25,7 @@ Status create(Host& host, const ConfigValue* values, Instance** out) noexcept {
   options.map_size = static_cast<std::uint64_t>(values[kMapSize].integer);
   options.max_readers = static_cast<std::uint32_t>(values[kMaxReaders].integer);
   options.sync = values[kSync].integer != 0;
+  options.compact = values[kCompact].integer != 0;
   if (options.path.empty() || options.map_size < (1u << 20) || options.max_readers == 0) {
     host.log(Level::error, "lmdb: path must not be empty, map_size at least 1 MiB, max_readers at least 1");
     return {Code::invalid, 0, "configuration of the index"};

@@ -156,14 +156,10 @@ int restore(const CommonOptions& common, const NodeCommandOptions& options, cons
   }
   std::string why;
   PidFile pid_file;
-  PidRecord holder;
-  if (!make_folder(run_folder(cluster.folder), &why) ||
-      !pid_file.acquire(pid_path(cluster.folder, node->name), &holder, &why)) {
-    if (why.empty()) why = "node " + node->name + " runs: process " + std::to_string(holder.pid) + "; stop it first";
+  if (!hold_stopped_node(cluster.folder, node->name, "restore", &pid_file, &why)) {
     std::fprintf(stderr, "%s\n", why.c_str());
     return kFailed;
   }
-  pid_file.record("restore");
   const std::unique_ptr<Logger> log = make_log(common, *node);
   RealRuntime runtime;
   const Restore work{runtime, catalog, cluster, *node, *target, from.get(), file};

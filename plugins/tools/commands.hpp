@@ -100,6 +100,7 @@ int trace(const CommonOptions& common, const NodeCommandOptions& options, const 
 int set_log_level(const CommonOptions& common, const NodeCommandOptions& options, const std::string& level);
 int backup(const CommonOptions& common, const NodeCommandOptions& options, const std::string& file);
 int restore(const CommonOptions& common, const NodeCommandOptions& options, const std::string& file);
+int compact(const CommonOptions& common, const NodeCommandOptions& options);
 int reopen_logs(const CommonOptions& common, const NodeCommandOptions& options);
 int evict(const CommonOptions& common, const std::string& config, const std::string& client);
 

@@ -230,6 +230,18 @@ void add_operator_commands(CLI::App& app, Parsed& parsed, int& result) {
       "Example:\n  rideau restore --config ~/cluster/cluster.toml --node mds0 /backup/mds0-monday");
   restore_command->callback([&] { result = restore(parsed.common, options, parsed.path); });
 
+  CLI::App* compact_command =
+      app.add_subcommand("compact", "Give the disk back what the indexes of stopped nodes freed");
+  compact_command->add_option("--config", options.config, "cluster.toml")->required();
+  compact_command->add_option("--node", options.node, "One node (default: all whose data is on this machine)");
+  compact_command->footer(
+      "An index uses the pages again that it freed, but its file never shrinks by itself: worth it after very many "
+      "files "
+      "were\n"
+      "removed. Each index is written anew beside the old one, which stays until the new one is durable.\n"
+      "Example:\n  rideau down --dir ~/cluster && rideau compact --config ~/cluster/cluster.toml");
+  compact_command->callback([&] { result = compact(parsed.common, options); });
+
   CLI::App* evict_command = app.add_subcommand("evict", "End the sessions of a client at the servers of this machine");
   evict_command->add_option("--config", parsed.config, "cluster.toml")->required();
   evict_command->add_option("client", parsed.client, "Its id, as `rideau status` shows it")->required();

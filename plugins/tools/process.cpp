@@ -153,6 +153,17 @@ std::string own_program() {
   return size > 0 ? std::string(path, static_cast<std::size_t>(size)) : std::string("rideau");
 }
 
+bool hold_stopped_node(const std::string& cluster_folder, const std::string& node, const std::string& detail,
+                       PidFile* held, std::string* why) {
+  PidRecord holder;
+  if (!make_folder(run_folder(cluster_folder), why) || !held->acquire(pid_path(cluster_folder, node), &holder, why)) {
+    if (why->empty()) *why = "node " + node + " runs: process " + std::to_string(holder.pid) + "; stop it first";
+    return false;
+  }
+  held->record(detail);
+  return true;
+}
+
 std::string run_folder(const std::string& cluster_folder) { return cluster_folder + "/run"; }
 std::string log_folder(const std::string& cluster_folder) { return cluster_folder + "/log"; }
 std::string pid_path(const std::string& cluster_folder, const std::string& node) {

@@ -39,6 +39,10 @@ class PidFile {
 // The living process that holds the file.
 std::optional<PidRecord> living_process(const std::string& pid_file);
 
+// For work on the data of a node that must not run meanwhile, and cannot be started: `detail` is what is done.
+bool hold_stopped_node(const std::string& cluster_folder, const std::string& node, const std::string& detail,
+                       PidFile* held, std::string* why);
+
 // Starts `arguments` (the first is the program) apart from this terminal, output appended to `log`. 0 when it failed.
 pid_t start_detached(const std::vector<std::string>& arguments, const std::string& log, std::string* why);
 // True when our child `pid` has ended.

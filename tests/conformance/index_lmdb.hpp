@@ -36,14 +36,16 @@ struct LmdbSettings {
   std::int64_t map_size = std::int64_t{1} << 30;
   std::int64_t max_readers = 64;
   bool sync = true;
+  bool compact = false;
 };
 
 inline Result<IndexStore*> make_lmdb(Host& host, const LmdbSettings& settings) {
-  ConfigValue values[4];
+  ConfigValue values[5];
   values[0].text = Text(std::string_view(settings.path));
   values[1].integer = settings.map_size;
   values[2].integer = settings.max_readers;
   values[3].integer = settings.sync ? 1 : 0;
+  values[4].integer = settings.compact ? 1 : 0;
   Instance* instance = nullptr;
   const Status status = lmdb::kDescriptor.create(host, values, &instance);
   if (!status.ok()) return status;

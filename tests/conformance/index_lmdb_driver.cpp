@@ -142,6 +142,50 @@ TEST_CASE("a second instance in one process is refused too, and says so") {
   CHECK(bench.try_start().ok());
 }
 
+TEST_CASE(
+    "a compaction keeps what is there, gives up pages of what is not, and survives an interrupted one before it") {
+  Bench bench;
+  const std::string data = bench.settings.path + "/data.mdb";
+  IndexStore* store = bench.make();
+  REQUIRE(bench.start(*store).ok());
+  const auto key = [](int number) { return "key " + std::to_string(number); };
+  for (int group = 0; group < 10; ++group) {
+    index_suite::Batch batch;
+    for (int i = 0; i < 500; ++i) batch.put(key(group * 500 + i), std::string(1000, 'v'));
+    REQUIRE(bench.commit(*store, batch).ok());
+  }
+  constexpr int kKept = 50;
+  for (int group = 0; group < 10; ++group) {
+    index_suite::Batch batch;
+    for (int i = group == 0 ? kKept : 0; i < 500; ++i) batch.erase(key(group * 500 + i));
+    REQUIRE(bench.commit(*store, batch).ok());
+  }
+  CHECK(bench.stop(*store).ok());
+  store->destroy();
+  const auto before = std::filesystem::file_size(data);
+  std::ofstream(data + ".compacted") << "half of it";
+  bench.settings.compact = true;
+  store = bench.make();
+  REQUIRE(bench.start(*store).ok());
+  CHECK(std::filesystem::file_size(data) < before / 4);
+  CHECK_FALSE(std::filesystem::exists(data + ".compacted"));
+  Snapshot* snapshot = nullptr;
+  REQUIRE(store->snapshot(&snapshot).ok());
+  for (int i = 0; i < 1000; ++i) {
+    const std::string name = key(i);
+    Bytes value;
+    const Status found = snapshot->get(Bytes(std::string_view(name)), &value);
+    CHECK(found.code == (i < kKept ? Code::ok : Code::not_found));
+    if (found.ok()) CHECK(value.size == 1000);
+  }
+  snapshot->release();
+  index_suite::Batch more;
+  more.put("after", "it");
+  CHECK(bench.commit(*store, more).ok());
+  CHECK(bench.stop(*store).ok());
+  store->destroy();
+}
+
 TEST_CASE("S63: data of a newer version is refused with a clear word and left untouched") {
   Bench bench;
   REQUIRE(bench.try_start().ok());

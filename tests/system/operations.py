@@ -245,6 +245,27 @@ def backup_and_restore(made):
     expect(os.path.getsize(made.mount + "/later7") == 4096, "after another start")
 
 
+def compaction(made):
+    step("compact: refused while a node runs; gives the disk back what removed files had; everything else is there")
+    expect_refused(rideau("compact", "--config", made.config, "--node", "mds0", check=False), "stop it first")
+    folder = made.mount + "/many"
+    os.mkdir(folder)
+    for number in range(3000):
+        os.symlink("x" * 500, f"{folder}/{number}")
+    rideau("sync", made.mount)
+    for number in range(10, 3000):
+        os.unlink(f"{folder}/{number}")
+    before = tree_of(made.mount)
+    made.down()
+    data = made.folder + "/mds0/index/data.mdb"
+    size = os.path.getsize(data)
+    told = rideau("compact", "--config", made.config).stdout
+    expect(all(f"node {node}" in told for node in ("mds0", "oss0", "oss1")), told)
+    expect(os.path.getsize(data) < size / 4, f"{size} bytes before, {os.path.getsize(data)} now")
+    made.up()
+    expect(tree_of(made.mount) == before, "another tree after a compaction")
+
+
 def expect_refused(done, text):
     expect(done.returncode == 1 and text in done.stdout, done.stdout)
 
@@ -333,6 +354,7 @@ with cluster() as made_cluster:
     rotation(made_cluster)
     eviction(made_cluster)
     backup_and_restore(made_cluster)
+    compaction(made_cluster)
     other_addresses(made_cluster)
     made_cluster.down()
 print("the operator has what he needs")
