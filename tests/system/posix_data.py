@@ -62,7 +62,7 @@ class Both:
 
 
 def allocation(mount, local):
-    step("fallocate in its modes, across the borders of stripes")
+    step("S07: fallocate in its modes, across the borders of stripes")
     both = Both(mount, local, "allocated")
     both.same("write", lambda fd: os.pwrite(fd, bytes(range(1, 256)) * 5000, 0))
     table = [(0, 0, 100), (0, 3 * MIB, 10), (KEEP, 0, 20 * MIB), (ZERO, 100, 5000), (ZERO, MIB - 10, 20), (ZERO, 2 * MIB, 3 * MIB),
@@ -111,7 +111,7 @@ def used_space(mount, local):
 
 
 def holes(mount, local):
-    step("SEEK_DATA and SEEK_HOLE, across stripes")
+    step("S07: SEEK_DATA and SEEK_HOLE, across stripes")
     both = Both(mount, local, "holes")
     both.same("size", lambda fd: os.ftruncate(fd, 40 * MIB + 777))
     for offset, size in ((0, 100), (MIB - 4096, 8192), (5 * MIB, 3 * MIB), (20 * MIB, 64 * KIB), (40 * MIB, 700)):
@@ -223,7 +223,7 @@ def limits(mount, local):
 
 
 def flags(mount, local):
-    step("O_APPEND, O_TRUNC, O_DIRECT beside buffers and mappings")
+    step("S12: O_APPEND, O_TRUNC, O_DIRECT beside buffers and mappings")
     both = Both(mount, local, "flags")
     both.same("write", lambda fd: os.pwrite(fd, b"0123456789", 0))
     for side, path in enumerate(both.paths):
@@ -284,7 +284,7 @@ area[4096]
 
 
 def mappings(mount, local):
-    step("mappings: shared, private, and truncation below them")
+    step("S14: mappings: shared, private, and truncation below them")
     for folder in (local, mount):
         done = subprocess.run([sys.executable, "-c", SIGBUS_PROGRAM, folder + "/bus"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               text=True, timeout=60 * PATIENCE, check=False)
