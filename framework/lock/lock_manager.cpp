@@ -8,6 +8,10 @@
 
 namespace rideau::lock {
 
+namespace {
+constexpr std::size_t kAskedBackMax = 16 * 1024;  // resources that are remembered
+}
+
 LockManager::~LockManager() {
   for (auto& [id, holder] : holders_) {
     while (holder.newest != nullptr) delete std::exchange(holder.newest, holder.newest->older);
@@ -185,12 +189,34 @@ void LockManager::settle(ResourceId id) {
       if (claim.done != nullptr) ask(id, resource, claim.holder, claim.mode, asked);
     }
     if (!queue.waiters.empty()) ask(id, resource, queue.waiters.front().holder, queue.waiters.front().mode, asked);
+    if (!asked.empty()) note_asked_back(id);
     for (const Lock* lock : asked) {
       events_.revoke(lock->holder, id, lock->number, static_cast<Mode>(lock->asked_for));
     }
     if (queue.waiters.empty() && queue.claims.empty()) resource.queue.reset();
   }
   if (resource.first == nullptr && resource.queue == nullptr) resources_.erase(found);
+}
+
+void LockManager::note_asked_back(ResourceId id) {
+  const std::uint64_t now = runtime_.now_ns();
+  while (!asked_back_order_.empty()) {
+    const auto [when, oldest] = asked_back_order_.front();
+    if (now - when < kOftenNs && asked_back_order_.size() < kAskedBackMax) break;
+    asked_back_order_.pop_front();
+    const auto found = asked_back_.find(oldest);
+    if (found != asked_back_.end() && found->second.last_ns == when) asked_back_.erase(found);
+  }
+  const auto [found, is_new] = asked_back_.try_emplace(id);
+  AskedBack& entry = found->second;
+  if (!is_new && now - entry.last_ns < kOftenNs) entry.contended_until_ns = now + kWithheldNs;
+  entry.last_ns = now;
+  asked_back_order_.emplace_back(now, id);
+}
+
+bool LockManager::is_contended(ResourceId id) const noexcept {
+  const auto found = asked_back_.find(id);
+  return found != asked_back_.end() && runtime_.now_ns() < found->second.contended_until_ns;
 }
 
 void LockManager::release(HolderId holder, ResourceId id, GrantNumber number) {

@@ -12,6 +12,9 @@
 //   Claims do not wait for each other, only for holders, who can always give back: so no order of claims is a circle.
 // Holders in the way are asked (Events::revoke) to give back, once for each strength of conflict.
 //
+// What several sessions change in turn is better held by nobody: each grant costs a revocation at the next change. A
+// resource that was asked back twice within kOftenNs is contended for the next kWithheldNs.
+//
 // A million locks take about 120 MB: 56 bytes for a lock and 32 for a resource, and what the allocator adds.
 #pragma once
 
@@ -25,6 +28,7 @@
 #include <map>
 #include <memory>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace rideau::lock {
@@ -43,6 +47,9 @@ struct Grant {
   Mode mode = Mode::none;
   GrantNumber number = 0;
 };
+
+constexpr std::uint64_t kOftenNs = kSecond;
+constexpr std::uint64_t kWithheldNs = 100 * kMillisecond;
 
 class LockManager {
  public:
@@ -80,6 +87,9 @@ class LockManager {
   // The session is about to end: its waiting requests go, what it holds stays until drop().
   void drop_waiting(HolderId holder);
 
+  // Whether a grant would soon be asked back, as others were. For those who can do without.
+  bool is_contended(ResourceId resource) const noexcept;
+
   bool holds(HolderId holder) const noexcept { return count(holder) != 0; }  // anything
   std::size_t count(HolderId holder) const noexcept;                         // of its locks
   std::size_t count() const noexcept { return locks_; }                      // of all locks
@@ -87,6 +97,11 @@ class LockManager {
   HolderId first_waiting(ResourceId resource) const noexcept;  // 0: nobody
 
  private:
+  // Of a resource that was asked back not long ago.
+  struct AskedBack {
+    std::uint64_t last_ns = 0;
+    std::uint64_t contended_until_ns = 0;
+  };
   // One lock: in the chain of its resource, and in the list of its holder, the newest first.
   struct Lock {
     HolderId holder;
@@ -130,11 +145,14 @@ class LockManager {
   void settle(ResourceId id);
   void ask(ResourceId id, Resource& resource, HolderId holder, Mode mode, std::vector<Lock*>& asked);
   void forget_if_unused(HolderId id);
+  void note_asked_back(ResourceId id);
 
   Runtime& runtime_;
   Events& events_;
   std::unordered_map<ResourceId, Resource> resources_;
   std::map<HolderId, Holder> holders_;
+  std::unordered_map<ResourceId, AskedBack> asked_back_;
+  std::deque<std::pair<std::uint64_t, ResourceId>> asked_back_order_;  // when, oldest first
   std::size_t locks_ = 0;
   GrantNumber last_number_ = 0;
 };

@@ -61,6 +61,7 @@ FileSystem::Impl::Impl(Runtime& host, Logger& logger, FileSystemOptions wanted)
              [this](Node& node) {
                if (node.kernel_attributes && kernel != nullptr) kernel->expire_attributes(node.inode.id);
                node.kernel_attributes = false;
+               if (std::exchange(node.kept_open, 0) != 0) --kept_opens;  // with the session that had it open
              }),
       names(kNamesMax,
             [this](fs::InodeId directory) {

@@ -219,6 +219,8 @@ Task<Result<fs::Inode>> FileSystem::set_attributes(fs::SetAttributesRequest requ
 
 namespace {
 
+constexpr std::string_view kCapabilityXattr = "security.capability";
+
 // The metadata server has the rules; what it would refuse anyhow is not worth a call.
 Status check_attribute_name(std::string_view name) {
   if (name == fs::kLayoutAttribute || fs::names_access_list(name)) return kOk;
@@ -246,6 +248,9 @@ Task<Result<std::string>> FileSystem::get_attribute(fs::Caller caller, fs::Inode
     if ((known.flags & (decides ? fs::kAccessList : fs::kDefaultList)) == 0) co_return posix_error(ENODATA);
     if (decides && known.access_list != nullptr) co_return fs::format_access_list(*known.access_list);
   }
+  // The kernel asks for it before it writes to a file whose attributes it has asked for anew.
+  const Node* node = name == kCapabilityXattr ? impl_->inodes.find(inode) : nullptr;
+  if (node != nullptr && node->valid && (node->inode.flags & fs::kCapability) == 0) co_return posix_error(ENODATA);
   fs::GetAttributeRequest request;
   request.caller = std::move(caller);
   request.inode = inode;

@@ -19,6 +19,7 @@ void FileSystem::Impl::queue_close(HandleRef handle) {
     --handle->node->writers;
   }
   if (handle->epoch != epoch || handle->broken) return;  // the server has forgotten it
+  if (keep_open(*handle)) return;
   const bool dirty = handle->data != nullptr && handle->data->dirty();
   closes.push_back(PendingClose{handle});
   if (dirty && handle->writes()) {
@@ -26,6 +27,37 @@ void FileSystem::Impl::queue_close(HandleRef handle) {
   } else {
     kick_closes();
   }
+}
+
+bool FileSystem::Impl::keep_open(const Handle& handle) {
+  Node& node = *handle.node;
+  const bool covered = node.valid && node.lock.mode != Mode::none && !node.lock.closing;
+  if (handle.writes() || !node.inode.is_regular() || !covered || stopped) return false;
+  if (node.inode.link_count == 0 || node.kept_open != 0 || kept_opens >= kKeptOpensMax) return false;
+  node.kept_open = handle.id;
+  ++kept_opens;
+  return true;
+}
+
+HandleRef FileSystem::Impl::open_kept(NodeRef node, std::uint32_t flags, const fs::Caller& caller) {
+  const bool covered = node->valid && node->lock.mode != Mode::none && !node->lock.closing;
+  if (node->kept_open == 0 || !covered) return nullptr;
+  --kept_opens;
+  return add_handle(std::exchange(node->kept_open, 0), node, flags, caller);
+}
+
+void FileSystem::Impl::end_kept(Node& node) {
+  if (node.kept_open == 0) return;
+  --kept_opens;
+  close_kept(node, std::exchange(node.kept_open, 0));
+}
+
+void FileSystem::Impl::close_kept(Node& node, fs::HandleId id) {
+  auto handle = std::make_shared<Handle>(runtime, id, NodeRef(node));
+  handle->flags = fs::kOpenRead;
+  handle->epoch = epoch;
+  closes.push_back(PendingClose{std::move(handle)});
+  kick_closes();
 }
 
 // The size is told when the bytes are at their targets: a crash in between must not leave a record that calls itself

@@ -45,6 +45,20 @@ Task<Status> FileSystem::Impl::cut_opened(NodeRef node, std::uint64_t old_size) 
 
 Task<Result<OpenFile>> FileSystem::Impl::open(fs::Caller& caller, fs::InodeId inode, std::uint32_t flags) {
   NodeRef node = inodes.get(inode);
+  constexpr std::uint32_t kOnlyReads = fs::kOpenRead | fs::kOpenExecute;
+  if (node->kept_open != 0 && node->valid && (flags & ~kOnlyReads) == 0) {
+    // Running a program needs no right to read it.
+    const std::uint32_t want = (flags & fs::kOpenExecute) != 0 ? fs::kWantExecute : fs::kWantRead;
+    Status status = co_await check_access(caller, node, want);
+    if (!status.ok()) co_return status;
+    if (HandleRef handle = open_kept(node, flags, caller); handle != nullptr) {
+      status = co_await know(node, true);
+      if (status.ok()) co_return OpenFile{handle->id, node->inode};
+      handles.erase(handle->id);
+      queue_close(handle);
+      co_return status;
+    }
+  }
   fs::OpenRequest request;
   request.caller = caller;
   request.inode = inode;

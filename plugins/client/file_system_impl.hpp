@@ -32,8 +32,10 @@ constexpr std::size_t kPagedMax = 64 * 1024;  // inodes whose pages the kernel m
 constexpr std::size_t kCloseItemsMax = 256;   // of one call
 constexpr std::uint64_t kCloseDelayNs = 5 * kMillisecond;
 constexpr std::uint64_t kHoldUpNs = 20 * kMillisecond;
-constexpr std::uint64_t kContendedNs = 2 * kSecond;  // after a revocation
-constexpr std::size_t kLocksGivenBack = 256;         // of inodes not used for long, at a time
+constexpr std::uint64_t kContendedNs = 2 * kSecond;       // after a revocation
+constexpr std::uint64_t kWithheldNs = lock::kWithheldNs;  // after an answer about a directory without its lock
+constexpr std::size_t kKeptOpensMax = 32 * 1024;
+constexpr std::size_t kLocksGivenBack = 256;  // of inodes not used for long, at a time
 constexpr std::uint64_t kUnknownSize = limits::kFileBytesMax;
 
 // An open file of this client.
@@ -181,6 +183,11 @@ struct FileSystem::Impl final : rpc::SessionEvents {
   };
   void mark_changed(Node& node);
   void queue_close(HandleRef handle);
+  // A file that was open for reading stays so at the server while its lock is held, for the next who opens it.
+  bool keep_open(const Handle& handle);
+  HandleRef open_kept(NodeRef node, std::uint32_t flags, const fs::Caller& caller);
+  void end_kept(Node& node);
+  void close_kept(Node& node, fs::HandleId handle);
   void kick_closes();
   Task<> flush_released(HandleRef handle);
   Task<> send_ready();
@@ -230,6 +237,7 @@ struct FileSystem::Impl final : rpc::SessionEvents {
   std::map<fs::HandleId, HandleRef> handles;
   std::set<fs::InodeId> lost_names;  // directories whose fsync says so, once
   fs::HandleId next_handle = 1;
+  std::size_t kept_opens = 0;
 
   std::map<fs::InodeId, NodeRef> changed;  // inodes with news for the metadata server
   std::deque<PendingClose> closes;

@@ -20,6 +20,9 @@ NodeRef FileSystem::Impl::learn(const fs::Inode& fresh) {
   NodeRef node = inodes.get(fresh.id);
   const bool covered = take_grant(*node, fresh.lock);
   inodes.update(fresh, covered);
+  // A directory that others change in turn: for a moment nothing is worth being asked about it.
+  if (fresh.is_directory() && fresh.lock == 0) node->lock.contended_until_ns = runtime.now_ns() + kWithheldNs;
+  if (fresh.link_count == 0) end_kept(*node);  // what has no name goes when nobody has it open
   keep_within_bounds();
   return node;
 }
@@ -62,7 +65,7 @@ void FileSystem::Impl::on_revoke(const fs::LockItem& item) {
     return;
   }
   NodeLock& lock = known->lock;
-  lock.contended_until_ns = runtime.now_ns() + kContendedNs;
+  if (known->inode.is_regular()) lock.contended_until_ns = runtime.now_ns() + kContendedNs;
   lock.number = std::max(lock.number, item.number);
   if (lock.mode != Mode::none) {
     start_release(NodeRef(*known));
@@ -74,6 +77,7 @@ void FileSystem::Impl::on_revoke(const fs::LockItem& item) {
 void FileSystem::Impl::start_release(NodeRef node) {
   if (node->lock.mode == Mode::none || node->lock.closing) return;
   node->lock.closing = true;
+  end_kept(*node);
   tasks->spawn(release_lock(std::move(node)));
 }
 

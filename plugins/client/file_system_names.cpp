@@ -43,6 +43,11 @@ Task<Result<fs::Inode>> FileSystem::Impl::lookup(fs::Caller& caller, fs::InodeId
 Task<Result<fs::Inode>> FileSystem::Impl::lookup_once(fs::Caller& caller, fs::InodeId parent, const std::string& name,
                                                       std::uint64_t asked, bool& gone) {
   NodeRef directory = inodes.get(parent);
+  // Where others change the directory all the time, no lock of it comes, and the server decides about everything.
+  if (!directory->valid && runtime.now_ns() < directory->lock.contended_until_ns) {
+    auto result = co_await ask_lookup(caller, directory, name, asked, gone);
+    co_return result;
+  }
   // Also when the server has to be asked for the name: who may search decides for how long the kernel may keep it.
   const Status there = co_await know(directory, false);
   if (!there.ok()) co_return there;
@@ -164,8 +169,18 @@ Task<Result<fs::Inode>> FileSystem::Impl::link(fs::LinkRequest& request, std::ui
 
 Task<Status> FileSystem::Impl::remove(fs::RemoveRequest& request) {
   NodeRef directory = begin_name_change(request.parent);
+  const std::optional<fs::InodeId> meant = names.find(request.parent, request.name, names_stamp(*directory));
+  Node* found = meant ? inodes.find(*meant) : nullptr;
+  NodeRef victim = found != nullptr ? NodeRef(*found) : NodeRef();
+  if (victim && victim->kept_open != 0) {
+    request.kept_open = std::exchange(victim->kept_open, 0);
+    --kept_opens;
+  }
+  const std::uint64_t before = epoch;
   const auto reply = co_await meta.remove(request);
   end_name_change(directory);
+  const bool ended = reply.ok() && victim && reply.body.inode.id == victim->inode.id;
+  if (request.kept_open != 0 && !ended && epoch == before) close_kept(*victim, request.kept_open);
   if (!reply.ok()) {
     names.forget(request.parent, request.name);
     co_return reply.status;

@@ -56,6 +56,7 @@ struct Node {
   bool kernel_attributes = false;  // the kernel may have the attributes
   std::uint32_t writers = 0;       // handles of this client that are open for writing
   std::uint64_t change_count = 0;  // of local changes to size and times: has one come since a call was sent?
+  fs::HandleId kept_open = 0;      // the server has it open for reading, nobody here: for the next who opens it. 0: not
   std::uint64_t transaction = 0;   // the highest that touched this inode, as far as known here
   std::shared_ptr<AsyncMutex> append_mutex;  // made with the first append: one at a time
 

@@ -133,6 +133,7 @@ struct RemoveRequest {
   parent @1 :UInt64;
   name @2 :Data;
   directory @3 :Bool;
+  keptOpen @4 :UInt64;          # 0: none
 }
 struct RemoveReply {
   parent @0 :Inode;

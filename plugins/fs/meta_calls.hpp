@@ -166,6 +166,7 @@ struct RemoveRequest {
   InodeId parent = kNoInode;
   std::string_view name;
   bool directory = false;  // rmdir
+  HandleId kept_open = 0;  // of the file, if it is what is removed: ends with this, since nobody uses it
 };
 struct RemoveReply {
   Inode parent;  // after the change

@@ -107,12 +107,14 @@ void encode(const RemoveRequest& from, wire::Encoded& to) {
     root.setParent(from.parent);
     root.setName(data_of(from.name));
     root.setDirectory(from.directory);
+    root.setKeptOpen(from.kept_open);
   });
 }
 Status decode(Bytes body, RemoveRequest* to) {
   return decode_root<schema::RemoveRequest>(body, [to](auto root) {
     to->parent = root.getParent();
     to->directory = root.getDirectory();
+    to->kept_open = root.getKeptOpen();
     return take(root.getCaller(), &to->caller) && take_view(root.getName(), kNameWireMax, &to->name);
   });
 }

@@ -16,6 +16,12 @@ void grant(lock::LockManager& locks, std::uint64_t session, Inode& inode, bool e
     inode.lock = lock_word(locks.held(session, inode.id));  // what goes soon is not worth a new one
     return;
   }
+  // Directories in which several clients work in turn: whoever has the lock of one is asked for it with the next
+  // change.
+  if (inode.is_directory() && locks.is_contended(inode.id)) {
+    inode.lock = lock_word(locks.held(session, inode.id));
+    return;
+  }
   lock::Grant granted = locks.try_grant(session, inode.id, mode);
   if (granted.mode == Mode::none && mode == Mode::exclusive) granted = locks.try_grant(session, inode.id, Mode::shared);
   inode.lock = lock_word(granted);

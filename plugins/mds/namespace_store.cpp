@@ -43,6 +43,26 @@ Result<AccessList> NamespaceStore::get_list(InodeId inode, std::string_view name
   return list;
 }
 
+Status NamespaceStore::get_to_search(InodeId directory, InodeRecord* to) {
+  const std::size_t before = seen_.size();
+  const Status status = get(directory, to);
+  const auto growth = growths_.find(directory);
+  if (seen_.size() == before || growth == growths_.end() || growth->second.last != to->inode.change) return status;
+  seen_.resize(before);
+  if (growth->second.other > committer_.durable()) seen_.push_back(growth->second.other);
+  return status;
+}
+
+void NamespaceStore::note_growth(InodeId directory, std::uint64_t before, std::uint64_t change) {
+  constexpr std::size_t kGrowthsMax = 4096;
+  if (growths_.size() >= kGrowthsMax && !growths_.contains(directory)) {
+    std::erase_if(growths_, [this](const auto& one) { return one.second.last <= committer_.durable(); });
+  }
+  Growth& growth = growths_[directory];
+  if (growth.last != before) growth.other = before;
+  growth.last = change;
+}
+
 Status NamespaceStore::get_named(InodeId inode, InodeRecord* to) {
   const Status status = get(inode, to);
   if (status.code != Code::posix) return status;

@@ -7,6 +7,7 @@
 #include "plugins/fs/records.hpp"
 #include "plugins/mds/committer.hpp"
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,6 +32,10 @@ class NamespaceStore {
 
   // With its access control list, if it has one. ESTALE when there is no such inode.
   Status get(fs::InodeId inode, fs::InodeRecord* to);
+  // The same for a directory in which a name is looked up: that others added names to it does not count as seen.
+  Status get_to_search(fs::InodeId directory, fs::InodeRecord* to);
+  // The directory's record, put with this change, has gained a name since `before`, and nothing else has changed.
+  void note_growth(fs::InodeId directory, std::uint64_t before, std::uint64_t change);
   // The same for an inode that an entry names: not being there is damage.
   Status get_named(fs::InodeId inode, fs::InodeRecord* to);
   // ENOENT when there is no such name; *free then is the cookie a new entry would get, 0 when none is left.
@@ -68,6 +73,12 @@ class NamespaceStore {
   std::uint64_t hash_seed_ = 0;
   fs::RecordBuffer scratch_;
   std::vector<std::uint64_t> seen_;
+  // Of directories whose last change only added a name: that change, and the last one of another kind.
+  struct Growth {
+    std::uint64_t last = 0;
+    std::uint64_t other = 0;
+  };
+  std::map<fs::InodeId, Growth> growths_;
 };
 
 }  // namespace rideau::mds

@@ -72,6 +72,12 @@ class Transaction {
     change(record.inode);
     target_.names.put(record);
   }
+  // Of a directory that gained a name and nothing else: who looks up another name does not rest on that.
+  void put_grown(fs::InodeRecord& directory) {
+    const std::uint64_t before = directory.inode.change;
+    put(directory);
+    target_.names.note_growth(directory.inode.id, before, number_);
+  }
   // The inode loses a name: the entry and its back link go. With the last one the inode goes as well, or waits for its
   // last close. `record` is put; the directory's record is the caller's.
   void remove_name(fs::InodeRecord& record, fs::InodeId directory, fs::Cookie cookie);

@@ -125,6 +125,9 @@ def operations(made):
         small(number)
     rideau("sync", made.mount)
     yield "create in a known directory", 0, measure(create, numbers).done(FILES)
+    os.mkdir(made.mount + "/thousand")
+    measured = measure(lambda number: os.close(os.open(f"{made.mount}/thousand/{number}", os.O_CREAT | os.O_WRONLY)), range(1000)).done(1)
+    expect(measured.calls(True).get("lock", 0) == 0, "a thousand creates ask for a lock")
     yield "stat of what was seen before", 0, measure(lambda number: stat_again(name(number)), numbers).done(FILES)
     opened = measure(lambda number: os.close(os.open(name(number), os.O_RDONLY)), numbers)
     yield "open and close of a file", 0, opened.done(FILES)
@@ -136,6 +139,14 @@ def operations(made):
     measured = measure(small, numbers)
     rideau("sync", made.mount)
     yield "file of 4 KiB created, written, closed", 4096, measured.done(FILES)
+    def look(number):
+        with open(f"{folder}/s{number}", "rb", buffering=0) as file:
+            expect(len(file.read()) == 4096, "a small file")
+
+    for number in numbers:
+        look(number)
+    time.sleep(0.1)  # closes of what was written go out
+    yield "open, read and close of a file, again", 0, measure(look, numbers).done(FILES)
     large = made.mount + "/large"
     data = os.urandom(MIB)
     measured = Measured(made)

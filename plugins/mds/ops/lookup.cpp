@@ -18,7 +18,9 @@ Result<InodeReply> apply(Target& target, const LookupRequest& request) {
     if (const Status status = target.names.get(request.parent, &record); !status.ok()) return status;
     return InodeReply{std::move(record.inode)};
   }
-  if (const Status status = get_directory(target, request.caller, request.parent, &record); !status.ok()) return status;
+  if (const Status status = target.names.get_to_search(request.parent, &record); !status.ok()) return status;
+  if (!record.inode.is_directory()) return posix_error(ENOTDIR);
+  if (const Status status = check_inode_access(request.caller, record.inode, kWantExecute); !status.ok()) return status;
   if (request.name.size() > limits::kNameBytesMax) return posix_error(ENAMETOOLONG);
   InodeRecord found;
   if (request.name == "..") {

@@ -135,7 +135,7 @@ Result<MakeReply> apply(Target& target, Transaction& transaction, const MakeRequ
     transaction.add_name(record, request.parent, cookie, request.name);
     transaction.put(record);
     touch_directory(transaction, &parent.inode, 1, inode.is_directory() ? 1 : 0);
-    transaction.put(parent);
+    transaction.put_grown(parent);
   }
   ++target.committer.counters().inodes;
   return MakeReply{std::move(inode), std::move(parent.inode), false};

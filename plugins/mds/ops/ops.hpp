@@ -30,7 +30,8 @@ Result<fs::MakeReply> apply(Target& target, Transaction& transaction, const fs::
 Result<fs::OpenReply> apply(Target& target, Transaction& transaction, const fs::OpenRequest& request, Session& session);
 Status apply(Target& target, Transaction& transaction, const fs::CloseRequest& request, Session& session);
 Result<fs::InodeReply> apply(Target& target, Transaction& transaction, const fs::LinkRequest& request);
-Result<fs::RemoveReply> apply(Target& target, Transaction& transaction, const fs::RemoveRequest& request);
+Result<fs::RemoveReply> apply(Target& target, Transaction& transaction, const fs::RemoveRequest& request,
+                              Session& session);
 Result<fs::RenameReply> apply(Target& target, Transaction& transaction, const fs::RenameRequest& request);
 Status apply(Target& target, Transaction& transaction, const fs::SetAttributeRequest& request);
 Status apply(Target& target, Transaction& transaction, const fs::RemoveAttributeRequest& request);

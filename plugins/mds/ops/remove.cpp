@@ -19,7 +19,7 @@ Status check_kind(Target& target, const RemoveRequest& request, const Inode& ino
 
 }  // namespace
 
-Result<RemoveReply> apply(Target& target, Transaction& transaction, const RemoveRequest& request) {
+Result<RemoveReply> apply(Target& target, Transaction& transaction, const RemoveRequest& request, Session& session) {
   InodeRecord parent;
   if (const Status status = get_directory(target, request.caller, request.parent, &parent); !status.ok()) return status;
   if (request.name == "..") return posix_error(request.directory ? ENOTEMPTY : EISDIR);
@@ -36,6 +36,11 @@ Result<RemoveReply> apply(Target& target, Transaction& transaction, const Remove
   if (const Status status = transaction.claim({parent.inode.id, record.inode.id}); !status.ok()) return status;
 
   transaction.begin();
+  const OpenHandle* kept = session.find(request.kept_open);
+  if (kept != nullptr && kept->inode == record.inode.id) {
+    target.opens.remove(kept->inode, kept->flags);
+    session.handles.erase(request.kept_open);
+  }
   touch_directory(transaction, &parent.inode, -1, request.directory ? -1 : 0);
   transaction.put(parent);
   transaction.remove_name(record, request.parent, entry.cookie);

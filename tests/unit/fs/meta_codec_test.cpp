@@ -48,7 +48,9 @@ auto fields(const MakeRequest& x) {
 auto fields(const MakeReply& x) { return joined(fields(x.inode), fields(x.parent), std::tie(x.existed)); }
 auto fields(const OpenRequest& x) { return joined(fields(x.caller), std::tie(x.inode, x.flags, x.handle)); }
 auto fields(const LinkRequest& x) { return joined(fields(x.caller), std::tie(x.inode, x.parent, x.name, x.guarded)); }
-auto fields(const RemoveRequest& x) { return joined(fields(x.caller), std::tie(x.parent, x.name, x.directory)); }
+auto fields(const RemoveRequest& x) {
+  return joined(fields(x.caller), std::tie(x.parent, x.name, x.directory, x.kept_open));
+}
 auto fields(const RemoveReply& x) { return joined(fields(x.parent), fields(x.inode)); }
 auto fields(const RenameRequest& x) {
   return joined(fields(x.caller), std::tie(x.old_parent, x.old_name, x.new_parent, x.new_name, x.flags));
@@ -194,7 +196,7 @@ TEST_CASE("bodies about names survive the way there and any damage", "[fs][codec
   check(ReadLinkRequest{8});
   check(ReadLinkReply{std::string(4095, 'x')});
   check(LinkRequest{caller, 5, 6, "linked", true});
-  check(RemoveRequest{caller, 5, "gone", true});
+  check(RemoveRequest{caller, 5, "gone", true, 77});
   check(RemoveReply{sample_inode(1), sample_inode(2, 7)});
   check(RenameRequest{caller, 5, "old", 6, "new", kRenameExchange});
   check(RenameReply{sample_inode(1), sample_inode(2), sample_inode(3, 3), sample_inode(4, 4)});

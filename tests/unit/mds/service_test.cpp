@@ -256,6 +256,89 @@ TEST_CASE("a lock changes hands when what its holder did is durable", "[mds]") {
   }
 }
 
+TEST_CASE("a directory that clients change in turn is held by nobody for a moment", "[mds]") {
+  Served served;
+  Client a(served.f, served.network, "a", 1);
+  Client b(served.f, served.network, "b", 2);
+  const auto parent_lock = [](const rpc::Reply& made) {
+    MakeReply reply;
+    REQUIRE(made.ok());
+    REQUIRE(decode(made.body, &reply).ok());
+    return reply.parent.lock;
+  };
+  // The first two changes bring the lock, as always.
+  REQUIRE(parent_lock(a.make("a")) != 0);
+  REQUIRE(parent_lock(b.make("b")) != 0);
+  REQUIRE(a.revokes == 1);
+  const std::uint64_t begin = served.f.world.now_ns();
+  for (int i = 0; i < 10; ++i) {
+    parent_lock(a.make("a" + std::to_string(i)));
+    parent_lock(b.make("b" + std::to_string(i)));
+  }
+  REQUIRE(served.f.world.now_ns() - begin < lock::kWithheldNs);
+  REQUIRE(a.revokes + b.revokes == 2);
+  // Then one of them has it again, for as long as it is alone.
+  served.f.world.run_for(lock::kWithheldNs + lock::kOftenNs);
+  REQUIRE(parent_lock(a.make("later")) != 0);
+  REQUIRE(parent_lock(a.make("last")) != 0);
+  REQUIRE(a.revokes + b.revokes == 2);
+}
+
+TEST_CASE("who looks up a name does not wait for names that others added", "[mds]") {
+  Served served;
+  Client a(served.f, served.network, "a", 1);
+  Client b(served.f, served.network, "b", 2);
+  const auto look = [&](std::string_view name) {
+    LookupRequest request;
+    request.parent = kRootInode;
+    request.name = name;
+    return b.run(b.call(MetaMethod::lookup, request, false)).status;
+  };
+  const auto durable = [&] { return served.f.target().committer.durable(); };
+  const std::uint64_t made = a.make("one").transaction;
+  REQUIRE(errno_of(look("none")) == ENOENT);
+  REQUIRE(durable() < made);
+  REQUIRE(look("one").ok());
+  REQUIRE(durable() >= made);
+  // What else changes a directory may decide about the answer, also when a new name follows it.
+  SetAttributesRequest closed;
+  closed.inode = kRootInode;
+  closed.mask = kSetMode;
+  closed.mode = 0700;
+  const std::uint64_t changed = a.run(a.call(MetaMethod::set_attributes, closed, true)).transaction;
+  REQUIRE(a.make("two").transaction > changed);
+  REQUIRE(durable() < changed);
+  REQUIRE(errno_of(look("none")) == ENOENT);
+  REQUIRE(durable() >= changed);
+}
+
+TEST_CASE("an open that nobody uses ends with the file", "[mds]") {
+  Served served;
+  Client a(served.f, served.network, "a", 1);
+  const auto made = [&](std::string_view name, HandleId handle) {
+    MakeReply reply;
+    const rpc::Reply raw = a.make(name, handle);
+    REQUIRE(decode(raw.body, &reply).ok());
+    return reply.inode.id;
+  };
+  const auto remove = [&](std::string_view name, HandleId kept) {
+    RemoveRequest request;
+    request.parent = kRootInode;
+    request.name = name;
+    request.kept_open = kept;
+    REQUIRE(a.run(a.call(MetaMethod::remove, request, true)).ok());
+  };
+  const InodeId first = made("first", 1);
+  const InodeId second = made("second", 2);
+  const InodeId third = made("third", 3);
+  remove("first", 1);
+  REQUIRE(served.f.stat_errno(first) == ESTALE);
+  remove("second", 3);  // not of this file: nothing ends
+  REQUIRE(served.f.stat_errno(second) == 0);
+  REQUIRE(served.f.target().opens.is_open(third));
+  REQUIRE(served.f.target().opens.size() == 2);
+}
+
 TEST_CASE("a client that does not give a lock back is evicted", "[mds]") {
   for (const auto how : {Client::OnRevoke::silent, Client::OnRevoke::keep}) {
     Served served;
