@@ -109,10 +109,7 @@ int compact(const CommonOptions& common, const NodeCommandOptions& options) {
     std::fprintf(stderr, "%s: there is no node \"%s\"\n", cluster.file.c_str(), options.node.c_str());
     return kUsage;
   }
-  NodeConfig shown;
-  shown.name = "compact";
-  shown.log_level = Level::warning;
-  const std::unique_ptr<Logger> log = make_log(common, shown);
+  const std::unique_ptr<Logger> log = make_command_log(common, "compact");
   RealRuntime runtime;
   Compaction compaction(runtime, *log, catalog, cluster);
   bool all = true;

@@ -271,10 +271,7 @@ int fsck(const CommonOptions& common, const FsckOptions& options) {
                  servers.up.c_str(), servers.down.c_str());
     return kFailed;
   }
-  NodeConfig shown;
-  shown.name = "fsck";
-  shown.log_level = Level::warning;
-  const std::unique_ptr<Logger> log = make_log(common, shown);
+  const std::unique_ptr<Logger> log = make_command_log(common, "fsck");
   RealRuntime runtime;
   Fsck fsck(runtime, *log, catalog, cluster, options);
   runtime.run(online ? fsck.run_online() : fsck.run_offline());

@@ -211,10 +211,7 @@ int scrub(const CommonOptions& common, const ScrubOptions& options) {
   const PluginCatalog catalog = make_catalog(common);
   ClusterConfig cluster;
   if (!load_config(options.config, &catalog, &cluster)) return kUsage;
-  NodeConfig shown;
-  shown.name = "scrub";
-  shown.log_level = Level::warning;
-  const std::unique_ptr<Logger> log = make_log(common, shown);
+  const std::unique_ptr<Logger> log = make_command_log(common, "scrub");
   RealRuntime runtime;
   Scrub scrub(runtime, *log, catalog, cluster, static_cast<std::uint64_t>(*rate));
   runtime.run(scrub.run());

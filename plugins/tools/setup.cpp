@@ -31,6 +31,13 @@ std::unique_ptr<Logger> make_log(const CommonOptions& common, const NodeConfig& 
   return make_stderr_logger(node.name, level);
 }
 
+std::unique_ptr<Logger> make_command_log(const CommonOptions& common, const std::string& command) {
+  NodeConfig shown;
+  shown.name = command;
+  shown.log_level = Level::warning;
+  return make_log(common, shown);
+}
+
 std::vector<TargetPlace> targets_of(const ClusterConfig& cluster) {
   std::vector<TargetPlace> all;
   for (const NodeConfig& node : cluster.nodes) {

@@ -18,6 +18,8 @@ PluginCatalog make_catalog(const CommonOptions& common);
 bool load_config(const std::string& path, const PluginCatalog* plugins, ClusterConfig* out);
 
 std::unique_ptr<Logger> make_log(const CommonOptions& common, const NodeConfig& node);
+// Of a command that reaches into stores or servers itself: warnings, unless more is asked for.
+std::unique_ptr<Logger> make_command_log(const CommonOptions& common, const std::string& command);
 
 // The metadata target of the root, and every object target, with the node that each is on.
 struct TargetPlace {

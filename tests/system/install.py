@@ -109,22 +109,39 @@ def file_system_in_a_folder(prefix, folder):
 def transport_of_an_author(prefix, folder):
     """Somebody else's network: built against the installed SDK alone, judged, and a cluster over it."""
     build_example(prefix, "minimal_transport", folder + "-build")
-    plugin, program, made = folder + "-build/rideau-minimal_transport.so", prefix + "/bin/rideau", folder + "/cluster"
+    plugin, made = folder + "-build/rideau-minimal_transport.so", folder + "/cluster"
     os.mkdir(folder)
     judged = run(prefix + "/bin/rideau-conformance", plugin, "--seed", "1", cwd=folder).stdout
     expect("33 passed, 0 failed, 0 unsupported" in judged, judged[-2000:])
-    options = ["--plugin-path", folder + "-build"]
+    cluster_over_plugins(prefix, made, [folder + "-build"], ["--oss", "2", "--transport", "minimal-transport"], plugin)
+
+
+def cluster_over_plugins(prefix, made, folders, words, file):
+    """Started, filled, stopped, and started again."""
+    program, options = prefix + "/bin/rideau", [word for folder in folders for word in ("--plugin-path", folder)]
     try:
-        run(program, *options, "up", "--dir", made, "--oss", "2", "--transport", "minimal-transport")
-        run("cp", plugin, made + "/mnt/")
+        run(program, *options, "up", "--dir", made, *words)
+        run("cp", file, made + "/mnt/file")
         run("rsync", "-a", prefix + "/include", made + "/mnt/")
         run(program, *options, "down", "--dir", made)
         run(program, *options, "up", "--dir", made)
-        run("cmp", plugin, made + "/mnt/rideau-minimal_transport.so")
+        run("cmp", file, made + "/mnt/file")
         run("diff", "-r", prefix + "/include", made + "/mnt/include")
         run(program, *options, "down", "--dir", made)
+        run(program, *options, "fsck", "--config", made + "/cluster.toml")
     finally:
         subprocess.run([program, *options, "down", "--dir", made], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+
+
+def stores_of_an_author(prefix, folder):
+    """Somebody else's stores, both in one cluster."""
+    os.mkdir(folder)
+    for name, plugin in (("minimal_index_store", "minimal"), ("minimal_object_store", "minimal_objects")):
+        build_example(prefix, name, f"{folder}/{name}")
+    judged = run(prefix + "/bin/rideau-conformance", f"{folder}/{name}/rideau-{plugin}.so", "--seed", "1", cwd=folder).stdout
+    expect("33 passed, 0 failed" in judged, judged[-2000:])
+    cluster_over_plugins(prefix, folder + "/cluster", [folder + "/minimal_index_store", folder + "/minimal_object_store"],
+                         ["--index", "minimal", "--objects", "minimal-objects"], f"{folder}/{name}/rideau-{plugin}.so")
 
 
 def cluster_runs(prefix, folder):
@@ -180,4 +197,5 @@ with temporary_folder() as top:
     cluster_runs(top + "/prefix", top)
     file_system_in_a_folder(top + "/prefix", top + "/folder")
     transport_of_an_author(top + "/prefix", top + "/transport")
+    stores_of_an_author(top + "/prefix", top + "/stores")
 print("the installed tree works")
