@@ -86,7 +86,10 @@ Task<Status> Node::start() {
                                   "; is another process using it? choose another `listen` in " + cluster_.file);
   }
   for (auto& target : targets_) target->role->on_listening();
-  log_.info("node %s listens on %s", config_.name.c_str(), bound_.c_str());
+  const bool loopback = bound_.rfind("127.", 0) == 0 || bound_.rfind("[::1]", 0) == 0;
+  log_.info(
+      "node %s listens on %s%s", config_.name.c_str(), bound_.c_str(),
+      loopback ? ", which this machine alone can reach; `listen` in its configuration chooses another address" : "");
   co_return kOk;
 }
 

@@ -121,6 +121,32 @@ Submitted GuardLink::push(const RegionKey& key, std::uint64_t remote_offset, con
       });
 }
 
+bool GuardLink::shows(const Region& region) const noexcept {
+  core_.require(std::find(regions_.begin(), regions_.end(), &region) != regions_.end(), Culprit::host, "Link::shows",
+                "the region is not lent");
+  return plugin_.shows(region);
+}
+
+Status GuardLink::reach(const RegionKey& key, std::uint64_t remote_offset, std::uint64_t size, Access access,
+                        Reach* out) noexcept {
+  const GuardCore::Inside inside(core_);
+  const Status status = plugin_.reach(key, remote_offset, size, access, out);
+  if (!status.ok()) return status;
+  core_.require(!closed_, Culprit::plugin, "Link::reach", "it showed memory over a closed link");
+  core_.require(out->plugin_slot != nullptr && size_of(out->parts, out->part_count) == size, Culprit::plugin,
+                "Link::reach", "it showed another size than was asked for");
+  reached_.push_back(out->plugin_slot);
+  return status;
+}
+
+void GuardLink::let_go(Reach& reach) noexcept {
+  const auto found = std::find(reached_.begin(), reached_.end(), reach.plugin_slot);
+  core_.require(found != reached_.end(), Culprit::host, "Link::let_go", "nothing is reached (let go twice?)");
+  reached_.erase(found);
+  const GuardCore::Inside inside(core_);
+  plugin_.let_go(reach);
+}
+
 void GuardLink::close() noexcept {
   const GuardCore::Inside inside(core_);
   plugin_.close();
@@ -132,6 +158,7 @@ void GuardLink::release() noexcept {
     core_.require(loans_.empty(), Culprit::host, "Link::release", "a head was not given back");
     core_.require(regions_.empty() && reclaiming_.empty(), Culprit::host, "Link::release",
                   "a region was not reclaimed");
+    core_.require(reached_.empty(), Culprit::host, "Link::release", "what was reached was not let go");
   }
   Link& plugin = plugin_;
   GuardCore& core = core_;

@@ -27,6 +27,10 @@ class GuardLink final : public Link {
                  Completion& done) noexcept override;
   void close() noexcept override;
   void release() noexcept override;
+  bool shows(const Region& region) const noexcept override;
+  Status reach(const RegionKey& key, std::uint64_t remote_offset, std::uint64_t size, Access access,
+               Reach* out) noexcept override;
+  void let_go(Reach& reach) noexcept override;
 
   // What the events of the plugin say about it.
   void head_arrived(const MessageLoan& loan, std::uint64_t eager_bytes);
@@ -48,6 +52,7 @@ class GuardLink final : public Link {
   std::vector<Loan> loans_;
   std::vector<Region*> regions_;  // lent
   std::vector<Region*> reclaiming_;
+  std::vector<void*> reached_;  // slots of the plugin
   bool eager_expected_ = false;
   bool closed_ = false;
 };

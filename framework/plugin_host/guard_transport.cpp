@@ -52,6 +52,11 @@ Submitted GuardTransport::connect(Text address, LinkEvents& events, Link** out, 
       });
 }
 
+bool GuardTransport::offer(SharedMemory& memory) noexcept {
+  const GuardCore::Inside inside(core_);
+  return plugin_.offer(memory);
+}
+
 GuardLink& GuardTransport::known(Link& plugins, const char* event) {
   const auto found = links_.find(&plugins);
   core_.require(found != links_.end(), Culprit::plugin, event,

@@ -22,6 +22,7 @@ class GuardTransport final : public GuardedLife<Transport> {
   TransportLimits limits() const noexcept override;
   Status listen(Text address, LinkEvents& events, MutableBytes bound, std::size_t* bound_size) noexcept override;
   Submitted connect(Text address, LinkEvents& events, Link** out, Completion& done) noexcept override;
+  bool offer(SharedMemory& memory) noexcept override;
 
   // The guards of the plugin's links.
   GuardLink& known(Link& plugins, const char* event);

@@ -148,11 +148,6 @@ Task<Status> ClientSession::Impl::attempt(const Request& request, std::uint32_t 
   }
   envelope.payload_bytes = payload;
   envelope.room = room;
-  if (payload > 0) {
-    envelope.flags |= wire::kChecksummed;
-    envelope.payload_checksum = crc32c(request.payload, request.payload_parts, payload);
-  }
-
   // Small payloads ride in the message; memory for large ones is lent, and the server fetches or fills it.
   const std::uint32_t eager_max = std::min(transport.limits().eager_bytes_max, server_eager_bytes);
   Region* lent_source = nullptr;
@@ -165,6 +160,11 @@ Task<Status> ClientSession::Impl::attempt(const Request& request, std::uint32_t 
   if (lent.ok() && room > eager_max) {
     lent = over.link().lend(request.room, request.room_parts, kAccessPush, &lent_sink, &envelope.sink.key);
     envelope.sink.size = room;
+  }
+  // What the server sees in place is not moved; should it pull all the same, then within this machine.
+  if (payload > 0 && (lent_source == nullptr || !over.link().shows(*lent_source))) {
+    envelope.flags |= wire::kChecksummed;
+    envelope.payload_checksum = crc32c(request.payload, request.payload_parts, payload);
   }
   Status outcome = lent;
   if (lent.ok()) {

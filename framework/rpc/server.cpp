@@ -96,6 +96,8 @@ void Server::collect(MetricList& to) const {
              impl_->payload_received);
   to.counter("rideau_server_payload_sent_bytes_total", "Bytes of files that went with replies.", {},
              impl_->payload_sent);
+  to.counter("rideau_server_payload_shown_bytes_total",
+             "Bytes of both that were used in the memory of the client, and not moved.", {}, impl_->payload_shown);
   to.gauge("rideau_server_links", "Connections of clients.", {}, static_cast<double>(impl_->links.size()));
   to.gauge("rideau_server_buffer_bytes_free", "Room for payloads that may still be taken at once.", {},
            static_cast<double>(impl_->buffers.bytes_free()));

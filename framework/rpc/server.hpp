@@ -33,19 +33,25 @@ class ServerCall {
   std::uint64_t sequence() const noexcept;
   ServerSession& session() noexcept;
 
-  // The payload that came with the call: fetched (pulled, where it did not come with the message), checked against its
-  // checksum, and kept in buffers of the server until the handler returned.
+  // The payload that came with the call: seen in the caller's own memory where the transport shows it, else pulled,
+  // where it did not come with the message, checked against its checksum and kept in a buffer of the server. It stays
+  // until reply().
   std::uint64_t payload_bytes() const noexcept;
   Task<Status> fetch_payload();
   const IoVec* payload() const noexcept;
   std::uint32_t payload_parts() const noexcept;
 
-  // Room for a reply's payload: a buffer of the server, page-aligned, kept until the handler returned. Waits while the
-  // server's buffers are exhausted. `size` is at most room_bytes(), what the caller takes.
+  // Room for a reply's payload, until reply(): the memory of the caller itself where the transport shows it, else a
+  // buffer of the server, page-aligned. Waits while these are exhausted. `size` is at most room_bytes(), what the
+  // caller takes.
+  struct Room {
+    const IoVec* parts = nullptr;
+    std::uint32_t part_count = 0;
+  };
   std::uint64_t room_bytes() const noexcept;
-  Task<MutableBytes> reply_buffer(std::uint64_t size);
+  Task<Room> reply_room(std::uint64_t size);
 
-  // Answers; once. With a payload: its bytes lie at the start of reply_buffer().
+  // Answers; once. With a payload: its bytes lie at the start of reply_room().
   Task<> reply(Status status, Bytes body, std::uint64_t transaction = 0, std::uint64_t payload_bytes = 0);
   bool replied() const noexcept;
 

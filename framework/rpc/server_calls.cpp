@@ -121,15 +121,38 @@ std::uint32_t ServerCall::slot() const noexcept { return state_.envelope.slot; }
 std::uint64_t ServerCall::sequence() const noexcept { return state_.envelope.sequence; }
 ServerSession& ServerCall::session() noexcept { return state_.session; }
 std::uint64_t ServerCall::payload_bytes() const noexcept { return state_.envelope.payload_bytes; }
-const IoVec* ServerCall::payload() const noexcept { return &state_.payload_part; }
-std::uint32_t ServerCall::payload_parts() const noexcept { return state_.envelope.payload_bytes == 0 ? 0 : 1; }
+const IoVec* ServerCall::payload() const noexcept {
+  return state_.payload_reach.part_count != 0 ? state_.payload_reach.parts : &state_.payload_part;
+}
+std::uint32_t ServerCall::payload_parts() const noexcept {
+  if (state_.payload_reach.part_count != 0) return state_.payload_reach.part_count;
+  return state_.envelope.payload_bytes == 0 ? 0 : 1;
+}
 std::uint64_t ServerCall::room_bytes() const noexcept { return state_.envelope.room; }
 bool ServerCall::replied() const noexcept { return state_.replied; }
 
+bool ServerCall::State::reach(const wire::RegionRef& region, std::uint64_t size, Access access, Reach* out) noexcept {
+  if (!region.present() || !link.usable()) return false;
+  return link.link().reach(region.key, 0, size, access, out).ok();
+}
+
+void ServerCall::State::let_go() noexcept {
+  for (Reach* reach : {&payload_reach, &room_reach}) {
+    if (reach->part_count != 0) link.link().let_go(*reach);
+    *reach = Reach{};
+  }
+}
+
+// What is seen in the caller's memory was moved by nobody, so there is no checksum to compare: what could compute it
+// anew here are the same bytes at the same place.
 Task<Status> ServerCall::fetch_payload() {
   State& state = state_;
   const std::uint64_t size = state.envelope.payload_bytes;
-  if (size == 0) co_return kOk;
+  if (size == 0 || state.payload_reach.part_count != 0) co_return kOk;
+  if (!state.payload_ready && state.reach(state.envelope.source, size, kAccessPull, &state.payload_reach)) {
+    state.server.payload_shown += size;
+    co_return kOk;
+  }
   if (!state.payload_ready) {
     state.payload_buffer = co_await state.server.buffers.take(size);
     state.payload_part = {state.payload_buffer.memory().data, size};
@@ -157,16 +180,22 @@ Task<Status> ServerCall::fetch_payload() {
   co_return kOk;
 }
 
-Task<MutableBytes> ServerCall::reply_buffer(std::uint64_t size) {
-  RIDEAU_ASSERT(size <= state_.envelope.room);
-  state_.room_buffer = co_await state_.server.buffers.take(size);
-  co_return MutableBytes(state_.room_buffer.memory().data, size);
+Task<ServerCall::Room> ServerCall::reply_room(std::uint64_t size) {
+  State& state = state_;
+  RIDEAU_ASSERT(size <= state.envelope.room);
+  if (state.reach(state.envelope.sink, size, kAccessPush, &state.room_reach)) {
+    co_return Room{state.room_reach.parts, state.room_reach.part_count};
+  }
+  state.room_buffer = co_await state.server.buffers.take(size);
+  state.room_part = {state.room_buffer.memory().data, size};
+  co_return Room{&state.room_part, 1};
 }
 
 Task<> ServerCall::reply(Status status, Bytes body, std::uint64_t transaction, std::uint64_t payload_bytes) {
   State& state = state_;
   RIDEAU_ASSERT(!state.replied);
-  RIDEAU_ASSERT(payload_bytes == 0 || payload_bytes <= state.room_buffer.memory().size);
+  const bool shown = state.room_reach.part_count != 0;
+  RIDEAU_ASSERT(payload_bytes == 0 || shown || payload_bytes <= state.room_part.size);
   if (state.payload_lost) co_return;  // as if never called: the caller asks again, or waits no more
   state.replied = true;
   Server::Impl& server = state.server;
@@ -179,6 +208,8 @@ Task<> ServerCall::reply(Status status, Bytes body, std::uint64_t transaction, s
                    .status = static_cast<std::uint32_t>(status.code)});
   server.payload_received += state.envelope.payload_bytes;
   server.payload_sent += payload_bytes;
+  if (shown) server.payload_shown += payload_bytes;
+  state.let_go();
   SlotState& slot = state.session.slots[state.envelope.slot];
   slot.replied = true;
   if (modifies() && body.size <= limits::kKeptReplyBytesMax) {
@@ -198,9 +229,9 @@ Task<> ServerCall::reply(Status status, Bytes body, std::uint64_t transaction, s
   envelope.transaction = transaction;
   envelope.durable = state.session.target.service->durable();
   envelope.payload_bytes = payload_bytes;
-  IoVec payload{state.room_buffer ? state.room_buffer.memory().data : nullptr, payload_bytes};
+  const IoVec payload{state.room_part.base, payload_bytes};
   Eager eager;
-  if (payload_bytes > 0) {
+  if (payload_bytes > 0 && !shown) {
     envelope.flags |= wire::kChecksummed;
     envelope.payload_checksum = crc32c(Bytes(payload.base, payload_bytes));
     if (state.envelope.sink.present()) {

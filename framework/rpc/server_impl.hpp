@@ -41,6 +41,13 @@ struct SlotState {
 struct ServerCall::State {
   State(Server::Impl& owner, SessionState& of, LinkReference over, const wire::Envelope& head, Bytes content, Loan lent)
       : server(owner), session(of), link(std::move(over)), envelope(head), body(content), loan(std::move(lent)) {}
+  ~State() { let_go(); }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+
+  // The caller's memory in place of a buffer, where it can be seen.
+  bool reach(const wire::RegionRef& region, std::uint64_t size, Access access, Reach* out) noexcept;
+  void let_go() noexcept;
 
   Server::Impl& server;
   SessionState& session;
@@ -51,7 +58,10 @@ struct ServerCall::State {
   std::uint64_t arrived_ns = 0;
   Buffer payload_buffer;
   IoVec payload_part{};
+  Reach payload_reach{};
   Buffer room_buffer;
+  IoVec room_part{};
+  Reach room_reach{};
   bool payload_ready = false;
   bool payload_lost = false;  // the link died before the payload was here: as if never called
   bool replied = false;
@@ -147,6 +157,7 @@ struct Server::Impl final : LinkEvents {
   std::uint64_t messages_sent = 0;
   std::uint64_t payload_received = 0;  // bytes
   std::uint64_t payload_sent = 0;
+  std::uint64_t payload_shown = 0;  // of both: used where the caller has it
 };
 
 class ServerLink final : public LinkEvents {

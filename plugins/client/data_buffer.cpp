@@ -13,21 +13,24 @@ namespace {
 constexpr std::align_val_t kPage{kPageBytes};
 constexpr std::size_t kSpareAlways = 512;  // a full cache evicts one for each that it takes
 
+}  // namespace
+
 // Small ones are not aligned: a page of its own for each would take twice the memory.
-std::uint8_t* allocate(std::uint32_t capacity) {
+std::uint8_t* BufferPool::allocate(std::uint32_t capacity) {
+  std::uint8_t* shared = capacity == kBlockBytes && lendable != nullptr ? lendable->take(capacity) : nullptr;
+  if (shared != nullptr) return shared;
   void* memory = capacity == kBlockBytes ? ::operator new(capacity, kPage) : ::operator new(capacity);
   return static_cast<std::uint8_t*>(memory);
 }
 
-void release(std::uint8_t* bytes, std::uint32_t capacity) noexcept {
+void BufferPool::release(std::uint8_t* bytes, std::uint32_t capacity) noexcept {
+  if (capacity == kBlockBytes && lendable != nullptr && lendable->put(bytes, capacity)) return;
   if (capacity == kBlockBytes) {
     ::operator delete(bytes, kPage);
   } else {
     ::operator delete(bytes);
   }
 }
-
-}  // namespace
 
 BufferPool::~BufferPool() {
   for (std::uint8_t* memory : spare) release(memory, kBlockBytes);
@@ -39,7 +42,7 @@ Buffer::Buffer(std::shared_ptr<BufferPool> pool, std::uint32_t begin, std::uint3
     bytes_ = pool_->spare.back();
     pool_->spare.pop_back();
   } else {
-    bytes_ = allocate(capacity);
+    bytes_ = pool_->allocate(capacity);
   }
   if (counts) count();
 }
@@ -51,7 +54,7 @@ Buffer::~Buffer() {
   if (!kMemoryIsWatched && capacity_ == kBlockBytes && room) {
     pool_->spare.push_back(bytes_);
   } else {
-    release(bytes_, capacity_);
+    pool_->release(bytes_, capacity_);
   }
 }
 

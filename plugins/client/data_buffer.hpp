@@ -3,6 +3,8 @@
 // who fill it.
 #pragma once
 
+#include "framework/runtime/lendable_memory.hpp"
+
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -15,14 +17,19 @@ constexpr std::uint32_t kPageBytes = 4 * 1024;
 
 // Outlives the cache through the buffers in flight.
 struct BufferPool {
-  explicit BufferPool(std::uint64_t bytes_max_in) : bytes_max(bytes_max_in) {}
+  // Buffers of full size, those which requests lend, come from `memory` where it is not null and has some.
+  BufferPool(std::uint64_t bytes_max_in, LendableMemory* memory) : bytes_max(bytes_max_in), lendable(memory) {}
   ~BufferPool();
   BufferPool(const BufferPool&) = delete;
   BufferPool& operator=(const BufferPool&) = delete;
 
   std::uint64_t bytes = 0;  // of the buffers that count
   std::uint64_t bytes_max;  // up to here, together with those in use, all buffers of full size are kept for reuse
+  LendableMemory* lendable;
   std::vector<std::uint8_t*> spare;
+
+  std::uint8_t* allocate(std::uint32_t capacity);
+  void release(std::uint8_t* bytes, std::uint32_t capacity) noexcept;
 };
 
 // Shared by a block and the requests that are sending it: who writes into a shared one copies it first. Buffers of full

@@ -36,8 +36,9 @@ struct Block {
 class DataCache {
  public:
   // `on_empty` is told the owner of a map whose last block was evicted.
-  DataCache(std::uint64_t bytes_max, std::function<void(std::uint64_t)> on_empty)
-      : bytes_max_(bytes_max), pool_(std::make_shared<BufferPool>(bytes_max)), on_empty_(std::move(on_empty)) {}
+  // `memory`, where it is not null, outlives the buffers.
+  DataCache(std::uint64_t bytes_max, LendableMemory* memory, std::function<void(std::uint64_t)> on_empty)
+      : bytes_max_(bytes_max), pool_(std::make_shared<BufferPool>(bytes_max, memory)), on_empty_(std::move(on_empty)) {}
 
   // For bytes of a block from `begin` to `end`.
   std::shared_ptr<Buffer> make_buffer(std::uint32_t begin, std::uint32_t end);

@@ -18,7 +18,7 @@ DataPlane::Impl::Impl(Runtime& runtime_in, TaskGroup& tasks_in, DataOptions opti
       tasks(tasks_in),
       options(options_in),
       background_bytes(std::min(kBackgroundBytes, options_in.dirty_bytes_max / 4)),
-      cache(options_in.cache_bytes, [this](std::uint64_t inode) { candidates.insert(inode); }),
+      cache(options_in.cache_bytes, options_in.lendable, [this](std::uint64_t inode) { candidates.insert(inode); }),
       progress(runtime_in),
       age_alarm(runtime_in, [this] { ring(); }) {}
 

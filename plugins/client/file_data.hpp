@@ -26,6 +26,7 @@ struct DataOptions {
   std::uint64_t dirty_bytes_max = 64ull << 20;
   std::uint64_t dirty_age_ms = 5'000;
   std::uint64_t read_ahead_bytes = 4ull << 20;
+  LendableMemory* lendable = nullptr;  // for what requests lend; outlives the plane. Null: any memory
 };
 
 // For statistics; bytes.

@@ -27,6 +27,7 @@ DataOptions data_options(const FileSystemOptions& options) {
   data.dirty_bytes_max = options.dirty_bytes_max;
   data.dirty_age_ms = options.dirty_age_ms;
   data.read_ahead_bytes = options.read_ahead_bytes;
+  data.lendable = options.lendable;
   return data;
 }
 

@@ -29,6 +29,7 @@
 #include <vector>
 
 namespace rideau {
+class LendableMemory;
 class Logger;
 class MetricList;
 class Transport;
@@ -52,6 +53,7 @@ struct FileSystemOptions {
   std::uint64_t dirty_bytes_max = 64ull << 20;  // a writer over it writes itself
   std::uint64_t dirty_age_ms = 5'000;           // dirty data is written when it is this old
   std::uint64_t read_ahead_bytes = 4ull << 20;  // 0: none
+  LendableMemory* lendable = nullptr;           // for file data; lent for the life of the FileSystem. Null: any memory
 };
 
 // In Inode::flags of an answer: whoever caches above must not keep these attributes, only use them. The question came

@@ -84,6 +84,9 @@ Task<Client::Status> Client::Impl::open_all(const std::string& place) {
   running->transport = std::move(opened.instance);
   client::FileSystemOptions options =
       client::file_system_options(runtime, config, node.client, running->transport->transport(), place);
+  if (running->memory.usable() && running->transport->transport().offer(running->memory)) {
+    options.lendable = &running->memory;
+  }
   running->files = std::make_unique<client::FileSystem>(runtime, log, std::move(options));
   const rideau::Status connected = co_await running->files->start();
   if (!connected.ok()) {

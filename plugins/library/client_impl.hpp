@@ -9,6 +9,7 @@
 #include "framework/observe/log.hpp"
 #include "framework/plugin_host/catalog.hpp"
 #include "framework/plugin_host/instance.hpp"
+#include "framework/runtime/real_shared_memory.hpp"
 #include "framework/runtime/real_thread.hpp"
 #include "framework/runtime/task_group.hpp"
 #include "plugins/client/file_system.hpp"
@@ -65,6 +66,7 @@ struct Client::Impl {
   struct Running {
     explicit Running(Runtime& runtime) : operations(runtime), life(runtime) {}
     std::unique_ptr<Node> node;  // of a file system in a folder; null: its servers are elsewhere
+    RealSharedMemory memory;
     std::unique_ptr<PluginInstance> transport;
     std::unique_ptr<client::FileSystem> files;
     TaskGroup operations;

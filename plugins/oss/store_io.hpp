@@ -10,8 +10,9 @@
 
 namespace rideau::oss {
 
-// value = bytes read; short at the end of the object.
-Task<Outcome> read_object(ObjectStore& store, ObjectId id, std::uint64_t offset, MutableBytes room);
+// As much as `parts` take; value = bytes read, short at the end of the object.
+Task<Outcome> read_object(ObjectStore& store, ObjectId id, std::uint64_t offset, const IoVec* parts,
+                          std::uint32_t count);
 // All of `parts`, or a failure (a part of the range may be written then).
 Task<Status> write_object(ObjectStore& store, ObjectId id, std::uint64_t offset, const IoVec* parts,
                           std::uint32_t count);

@@ -64,7 +64,7 @@ Task<Result<fs::ObjectListReply>> list(Target& target, const fs::ObjectListReque
 // Where a read finds room for its bytes, once it is known how many there are.
 class ReadRoom {
  public:
-  virtual Task<MutableBytes> take(std::uint64_t size) = 0;
+  virtual Task<rpc::ServerCall::Room> take(std::uint64_t size) = 0;
 
  protected:
   ~ReadRoom() = default;

@@ -3,6 +3,7 @@
 
 #include "framework/node/node.hpp"
 #include "framework/node/open_plugin.hpp"
+#include "framework/runtime/real_shared_memory.hpp"
 #include "framework/runtime/task_group.hpp"
 #include "plugins/client/connect.hpp"
 #include "plugins/client/file_system.hpp"
@@ -70,6 +71,7 @@ Task<> run_mounted(MountSession& session, StopSignals& signals, const PluginInst
 }  // namespace
 
 Task<> run_mount(MountSession& session, StopSignals& signals) {
+  RealSharedMemory memory;  // outlives the transport
   OpenedPlugin opened = open_plugin(session.runtime, session.log, session.catalog, session.cluster,
                                     session.node.transport, session.node.name + ".transport");
   if (opened.instance == nullptr) {
@@ -85,6 +87,7 @@ Task<> run_mount(MountSession& session, StopSignals& signals) {
   {
     client::FileSystemOptions options = client::file_system_options(
         session.runtime, session.cluster, session.node.client, opened.instance->transport(), session.mount_point);
+    if (memory.usable() && opened.instance->transport().offer(memory)) options.lendable = &memory;
     client::FileSystem files(session.runtime, session.log, std::move(options));
     const Status started = co_await files.start();
     if (started.ok()) {

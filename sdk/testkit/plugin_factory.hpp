@@ -7,6 +7,7 @@
 #include "framework/observe/log.hpp"
 #include "framework/plugin_host/guards.hpp"
 #include "framework/plugin_host/host.hpp"
+#include "framework/runtime/real_shared_memory.hpp"
 #include "sdk/testkit/index_suite.hpp"
 #include "sdk/testkit/indexed_objects.hpp"
 #include "sdk/testkit/object_suite.hpp"
@@ -94,6 +95,10 @@ class TransportPluginFactory final : public PluginFactory<TransportFactory, Tran
  public:
   using PluginFactory::PluginFactory;
   std::string listen_address() const override { return plugin_.listen_address; }
+  OfferedMemory memory() override { return memory_.usable() ? OfferedMemory{&memory_, &memory_} : OfferedMemory{}; }
+
+ private:
+  RealSharedMemory memory_;
 };
 
 }  // namespace rideau

@@ -4,11 +4,32 @@
 
 #include "sdk/testkit/transport_suite_tools.hpp"
 
+#include <memory_resource>
+
 namespace rideau {
 
 namespace {
 
 using transport_suite::Stage;
+
+// What the suite lends lies in memory that peers can be shown, where there is some.
+class OfferedResource final : public std::pmr::memory_resource {
+ public:
+  explicit OfferedResource(LendableMemory* source) noexcept : source_(source) {}
+
+ private:
+  void* do_allocate(std::size_t bytes, std::size_t alignment) override {
+    void* taken = source_ != nullptr ? source_->take(bytes) : nullptr;
+    return taken != nullptr ? taken : std::pmr::new_delete_resource()->allocate(bytes, alignment);
+  }
+  void do_deallocate(void* memory, std::size_t bytes, std::size_t alignment) override {
+    if (source_ != nullptr && source_->put(static_cast<std::uint8_t*>(memory), bytes)) return;
+    std::pmr::new_delete_resource()->deallocate(memory, bytes, alignment);
+  }
+  bool do_is_equal(const memory_resource& other) const noexcept override { return this == &other; }
+
+  LendableMemory* source_;
+};
 
 // Every part gets a stage of its own, so that a failure in one does not hide the others.
 Task<> run_part(Runtime& runtime, TransportFactory& factory, std::uint64_t seed, Report& report,
@@ -28,11 +49,15 @@ Task<> run_transport_suite(Runtime& runtime, TransportFactory& factory, std::uin
   Task<> (*const parts[])(Stage&) = {
       check_messages, check_payloads,         check_loans,      check_bulk,    check_keys,
       check_reclaim,  check_many_outstanding, check_connecting, check_closing, check_stopping};
+  OfferedResource offered(factory.memory().source);
+  std::pmr::unsynchronized_pool_resource pool(&offered);
+  std::pmr::memory_resource* const before = std::pmr::set_default_resource(&pool);
   std::uint64_t part_seed = seed;
   for (Task<> (*part)(Stage&) : parts) {
     part_seed += 0x1000;
     co_await run_part(runtime, factory, part_seed, report, part);
   }
+  std::pmr::set_default_resource(before);
   report.finish();
 }
 

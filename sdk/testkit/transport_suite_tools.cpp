@@ -132,6 +132,7 @@ Task<Transport*> Stage::start_one() {
   Result<Transport*> made = factory.make();
   if (!report.ok(made.status(), "make an instance")) co_return nullptr;
   Transport* transport = *made;
+  if (SharedMemory* memory = factory.memory().shared; memory != nullptr) transport->offer(*memory);
   const Outcome started = co_await submit([&](Completion& done) { return transport->start(done); });
   if (report.ok(started.status, "start an instance")) co_return transport;
   transport->destroy();

@@ -10,12 +10,13 @@
 
 #include <deque>
 #include <memory>
+#include <memory_resource>
 #include <string>
 #include <vector>
 
 namespace rideau::transport_suite {
 
-using Buffer = std::vector<std::uint8_t>;
+using Buffer = std::pmr::vector<std::uint8_t>;
 
 Buffer random_bytes(Dice& dice, std::size_t size);
 // Splits a buffer into parts of random sizes, empty ones among them.

@@ -4,6 +4,10 @@ foreach(driver inproc tcp zmq lmdb raw_file)
   add_test(NAME conformance_${driver} COMMAND rideau-conformance $<TARGET_FILE:${driver}> --seed 7)
   set_tests_properties(conformance_${driver} PROPERTIES TIMEOUT ${RIDEAU_TEST_SECONDS})
 endforeach()
+file(WRITE ${CMAKE_BINARY_DIR}/tests/plain_tcp.toml "local = false\n")
+add_test(NAME conformance_tcp_plain COMMAND rideau-conformance $<TARGET_FILE:tcp> --seed 7
+         --config ${CMAKE_BINARY_DIR}/tests/plain_tcp.toml)
+set_tests_properties(conformance_tcp_plain PROPERTIES TIMEOUT ${RIDEAU_TEST_SECONDS})
 # A store that keeps its map in an index gets one. Ample, and so small that it fills, with one call at a time.
 file(WRITE ${CMAKE_BINARY_DIR}/tests/block_device_0.toml "")
 file(WRITE ${CMAKE_BINARY_DIR}/tests/block_device_1.toml "image_size = \"32 MiB\"\nqueue_depth = 1\nmap_cache = \"1 MiB\"\n")

@@ -12,7 +12,9 @@
 namespace rideau {
 namespace {
 
-void run_suite(std::uint64_t seed, const std::map<std::string, std::int64_t>& settings, const std::string& address) {
+using Settings = std::map<std::string, std::int64_t>;
+
+void run_suite(std::uint64_t seed, const Settings& settings, const std::string& address) {
   RealRuntime runtime;
   TestHost host(runtime);
   TcpFactory factory(host, settings, address);
@@ -25,15 +27,21 @@ void run_suite(std::uint64_t seed, const std::map<std::string, std::int64_t>& se
 
 }  // namespace
 
-TEST_CASE("the transport suite passes over TCP") { run_suite(1, {}, "127.0.0.1:0"); }
+TEST_CASE("the transport suite passes over TCP") { run_suite(1, {{"local", 0}}, "127.0.0.1:0"); }
 
-TEST_CASE("the transport suite passes over TCP with small limits") {
-  const std::map<std::string, std::int64_t> small = {
-      {"chunk_bytes", 16384}, {"hold_bytes", 1 << 20}, {"head_bytes", 65536},    {"queue_bytes", 65536},
-      {"eager_bytes", 20000}, {"send_buffer", 16384},  {"receive_buffer", 16384}};
+TEST_CASE("the transport suite passes with small limits") {
+  Settings small = {{"chunk_bytes", 16384}, {"hold_bytes", 1 << 20}, {"head_bytes", 65536}, {"queue_bytes", 65536},
+                    {"eager_bytes", 20000}, {"send_buffer", 16384},  {"local", 0},          {"receive_buffer", 16384}};
+  run_suite(2, small, "127.0.0.1:0");
+  small["local"] = 1;
   run_suite(2, small, "127.0.0.1:0");
 }
 
-TEST_CASE("the transport suite passes over TCP version 6") { run_suite(3, {}, "[::1]:0"); }
+TEST_CASE("the transport suite passes over TCP version 6") { run_suite(3, {{"local", 0}}, "[::1]:0"); }
+
+TEST_CASE("the transport suite passes within this machine") {
+  run_suite(4, {}, "127.0.0.1:0");
+  run_suite(5, {}, "[::1]:0");
+}
 
 }  // namespace rideau

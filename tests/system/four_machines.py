@@ -115,6 +115,19 @@ def work(machines):
             expect(read(machine.path(f"{other.number}-5")) == b"%d" % other.number * 100_000, "another content")
     used = {node["node"]: node["objects"] for node in status(machines[1])[0]["nodes"] if "objects" in node}
     expect(sorted(used) == ["oss0", "oss1", "oss2"] and sum(used.values()) == 24 and min(used.values()) >= 4, used)
+    step("bytes go from memory to memory within a machine, and over the network between two")
+    shown = lambda: sum(node["metrics"].get("rideau_server_payload_shown_bytes_total", 0) for node in json.loads(
+        machines[0].rideau("stats", "--config", machines[0].config, "--json").stdout)["nodes"])
+    os.mkdir(machines[0].path("wide"))
+    machines[0].rideau("layout", "set", "--count", "all", machines[0].mount + "/wide")
+    for machine in machines[:2]:    # the first one has no object server
+        before = shown()
+        with open(machine.path("wide/large"), "wb") as file:
+            file.write(b"x" * (8 << 20))
+            os.fsync(file.fileno())
+        expect((shown() > before) == (machine is machines[1]), f"{shown() - before} bytes seen in place on machine {machine.number}")
+        os.unlink(machine.path("wide/large"))
+    os.rmdir(machines[0].path("wide"))
     step("figures of every machine are there for one Prometheus")
     addresses = [f"10.0.0.{machine.number}:{port}" for machine in machines for port in (9400, 9401)]
     program = ("import sys, urllib.request as u\n"

@@ -48,9 +48,14 @@ void Connector::on_resolved() noexcept {
 
 void Connector::try_next() noexcept {
   while (next_address_ < job_.addresses.size()) {
-    const Status status = open_connection(job_.addresses[next_address_++], transport_.config().socket, &fd_);
+    const Address& address = job_.addresses[next_address_++];
+    if (transport_.config().local && open_local_connection(address, transport_.config().socket, &fd_).ok()) {
+      connected(true);
+      return;
+    }
+    const Status status = open_connection(address, transport_.config().socket, &fd_);
     if (status.ok()) {
-      connected();
+      connected(false);
       return;
     }
     if (status.code == Code::busy && status.os_error == 0) {
@@ -70,7 +75,7 @@ void Connector::on_writable() noexcept {
   if (done_ != nullptr && fd_ >= 0) {
     const Status status = connect_result(fd_);
     if (status.ok()) {
-      connected();
+      connected(false);
     } else {
       last_ = status;
       drop_socket();
@@ -85,9 +90,13 @@ void Connector::on_deadline() noexcept {
   check_gone();
 }
 
-void Connector::connected() noexcept {
+void Connector::connected(bool local) noexcept {
   transport_.host().forget_fd(fd_);
-  TcpLink* link = transport_.add_link(std::exchange(fd_, -1), job_.addresses[next_address_ - 1]);
+  PeerInfo peer;
+  peer.name = address_text(job_.addresses[next_address_ - 1]);
+  peer.is_local = local;
+  peer.is_trusted = local;  // no others are connected to
+  TcpLink* link = transport_.add_link(std::exchange(fd_, -1), std::move(peer));
   if (link == nullptr) {
     end({Code::busy, 0, "connect: too many links"});
     return;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One connection being made: resolves the name (away from the node's thread unless it is numeric), tries the addresses
-// in turn, gives up at the deadline. Frees itself when it has ended and nothing of it is pending.
+// in turn, each within this machine first, gives up at the deadline. Frees itself when it has ended and nothing of it
+// is pending.
 #pragma once
 
 #include "callback.hpp"
@@ -35,7 +36,7 @@ class Connector final : public Pending {
   void on_writable() noexcept;
   void on_deadline() noexcept;
   void try_next() noexcept;
-  void connected() noexcept;
+  void connected(bool local) noexcept;
   void drop_socket() noexcept;
   void check_gone() noexcept;
 

@@ -36,11 +36,16 @@ struct FrameHeader {
 };
 static_assert(sizeof(FrameHeader) == 32);
 
+enum HelloFlags : std::uint32_t {
+  kHelloShows =
+      1,  // two files came with the first byte: memory, and the table of what of it is lent (shown_memory.hpp)
+};
+
 struct Hello {
   std::uint32_t version = kProtocolVersion;
   std::uint32_t head_bytes_max = 0;  // what the sender of this frame accepts
   std::uint32_t eager_bytes_max = 0;
-  std::uint32_t reserved = 0;
+  std::uint32_t flags = 0;
 };
 static_assert(sizeof(Hello) == 16);
 

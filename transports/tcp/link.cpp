@@ -14,7 +14,7 @@ constexpr Status kClosed{Code::closed, 0, "the link is closed"};
 
 }  // namespace
 
-TcpLink::TcpLink(TcpTransport& transport, int fd, std::string peer)
+TcpLink::TcpLink(TcpTransport& transport, int fd, PeerInfo peer)
     : transport_(transport),
       fd_(fd),
       peer_(std::move(peer)),
@@ -26,6 +26,7 @@ TcpLink::~TcpLink() {
     transport_.host().forget_fd(fd_);
     close_socket(fd_);
   }
+  drop_descriptors();
   if (chunk_ != nullptr) drop_chunk(chunk_);
 }
 
@@ -37,6 +38,7 @@ void TcpLink::begin(LinkEvents* events) noexcept {
     fail({Code::refused, 0, "nobody wants the link"});
     return;
   }
+  offer_memory();
   greet();
   wait_readable();
 }
@@ -49,7 +51,7 @@ void TcpLink::close() noexcept {
 }
 
 void TcpLink::malformed(const char* reason) noexcept {
-  transport_.log(Level::warning, "link with %s closed: %s", peer_.c_str(), reason);
+  transport_.log(Level::warning, "link with %s closed: %s", peer_.name.c_str(), reason);
   fail({Code::corrupt, 0, reason});
 }
 
@@ -68,6 +70,7 @@ void TcpLink::fail(Status why) noexcept {
   transport_.host().forget_fd(fd_);
   close_socket(fd_);
   fd_ = -1;
+  drop_descriptors();
   end_pending();
   into_ = Into::nowhere;
   target_region_ = nullptr;
@@ -108,8 +111,8 @@ void TcpLink::release() noexcept {
 }
 
 bool TcpLink::quiet() const noexcept {
-  return state_ == State::dead && loans_ == 0 && !readable_.pending && !writable_.pending && !turn_.pending &&
-         !resume_.pending && !dead_.pending;
+  return state_ == State::dead && loans_ == 0 && holds_ == 0 && !readable_.pending && !writable_.pending &&
+         !turn_.pending && !resume_.pending && !dead_.pending;
 }
 
 void TcpLink::check_gone() noexcept {
@@ -124,12 +127,15 @@ Status TcpLink::lend(const IoVec* parts, std::uint32_t part_count, std::uint32_t
   if (total_size(parts, part_count) > kBulkBytesMax) return {Code::too_large, 0, "lend: region over the limit"};
   TcpRegion* region = regions_.add(parts, part_count, access, transport_.token(), key);
   if (region == nullptr) return {Code::busy, 0, "lend: too many regions on one link"};
+  if (shown_ != nullptr) shown_->show(*region);
   *out = region;
   return kOk;
 }
 
 // Only this thread reaches lent memory, and only inside a system call of its own: so access ends at once. What still
-// comes for the region is read to nowhere; an answer that is being sent goes on with zeros and ends as not_found.
+// comes for the region is read to nowhere; an answer that is being sent goes on with zeros and ends as not_found. A
+// peer that holds it as memory of its own keeps the pages, and this side gets others in their place: it may be at work
+// on them for long, or have died in the middle.
 Submitted TcpLink::reclaim(Region& region, Completion& done) noexcept {
   auto& own = static_cast<TcpRegion&>(region);
   if (target_region_ == &own) {
@@ -137,6 +143,12 @@ Submitted TcpLink::reclaim(Region& region, Completion& done) noexcept {
     into_ = Into::nowhere;
   }
   if (own.answers > 0) abandon_answers(own);
+  if (own.shown && shown_->hide(own)) {
+    for (std::uint32_t i = 0; i < own.part_count; ++i) {
+      shown_->memory().cut_off(own.parts[i].base, own.parts[i].size);
+    }
+    transport_.on_cut();
+  }
   regions_.remove(own);
   return done.finish(kOk);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One TCP connection as a Link. link.cpp has its life, link_send.cpp what goes out, link_receive.cpp what comes in.
+// One TCP connection, or one Unix socket in its place, as a Link. link.cpp has its life, link_send.cpp what goes out,
+// link_receive.cpp what comes in, link_local.cpp memory that both processes see.
 #pragma once
 
 #include "callback.hpp"
@@ -9,8 +10,11 @@
 #include "regions.hpp"
 #include "rideau/transport.hpp"
 #include "send_queue.hpp"
+#include "shown_memory.hpp"
+#include "socket.hpp"
 
 #include <deque>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -18,9 +22,16 @@ namespace rideau::tcp {
 
 class TcpTransport;
 
+// Who is at the other end.
+struct PeerInfo {
+  std::string name;         // for people
+  bool is_local = false;    // over a Unix socket
+  bool is_trusted = false;  // and memory may be shown to it, or seen of it
+};
+
 class TcpLink final : public Link, private FrameWritten {
  public:
-  TcpLink(TcpTransport& transport, int fd, std::string peer);
+  TcpLink(TcpTransport& transport, int fd, PeerInfo peer);
   TcpLink(const TcpLink&) = delete;
   TcpLink& operator=(const TcpLink&) = delete;
   ~TcpLink();
@@ -37,10 +48,16 @@ class TcpLink final : public Link, private FrameWritten {
                  Completion& done) noexcept override;
   void close() noexcept override;
   void release() noexcept override;
+  bool shows(const Region& region) const noexcept override;
+  Status reach(const RegionKey& key, std::uint64_t remote_offset, std::uint64_t size, Access access,
+               Reach* out) noexcept override;
+  void let_go(Reach& reach) noexcept override;
 
   // Greets the peer and reads from now on. Null: nobody wants the link.
   void begin(LinkEvents* events) noexcept;
   void cancel_frame(LentFrame& frame) noexcept;
+  // Pages were cut off from the memory that peers see, perhaps under what is lent here.
+  void on_cut() noexcept;
   // For stop(): dead, its events delivered, nothing lent and nothing of its own pending.
   bool quiet() const noexcept;
 
@@ -69,6 +86,12 @@ class TcpLink final : public Link, private FrameWritten {
   void check_gone() noexcept;
   void complete(Completion*& done, Status status, std::uint64_t value) noexcept;
 
+  // Memory that both see.
+  void offer_memory() noexcept;
+  void take_memory(std::uint32_t flags) noexcept;
+  void drop_descriptors() noexcept;
+  bool copy_shown(BulkHead bulk, Access access, const IoVec* local, std::uint32_t parts) noexcept;
+
   // Sending.
   void greet() noexcept;
   void send_control(FrameType type, std::uint64_t tag, const void* head, std::uint32_t head_bytes) noexcept;
@@ -84,6 +107,7 @@ class TcpLink final : public Link, private FrameWritten {
   void flush() noexcept;
   void write_some() noexcept;
   void write_early() noexcept;
+  IoResult write_gathered(const IoVec* parts, std::uint32_t count) noexcept;
   PullSlot* find_pull(std::uint64_t tag) noexcept;
   void free_pull(std::uint64_t tag) noexcept;
 
@@ -116,13 +140,18 @@ class TcpLink final : public Link, private FrameWritten {
 
   TcpTransport& transport_;
   int fd_;
-  const std::string peer_;
+  const PeerInfo peer_;
   LinkEvents* events_ = nullptr;
   State state_ = State::open;
   bool released_ = false;
   Status why_{};
   std::uint32_t loans_ = 0;
   RegionTable regions_;
+  std::unique_ptr<ShownRegions> shown_;      // what is lent here, where the peer is shown it
+  std::unique_ptr<PeerMemory> peer_memory_;  // what the peer lends
+  int received_[kDescriptorsSent] = {-1, -1};
+  std::uint32_t holds_ = 0;
+  bool files_owed_ = false;  // go with the next bytes
 
   SendQueue queue_;
   bool blocked_ = false;       // the socket is full: wait until it is writable

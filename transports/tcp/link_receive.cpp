@@ -101,7 +101,9 @@ void TcpLink::receive() noexcept {
     if (expect_ != Expect::body && !make_room()) return;
     std::uint64_t described = 0;
     const std::uint32_t count = describe_room(parts, kScatterParts, &described);
-    const IoResult result = read_parts(fd_, parts, count);
+    const bool with_files = peer_.is_local && !greeted_;
+    const IoResult result =
+        with_files ? read_with_descriptors(fd_, parts, count, received_) : read_parts(fd_, parts, count);
     transport_.host().count(Tally::system_calls, 1);
     if (result.error == EAGAIN) break;
     if (result.error != 0) {
@@ -323,14 +325,15 @@ bool TcpLink::take_message(const std::uint8_t* head) noexcept {
 void TcpLink::take_hello(const std::uint8_t* head) noexcept {
   const auto hello = head_as<Hello>(head);
   if (hello.version != kProtocolVersion) {
-    transport_.log(Level::warning, "link with %s closed: the peer speaks version %u, this is version %u", peer_.c_str(),
-                   hello.version, kProtocolVersion);
+    transport_.log(Level::warning, "link with %s closed: the peer speaks version %u, this is version %u",
+                   peer_.name.c_str(), hello.version, kProtocolVersion);
     fail({Code::refused, 0, "the peer speaks another version of the protocol"});
     return;
   }
   greeted_ = true;
   head_bytes_max_ = std::min(head_bytes_max_, hello.head_bytes_max);
   eager_bytes_max_ = std::min(eager_bytes_max_, hello.eager_bytes_max);
+  take_memory(hello.flags);
 }
 
 void TcpLink::take_push(const std::uint8_t* head) noexcept {

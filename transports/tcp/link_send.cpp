@@ -30,6 +30,7 @@ void TcpLink::greet() noexcept {
   Hello hello;
   hello.head_bytes_max = transport_.config().head_bytes;
   hello.eager_bytes_max = transport_.config().eager_bytes;
+  if (files_owed_) hello.flags |= kHelloShows;
   send_control(FrameType::hello, 0, &hello, sizeof hello);
 }
 
@@ -97,6 +98,7 @@ Submitted TcpLink::push(const RegionKey& key, std::uint64_t remote_offset, const
   if (!read_key(key, &bulk)) return done.finish(kOk, size);  // reaches nothing: the receiver would drop it
   bulk.offset = remote_offset;
   bulk.size = size;
+  if (copy_shown(bulk, kAccessPush, local, parts)) return done.finish(kOk, size);
   FrameHeader header;
   header.type = FrameType::push;
   header.head_bytes = sizeof bulk;
@@ -132,6 +134,7 @@ Submitted TcpLink::pull(const RegionKey& key, std::uint64_t remote_offset, const
   if (!read_key(key, &bulk)) return done.finish({Code::not_found, 0, "pull: not a key of this transport"});
   bulk.offset = remote_offset;
   bulk.size = size;
+  if (copy_shown(bulk, kAccessPull, local, parts)) return done.finish(kOk, size);
   if (free_pulls_.empty() && pulls_.size() >= kPullsMax)
     return done.finish({Code::busy, 0, "too many pulls on the link"});
   if (free_pulls_.empty()) {
@@ -293,9 +296,17 @@ void TcpLink::write_early() noexcept {
   IoVec parts[kGatherParts];
   std::uint64_t described = 0;
   const std::uint32_t count = queue_.gather(parts, kGatherParts, &described);
-  const IoResult result = write_parts(fd_, parts, count);
+  const IoResult result = write_gathered(parts, count);
   transport_.host().count(Tally::system_calls, 1);
   if (result.error == 0) queue_.consume(result.bytes, *this);
+}
+
+IoResult TcpLink::write_gathered(const IoVec* parts, std::uint32_t count) noexcept {
+  if (!files_owed_) return write_parts(fd_, parts, count);
+  const int files[kDescriptorsSent] = {shown_->memory().descriptor(), shown_->table()};
+  const IoResult result = write_with_descriptors(fd_, parts, count, files);
+  if (result.bytes > 0) files_owed_ = false;
+  return result;
 }
 
 void TcpLink::on_writable() noexcept {
@@ -327,7 +338,7 @@ void TcpLink::write_some() noexcept {
   for (std::uint32_t i = 0; i < kWritesPerTurn && !queue_.empty(); ++i) {
     std::uint64_t described = 0;
     const std::uint32_t count = queue_.gather(parts, kGatherParts, &described);
-    const IoResult result = write_parts(fd_, parts, count);
+    const IoResult result = write_gathered(parts, count);
     transport_.host().count(Tally::system_calls, 1);
     if (result.error == EAGAIN) {
       blocked_ = true;

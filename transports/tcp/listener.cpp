@@ -4,6 +4,9 @@
 #include "link.hpp"
 #include "transport.hpp"
 
+#include <string>
+#include <utility>
+
 namespace rideau::tcp {
 namespace {
 
@@ -12,8 +15,8 @@ constexpr std::uint64_t kPauseNs = 100'000'000;
 
 }  // namespace
 
-Listener::Listener(TcpTransport& transport, int fd, LinkEvents& events) noexcept
-    : transport_(transport), fd_(fd), events_(events) {}
+Listener::Listener(TcpTransport& transport, int fd, LinkEvents& events, bool local) noexcept
+    : transport_(transport), fd_(fd), events_(events), local_(local) {}
 
 Listener::~Listener() { close(); }
 
@@ -33,12 +36,29 @@ void Listener::close() noexcept {
   if (pause_.pending) transport_.host().cancel(pause_);
 }
 
+Status Listener::accept(int* fd, PeerInfo* peer) noexcept {
+  transport_.host().count(Tally::system_calls, 1);
+  Status status;
+  if (local_) {
+    status = accept_local(fd_, transport_.config().socket, fd);
+    if (!status.ok()) return status;
+    int process = 0;
+    peer->is_local = true;
+    peer->is_trusted = is_trusted(*fd, &process);
+    peer->name = "process " + std::to_string(process) + " of this machine";
+    return status;
+  }
+  Address from;
+  status = accept_one(fd_, transport_.config().socket, fd, &from);
+  if (status.ok()) peer->name = address_text(from);
+  return status;
+}
+
 void Listener::on_ready() noexcept {
   for (std::uint32_t i = 0; fd_ >= 0 && i < kAcceptsPerTurn; ++i) {
     int fd = -1;
-    Address peer;
-    const Status status = accept_one(fd_, transport_.config().socket, &fd, &peer);
-    transport_.host().count(Tally::system_calls, 1);
+    PeerInfo peer;
+    const Status status = accept(&fd, &peer);
     if (status.code == Code::not_found) break;
     if (!status.ok()) {
       transport_.log(Level::warning, "cannot accept a connection (errno %d)", status.os_error);
@@ -47,7 +67,7 @@ void Listener::on_ready() noexcept {
       if (pause_.pending) return;
       break;
     }
-    TcpLink* link = transport_.add_link(fd, peer);
+    TcpLink* link = transport_.add_link(fd, std::move(peer));
     if (link == nullptr) continue;
     LinkEvents* events = events_.on_link(*link);
     link->begin(events);

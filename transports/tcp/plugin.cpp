@@ -26,6 +26,7 @@ enum Key : std::uint32_t {
   kReceiveBuffer,
   kKeepalive,
   kConnectTimeout,
+  kLocal,
 };
 
 const ConfigKey kKeys[] = {
@@ -44,6 +45,8 @@ const ConfigKey kKeys[] = {
     {"keepalive", KeyType::duration, "ms", "10 s", 0, 86'400'000, false,
      "a silent peer is probed after this time and given up after twice as long; 0: never"},
     {"connect_timeout", KeyType::duration, "ms", "5 s", 1, 600'000, false, "how long connecting may take"},
+    {"local", KeyType::boolean, "", "true", 0, 0, false,
+     "between processes of this machine: Unix sockets, and memory that both see; false: plain TCP"},
 };
 
 Status create(Host& host, const ConfigValue* values, Instance** out) noexcept {
@@ -60,6 +63,7 @@ Status create(Host& host, const ConfigValue* values, Instance** out) noexcept {
   config.socket.receive_buffer = values[kReceiveBuffer].integer;
   config.socket.keepalive_ms = values[kKeepalive].integer;
   config.connect_timeout_ns = static_cast<std::uint64_t>(values[kConnectTimeout].integer) * 1'000'000;
+  config.local = values[kLocal].integer != 0;
   auto* transport = new (std::nothrow) TcpTransport(host, config);
   if (transport == nullptr) return {Code::busy, 0, "no memory for the transport"};
   *out = transport;

@@ -42,6 +42,7 @@ TcpRegion* RegionTable::add(const IoVec* parts, std::uint32_t count, std::uint32
   region->access = access;
   region->size = total_size(parts, count);
   region->token = token;
+  region->generation = slot.generation;
   const KeyBytes bytes{region->slot, slot.generation, token};
   key->size = sizeof bytes;
   std::memcpy(key->bytes, &bytes, sizeof bytes);

@@ -19,6 +19,8 @@ class TcpRegion final : public Region {
   std::uint32_t slot = 0;
   std::uint64_t size = 0;
   std::uint64_t token = 0;
+  std::uint32_t generation = 0;
+  bool shown = false;         // the peer may hold it (shown_memory.hpp)
   std::uint32_t answers = 0;  // pulls that are being answered from it
 };
 
@@ -35,6 +37,12 @@ class RegionTable {
   // not_found: the key reaches nothing. invalid: outside the region, or access that was not granted.
   Code find(const BulkHead& head, std::uint32_t access, TcpRegion** out) const noexcept;
   std::uint32_t count() const noexcept { return count_; }
+  template <class Visit>
+  void each(Visit visit) {
+    for (Slot& slot : slots_) {
+      if (slot.region != nullptr) visit(*slot.region);
+    }
+  }
   // Regions that the peer may push into.
   std::uint32_t push_count() const noexcept { return push_count_; }
 

@@ -4,13 +4,18 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
+#include <cstddef>
 #include <cstring>
 
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 namespace rideau::tcp {
@@ -63,6 +68,44 @@ void set_options(int fd, const SocketOptions& options) noexcept {
 
 const sockaddr* as_sockaddr(const Address& address) noexcept {
   return reinterpret_cast<const sockaddr*>(address.bytes);
+}
+
+void set_local_options(int fd, const SocketOptions& options) noexcept {
+  if (options.send_buffer > 0) set_int(fd, SOL_SOCKET, SO_SNDBUF, options.send_buffer);
+}
+
+// An abstract name (unix(7)): a zero byte first, and no file anywhere.
+socklen_t local_name(const std::string& address, sockaddr_un* name) noexcept {
+  const std::string text = "rideau-tcp/" + address;
+  *name = {};
+  name->sun_family = AF_UNIX;
+  const std::size_t size = std::min(text.size(), sizeof name->sun_path - 1);
+  std::memcpy(name->sun_path + 1, text.data(), size);
+  return static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + size);
+}
+
+// Whether packets to this address stay in the machine: only own addresses can be bound to.
+bool is_own(const Address& address) noexcept {
+  Address any_port = address;
+  reinterpret_cast<sockaddr_in*>(any_port.bytes)->sin_port = 0;  // at the same place in both families
+  const int probe = ::socket(as_sockaddr(address)->sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (probe < 0) return false;
+  const bool own = ::bind(probe, as_sockaddr(any_port), any_port.size) == 0;
+  ::close(probe);
+  return own;
+}
+static_assert(offsetof(sockaddr_in, sin_port) == offsetof(sockaddr_in6, sin6_port));
+
+int connect_local(const std::string& address, const SocketOptions& options) noexcept {
+  const int made = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (made < 0) return -1;
+  set_local_options(made, options);
+  sockaddr_un name;
+  const socklen_t size = local_name(address, &name);
+  int process = 0;
+  if (::connect(made, reinterpret_cast<const sockaddr*>(&name), size) == 0 && is_trusted(made, &process)) return made;
+  ::close(made);
+  return -1;
 }
 
 bool met_itself(int fd) noexcept {
@@ -212,5 +255,127 @@ IoResult write_parts(int fd, const IoVec* parts, std::uint32_t count) noexcept {
 }
 
 void close_socket(int fd) noexcept { ::close(fd); }
+
+Status open_local_listener(const Address& bound, const SocketOptions& options, int* fd) noexcept {
+  const int made = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (made < 0) return failure(errno, "make a Unix socket");
+  set_local_options(made, options);
+  sockaddr_un name;
+  const socklen_t size = local_name(address_text(bound), &name);
+  if (::bind(made, reinterpret_cast<const sockaddr*>(&name), size) != 0)
+    return give_up(made, errno, "bind a Unix socket");
+  if (::listen(made, 1024) != 0) return give_up(made, errno, "listen on a Unix socket");
+  *fd = made;
+  return kOk;
+}
+
+Status accept_local(int listener, const SocketOptions& options, int* fd) noexcept {
+  for (;;) {
+    const int made = ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (made >= 0) {
+      set_local_options(made, options);
+      *fd = made;
+      return kOk;
+    }
+    if (errno == EINTR || errno == ECONNABORTED) continue;
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return {Code::not_found, 0, "accept"};
+    return failure(errno, "accept a connection");
+  }
+}
+
+Status open_local_connection(const Address& address, const SocketOptions& options, int* fd) noexcept {
+  *fd = connect_local(address_text(address), options);
+  if (*fd < 0 && is_own(address)) {
+    // Who listens on every address of this machine.
+    Address any{};
+    any.size = address.size;
+    std::memcpy(any.bytes, address.bytes, offsetof(sockaddr_in, sin_addr));  // family and port
+    *fd = connect_local(address_text(any), options);
+  }
+  return *fd >= 0 ? kOk : Status{Code::not_found, 0, "connect within this machine"};
+}
+
+bool is_trusted(int fd, int* process) noexcept {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
+  *process = peer.pid;
+  return peer.uid == 0 || peer.uid == ::geteuid();
+}
+
+IoResult write_with_descriptors(int fd, const IoVec* parts, std::uint32_t count, const int* sent) noexcept {
+  alignas(cmsghdr) char control[CMSG_SPACE(kDescriptorsSent * sizeof(int))] = {};
+  msghdr message{};
+  message.msg_iov = const_cast<iovec*>(reinterpret_cast<const iovec*>(parts));
+  message.msg_iovlen = count;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  cmsghdr* head = CMSG_FIRSTHDR(&message);
+  head->cmsg_level = SOL_SOCKET;
+  head->cmsg_type = SCM_RIGHTS;
+  head->cmsg_len = CMSG_LEN(kDescriptorsSent * sizeof(int));
+  std::memcpy(CMSG_DATA(head), sent, kDescriptorsSent * sizeof(int));
+  for (;;) {
+    const ssize_t done = ::sendmsg(fd, &message, MSG_NOSIGNAL);
+    if (done >= 0) return {static_cast<std::size_t>(done), 0};
+    if (errno != EINTR) return {0, errno == EWOULDBLOCK ? EAGAIN : errno};
+  }
+}
+
+IoResult read_with_descriptors(int fd, const IoVec* parts, std::uint32_t count, int* received) noexcept {
+  // The kernel closes what there is no room for.
+  alignas(cmsghdr) char control[CMSG_SPACE(kDescriptorsSent * sizeof(int))] = {};
+  msghdr message{};
+  message.msg_iov = const_cast<iovec*>(reinterpret_cast<const iovec*>(parts));
+  message.msg_iovlen = count;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  ssize_t done = -1;
+  do {
+    done = ::recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+  } while (done < 0 && errno == EINTR);
+  if (done < 0) return {0, errno == EWOULDBLOCK ? EAGAIN : errno};
+  for (cmsghdr* head = CMSG_FIRSTHDR(&message); head != nullptr; head = CMSG_NXTHDR(&message, head)) {
+    if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS) continue;
+    const std::size_t here = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (std::size_t i = 0; i < here; ++i) {
+      int one = -1;
+      std::memcpy(&one, CMSG_DATA(head) + i * sizeof one, sizeof one);
+      int* place = std::find(received, received + kDescriptorsSent, -1);
+      if (place == received + kDescriptorsSent) {
+        ::close(one);
+      } else {
+        *place = one;
+      }
+    }
+  }
+  return {static_cast<std::size_t>(done), 0};
+}
+
+int make_file(const char* name, std::uint64_t bytes, void** mapped) noexcept {
+  const int made = ::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (made < 0) return -1;
+  if (::ftruncate(made, static_cast<off_t>(bytes)) == 0 &&
+      ::fcntl(made, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0) {
+    std::uint64_t size = 0;
+    *mapped = map_file(made, &size);
+    if (*mapped != nullptr) return made;
+  }
+  ::close(made);
+  return -1;
+}
+
+void* map_file(int fd, std::uint64_t* bytes) noexcept {
+  struct stat about {};
+  const int seals = ::fcntl(fd, F_GET_SEALS);
+  if (seals < 0 || (seals & F_SEAL_SHRINK) == 0 || ::fstat(fd, &about) != 0 || about.st_size <= 0) return nullptr;
+  *bytes = static_cast<std::uint64_t>(about.st_size);
+  void* mapped = ::mmap(nullptr, *bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+  if (mapped == MAP_FAILED) return nullptr;
+  ::madvise(mapped, *bytes, MADV_DONTDUMP);
+  return mapped;
+}
+
+void unmap_file(void* mapped, std::uint64_t bytes) noexcept { ::munmap(mapped, bytes); }
 
 }  // namespace rideau::tcp

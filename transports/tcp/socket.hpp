@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every system call of this driver. Descriptors are non-blocking; failures are values.
+// Every system call of this driver. Descriptors of sockets are non-blocking; failures are values.
 #pragma once
 
 #include "rideau/buffer.hpp"
@@ -50,5 +50,28 @@ Status connect_result(int fd) noexcept;
 IoResult read_parts(int fd, const IoVec* parts, std::uint32_t count) noexcept;
 IoResult write_parts(int fd, const IoVec* parts, std::uint32_t count) noexcept;
 void close_socket(int fd) noexcept;
+
+// Between processes of one machine, or of one network namespace: a Unix socket beside each listening one. Its name is
+// made of the address, so it is the kernel that keeps both together: the name belongs to the network namespace as the
+// address does, and goes with the process.
+Status open_local_listener(const Address& bound, const SocketOptions& options, int* fd) noexcept;
+// As accept_one.
+Status accept_local(int listener, const SocketOptions& options, int* fd) noexcept;
+// not_found when nobody listens there on this machine, or somebody who is not to be trusted.
+Status open_local_connection(const Address& address, const SocketOptions& options, int* fd) noexcept;
+// Whether the process at the other end of a Unix socket runs as root or as this one: it could do with the memory of
+// this process what it likes anyway. *process: its number, for people.
+bool is_trusted(int fd, int* process) noexcept;
+
+constexpr std::uint32_t kDescriptorsSent = 2;
+// With descriptors beside the first byte. What was received in place of missing ones is -1.
+IoResult write_with_descriptors(int fd, const IoVec* parts, std::uint32_t count, const int* sent) noexcept;
+IoResult read_with_descriptors(int fd, const IoVec* parts, std::uint32_t count, int* received) noexcept;
+
+// A file without a name, of that size for ever, mapped. -1: the system gives none.
+int make_file(const char* name, std::uint64_t bytes, void** mapped) noexcept;
+// Maps such a file of another process. Null when it could shrink: touching a page that is gone would end this process.
+void* map_file(int fd, std::uint64_t* bytes) noexcept;
+void unmap_file(void* mapped, std::uint64_t bytes) noexcept;
 
 }  // namespace rideau::tcp

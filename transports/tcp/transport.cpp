@@ -88,9 +88,31 @@ Status TcpTransport::listen(Text address, LinkEvents& events, MutableBytes bound
   }
   std::memcpy(bound.data, text.data(), text.size());
   *bound_size = text.size();
-  listeners_.push_back(std::make_unique<Listener>(*this, fd, events));
+  listeners_.push_back(std::make_unique<Listener>(*this, fd, events, false));
   listeners_.back()->wait();
+  if (config_.local) listen_local(actual, events);
   return kOk;
+}
+
+// Without it everybody comes over TCP.
+void TcpTransport::listen_local(const Address& bound, LinkEvents& events) noexcept {
+  int fd = -1;
+  const Status status = open_local_listener(bound, config_.socket, &fd);
+  if (!status.ok()) {
+    log(Level::info, "no Unix socket beside %s (errno %d)", address_text(bound).c_str(), status.os_error);
+    return;
+  }
+  listeners_.push_back(std::make_unique<Listener>(*this, fd, events, true));
+  listeners_.back()->wait();
+}
+
+bool TcpTransport::offer(SharedMemory& memory) noexcept {
+  if (config_.local) offered_ = &memory;
+  return config_.local;
+}
+
+void TcpTransport::on_cut() noexcept {
+  for (TcpLink* link : links_) link->on_cut();
 }
 
 Submitted TcpTransport::connect(Text address, LinkEvents& events, Link** out, Completion& done) noexcept {
@@ -136,13 +158,13 @@ void TcpTransport::put_frame(LentFrame* frame) noexcept {
   ++free_frame_count_;
 }
 
-TcpLink* TcpTransport::add_link(int fd, const Address& peer) {
+TcpLink* TcpTransport::add_link(int fd, PeerInfo peer) {
   if (links_.size() >= config_.links_max || stopped_) {
-    log(Level::warning, "connection with %s dropped: %zu links are open", address_text(peer).c_str(), links_.size());
+    log(Level::warning, "connection with %s dropped: %zu links are open", peer.name.c_str(), links_.size());
     close_socket(fd);
     return nullptr;
   }
-  links_.push_back(new TcpLink(*this, fd, address_text(peer)));
+  links_.push_back(new TcpLink(*this, fd, std::move(peer)));
   return links_.back();
 }
 

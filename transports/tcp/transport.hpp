@@ -19,6 +19,7 @@ namespace rideau::tcp {
 class Connector;
 class Listener;
 class TcpLink;
+struct PeerInfo;
 
 struct Config {
   std::uint32_t eager_bytes = 0;
@@ -29,6 +30,7 @@ struct Config {
   std::uint32_t links_max = 0;
   SocketOptions socket{};
   std::uint64_t connect_timeout_ns = 0;
+  bool local = true;  // Unix sockets within this machine
 };
 
 class TcpTransport final : public Transport {
@@ -42,17 +44,20 @@ class TcpTransport final : public Transport {
   TransportLimits limits() const noexcept override;
   Status listen(Text address, LinkEvents& events, MutableBytes bound, std::size_t* bound_size) noexcept override;
   Submitted connect(Text address, LinkEvents& events, Link** out, Completion& done) noexcept override;
+  bool offer(SharedMemory& memory) noexcept override;
 
   // For the parts of this driver.
   Host& host() noexcept { return host_; }
   const Config& config() const noexcept { return config_; }
   ChunkPool& chunks() noexcept { return chunks_; }
+  SharedMemory* offered() noexcept { return offered_; }
+  void on_cut() noexcept;  // after SharedMemory::cut_off
   MutableBytes drain() noexcept { return MutableBytes(drain_.get(), kDrainBytes); }
   std::uint64_t token() noexcept;  // never guessable, never 0
   LentFrame* take_frame();
   void put_frame(LentFrame* frame) noexcept;
   // Null when the instance has all the links it may have; closes the descriptor then.
-  TcpLink* add_link(int fd, const Address& peer);
+  TcpLink* add_link(int fd, PeerInfo peer);
   void remove_link(TcpLink& link) noexcept;
   void remove_connector(Connector& connector) noexcept;
   void check_stopped() noexcept;
@@ -65,8 +70,11 @@ class TcpTransport final : public Transport {
   ~TcpTransport();
   bool quiet() const noexcept;
 
+  void listen_local(const Address& bound, LinkEvents& events) noexcept;
+
   Host& host_;
   const Config config_;
+  SharedMemory* offered_ = nullptr;
   ChunkPool chunks_;
   std::unique_ptr<std::uint8_t[]> drain_;  // where bytes go that nobody wants
   std::vector<std::unique_ptr<Listener>> listeners_;

@@ -13,7 +13,7 @@ namespace {
 class ReplyRoom final : public ReadRoom {
  public:
   explicit ReplyRoom(rpc::ServerCall& call) : call_(call) {}
-  Task<MutableBytes> take(std::uint64_t size) override { return call_.reply_buffer(size); }
+  Task<rpc::ServerCall::Room> take(std::uint64_t size) override { return call_.reply_room(size); }
 
  private:
   rpc::ServerCall& call_;
@@ -31,10 +31,9 @@ Task<Result<ReadDone>> read_locked(Target& target, const fs::ObjectReadRequest& 
   if (request.offset >= stat.size) co_return done;
   const std::uint64_t size = std::min({request.size, stat.size - request.offset, size_max});
   if (size == 0) co_return done;
-  const MutableBytes bytes = co_await room.take(size);
-  if (bytes.size < size) co_return Status{Code::busy, 0, "buffer for a read"};
+  const rpc::ServerCall::Room bytes = co_await room.take(size);
   const Outcome read =
-      co_await read_object(target.store, request.object, request.offset, MutableBytes(bytes.data, size));
+      co_await read_object(target.store, request.object, request.offset, bytes.parts, bytes.part_count);
   if (!read.ok()) co_return note_failure(target, "read", request.object, read.status);
   done.bytes = read.value;
   co_return done;

@@ -10,7 +10,7 @@
 
 // 0.x: exact match required. From 1.0 on: a plugin loads when its major is the host's and its minor not newer.
 #define RIDEAU_ABI_MAJOR 0
-#define RIDEAU_ABI_MINOR 2
+#define RIDEAU_ABI_MINOR 3
 
 // Distinguishes builds whose ABI differs although the version does not (sanitizers, other standard libraries).
 #ifndef RIDEAU_BUILD_TAG

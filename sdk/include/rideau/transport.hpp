@@ -25,6 +25,23 @@ namespace rideau {
 
 class Link;
 
+// Memory of this process that others on the same machine can be shown: a file without a name, mapped. Implemented by
+// the host.
+class SharedMemory {
+ public:
+  // Open as long as this object lives; sealed against shrinking (F_SEAL_SHRINK), so that a page once mapped stays.
+  virtual int descriptor() const noexcept = 0;
+  virtual std::uint64_t size() const noexcept = 0;  // bytes
+  // Where in it these bytes lie. False: they lie elsewhere, or were cut off.
+  virtual bool find(const void* base, std::size_t size, std::uint64_t* offset) const noexcept = 0;
+  // From now on the pages under these bytes are private, with the contents that they have: who mapped the memory keeps
+  // the pages that it saw, and reaches these no more.
+  virtual void cut_off(const void* base, std::size_t size) noexcept = 0;
+
+ protected:
+  ~SharedMemory() = default;
+};
+
 struct TransportLimits {
   std::uint32_t head_bytes_max = 0;   // of one message head
   std::uint32_t eager_bytes_max = 0;  // of one eager payload
@@ -44,6 +61,13 @@ enum Access : std::uint32_t { kAccessPull = 1, kAccessPush = 2 };  // what the p
 class Region {
  protected:
   ~Region() = default;
+};
+
+// A range of a peer's region, seen as memory of this process. Ends with Link::let_go.
+struct Reach {
+  const IoVec* parts = nullptr;  // valid until let_go
+  std::uint32_t part_count = 0;
+  void* plugin_slot = nullptr;
 };
 
 // A received head. Lent to the host until Link::give_back(loan), which must come, also after on_closed and before
@@ -103,8 +127,28 @@ class Link {
 
   // Asks for the end of the link; on_closed follows.
   virtual void close() noexcept = 0;
-  // After on_closed, when every loan was given back and every region reclaimed: the object is gone.
+  // After on_closed, when every loan was given back, every region reclaimed and every reach let go: the object is gone.
   virtual void release() noexcept = 0;
+
+  // Whether the peer can reach a region that was lent on this link as memory of its own (below).
+  virtual bool shows(const Region& region) const noexcept {
+    static_cast<void>(region);
+    return false;
+  }
+  // Shows a range of the peer's region instead of moving it, where both processes see the same memory; `access` as pull
+  // or push would need it. The memory stays mapped until let_go, also when the link closes or the owner reclaims the
+  // region: what is written after that reaches nobody. Fails where it cannot be shown, whatever the reason: then it is
+  // moved with pull or push, which say more.
+  virtual Status reach(const RegionKey& key, std::uint64_t remote_offset, std::uint64_t size, Access access,
+                       Reach* out) noexcept {
+    static_cast<void>(key);
+    static_cast<void>(remote_offset);
+    static_cast<void>(size);
+    static_cast<void>(access);
+    static_cast<void>(out);
+    return {Code::unsupported, 0, "this transport shows no memory"};
+  }
+  virtual void let_go(Reach& reach) noexcept { static_cast<void>(reach); }
 
  protected:
   ~Link() = default;
@@ -118,6 +162,13 @@ class Transport : public Instance {
   virtual Status listen(Text address, LinkEvents& events, MutableBytes bound, std::size_t* bound_size) noexcept = 0;
   // Opens a link. With ok, *out is set before the completion; events see what arrives on it. Without: no events come.
   virtual Submitted connect(Text address, LinkEvents& events, Link** out, Completion& done) noexcept = 0;
+
+  // Memory in which much of what is lent will lie: peers of links that are connected from now on may be shown it, where
+  // they are on this machine and trusted. It stays until destroy(). False: this transport makes no use of it.
+  virtual bool offer(SharedMemory& memory) noexcept {
+    static_cast<void>(memory);
+    return false;
+  }
 
  protected:
   ~Transport() = default;

@@ -44,11 +44,15 @@ struct Ops {
 
 class Room final : public ReadRoom {
  public:
-  Task<MutableBytes> take(std::uint64_t size) override {
+  Task<rpc::ServerCall::Room> take(std::uint64_t size) override {
     bytes.assign(size, 0xee);
-    co_return MutableBytes(bytes.data(), bytes.size());
+    // Two parts, as where the caller's memory lies in pieces.
+    parts[0] = {bytes.data(), size / 3};
+    parts[1] = {bytes.data() + size / 3, size - size / 3};
+    co_return rpc::ServerCall::Room{parts, 2};
   }
   std::vector<std::uint8_t> bytes;
+  IoVec parts[2] = {};
 };
 
 Task<Result<fs::ObjectWriteReply>> put(Target& target, ObjectId id, std::uint64_t offset, std::string bytes,

@@ -62,8 +62,9 @@ class EchoService final : public rpc::Service {
     const Status fetched = co_await call.fetch_payload();
     const std::uint64_t size = std::min(call.payload_bytes(), call.room_bytes());
     if (size > 0) {
-      const MutableBytes room = co_await call.reply_buffer(size);
-      std::copy_n(static_cast<const std::uint8_t*>(call.payload()->base), size, room.data);
+      const rpc::ServerCall::Room room = co_await call.reply_room(size);
+      std::copy_n(static_cast<const std::uint8_t*>(call.payload()->base), size,
+                  static_cast<std::uint8_t*>(room.parts->base));
     }
     co_await call.reply(fetched, call.body(), ++transactions_, size);
   }
