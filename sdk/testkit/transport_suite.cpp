@@ -31,6 +31,22 @@ class OfferedResource final : public std::pmr::memory_resource {
   LendableMemory* source_;
 };
 
+// As long as it lives the buffers of the suite lie there.
+class LendFrom {
+ public:
+  explicit LendFrom(LendableMemory* source) : offered_(source), pool_(&offered_) {
+    if (source != nullptr) std::pmr::set_default_resource(&pool_);
+  }
+  ~LendFrom() { std::pmr::set_default_resource(before_); }
+  LendFrom(const LendFrom&) = delete;
+  LendFrom& operator=(const LendFrom&) = delete;
+
+ private:
+  std::pmr::memory_resource* before_ = std::pmr::get_default_resource();
+  OfferedResource offered_;
+  std::pmr::unsynchronized_pool_resource pool_;
+};
+
 // Every part gets a stage of its own, so that a failure in one does not hide the others.
 Task<> run_part(Runtime& runtime, TransportFactory& factory, std::uint64_t seed, Report& report,
                 Task<> (*part)(Stage&)) {
@@ -49,15 +65,12 @@ Task<> run_transport_suite(Runtime& runtime, TransportFactory& factory, std::uin
   Task<> (*const parts[])(Stage&) = {
       check_messages, check_payloads,         check_loans,      check_bulk,    check_keys,
       check_reclaim,  check_many_outstanding, check_connecting, check_closing, check_stopping};
-  OfferedResource offered(factory.memory().source);
-  std::pmr::unsynchronized_pool_resource pool(&offered);
-  std::pmr::memory_resource* const before = std::pmr::set_default_resource(&pool);
+  const LendFrom lend_from(factory.memory().source);
   std::uint64_t part_seed = seed;
   for (Task<> (*part)(Stage&) : parts) {
     part_seed += 0x1000;
     co_await run_part(runtime, factory, part_seed, report, part);
   }
-  std::pmr::set_default_resource(before);
   report.finish();
 }
 

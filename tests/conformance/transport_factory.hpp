@@ -2,7 +2,6 @@
 // Instances of a linked transport with given settings, for tests that make them without a configuration file.
 #pragma once
 
-#include "framework/runtime/real_shared_memory.hpp"
 #include "rideau/sdk.hpp"
 #include "sdk/testkit/transport_suite.hpp"
 
@@ -44,7 +43,6 @@ class LinkedTransportFactory : public TransportFactory {
   }
   std::uint64_t capabilities() const noexcept override { return plugin_.capabilities; }
   std::string listen_address() const override { return address_; }
-  OfferedMemory memory() override { return memory_.usable() ? OfferedMemory{&memory_, &memory_} : OfferedMemory{}; }
 
  private:
   static std::int64_t default_of(const ConfigKey& key) {
@@ -63,7 +61,6 @@ class LinkedTransportFactory : public TransportFactory {
   Settings settings_;
   Texts texts_;
   std::string address_;
-  RealSharedMemory memory_;
 };
 
 }  // namespace rideau

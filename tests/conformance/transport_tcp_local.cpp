@@ -177,13 +177,14 @@ Task<> cut_neighbour(Bench& bench) {
 }
 
 Task<> plain(Bench& bench) {
-  std::uint8_t* memory = bench.factory.memory().source->take(kBytes);
+  RealSharedMemory offered;
+  CHECK(!bench.stage.near().offer(offered));
+  std::uint8_t* memory = offered.take(kBytes);
   co_await bench.lend(memory, kAccessPull);
   CHECK(!bench.pair.near->link->shows(*bench.region));
   Reach reach;
   CHECK(bench.reach(0, kBytes, kAccessPull, &reach).code == Code::unsupported);
   co_await bench.reclaim();
-  bench.factory.memory().source->put(memory, kBytes);
 }
 
 int open_file(std::uint64_t bytes, bool sealed) {

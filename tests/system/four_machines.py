@@ -88,6 +88,12 @@ def status(machine):
     return told, [node["node"] for node in told["nodes"] if node["up"] and node["role"] != "client"]
 
 
+def shown_bytes(machine):
+    """What the server of this machine used in place in the memory of clients."""
+    told = json.loads(machine.rideau("stats", "--config", machine.config, "--node", machine.node, "--json").stdout)
+    return told["nodes"][0]["metrics"]["rideau_server_payload_shown_bytes_total"]
+
+
 def read(path):
     with open(path, "rb") as file:
         return file.read()
@@ -116,8 +122,7 @@ def work(machines):
     used = {node["node"]: node["objects"] for node in status(machines[1])[0]["nodes"] if "objects" in node}
     expect(sorted(used) == ["oss0", "oss1", "oss2"] and sum(used.values()) == 24 and min(used.values()) >= 4, used)
     step("bytes go from memory to memory within a machine, and over the network between two")
-    shown = lambda: sum(node["metrics"].get("rideau_server_payload_shown_bytes_total", 0) for node in json.loads(
-        machines[0].rideau("stats", "--config", machines[0].config, "--json").stdout)["nodes"])
+    shown = lambda: sum(shown_bytes(machine) for machine in machines)
     os.mkdir(machines[0].path("wide"))
     machines[0].rideau("layout", "set", "--count", "all", machines[0].mount + "/wide")
     for machine in machines[:2]:    # the first one has no object server

@@ -125,6 +125,8 @@ bool PeerMemory::describe(const ShownRecord& record, const BulkHead& bulk, std::
       continue;
     }
     const std::uint64_t take = std::min(left, size - skip);
+    // Reading a byte lets the kernel map many pages around it; a write into each would map them one by one.
+    static_cast<void>(*static_cast<const volatile std::uint8_t*>(memory_ + offset + skip));
     hold.parts[hold.part_count++] = {memory_ + offset + skip, take};
     left -= take;
     skip = 0;

@@ -17,10 +17,14 @@ constexpr std::uint32_t kListedAtOnce = 64;
 class OwnRoom final : public ReadRoom {
  public:
   explicit OwnRoom(std::vector<std::uint8_t>& memory) : memory_(memory) {}
-  Task<MutableBytes> take(std::uint64_t size) override { co_return MutableBytes(memory_.data(), size); }
+  Task<rpc::ServerCall::Room> take(std::uint64_t size) override {
+    part_ = {memory_.data(), size};
+    co_return rpc::ServerCall::Room{&part_, 1};
+  }
 
  private:
   std::vector<std::uint8_t>& memory_;
+  IoVec part_{};
 };
 
 class Verify {
