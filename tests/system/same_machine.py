@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Goal: between processes of one machine bulk goes through no socket: the servers work on the memory of the client. Which ends
 well also when one side is killed in the middle, and can be switched off."""
+import glob
 import hashlib
 import json
 import os
@@ -60,6 +61,16 @@ def transfer(made, name, size=24 * MIB):
     return shown / (received + sent)
 
 
+def mount_process(made):
+    """The client of the mount, whatever number it has: one that is unmounted keeps its own until it has ended."""
+    for path in glob.glob(glob.escape(made.folder) + "/run/client*.pid"):
+        with open(path) as file:
+            process, *mounts = file.read().split("\n")
+        if made.mount in mounts:
+            return int(process)
+    raise AssertionError("nobody serves the mount")
+
+
 def plain(made):
     """The same cluster with `local = false`."""
     made.down()
@@ -117,7 +128,7 @@ def killed_client(made):
     until = time.monotonic() + 60
     while (not os.path.exists(made.mount + "/last") or os.stat(made.mount + "/last").st_size < 4 * MIB) and time.monotonic() < until:
         time.sleep(0.01)
-    kill_processes([made.process("client0")])
+    kill_processes([mount_process(made)])
     writer.send_signal(signal.SIGKILL)
     writer.wait()
     subprocess.run(["umount", "-l", made.mount], check=False)
