@@ -111,6 +111,7 @@ class Parser {
         config_.stripe_size % limits::kStripeSizeMin != 0) {
       table.problem(found->find("stripe_size")->line, "stripe_size", "wants a multiple of 64 KiB");
     }
+    read_count(table, "locks_max", 1024, &config_.locks_max);
     read_choice(table, "index", &index_);
     read_choice(table, "objects", &objects_);
     read_runtime(table, &defaults_);
@@ -136,11 +137,17 @@ class Parser {
     table.size("cache", 1u << 20, 1ull << 44, &client->cache_bytes);
     table.size("dirty_max", 1u << 20, 1ull << 44, &client->dirty_bytes_max);
     table.size("read_ahead", 0, 1ull << 30, &client->read_ahead_bytes);
+    read_count(table, "cached_inodes", 1024, &client->cached_inodes);
     table.boolean("default_permissions", &client->default_permissions);
     read_milliseconds(table, "dirty_age", &client->dirty_age_ms);
     if (client->dirty_bytes_max > client->cache_bytes) {
       table.problem(table.line(), "dirty_max", "is more than cache, which holds dirty data too");
     }
+  }
+
+  void read_count(TableReader& table, const char* key, std::int64_t least, std::uint64_t* out) {
+    std::int64_t count = 0;
+    if (table.integer(key, least, 1ll << 32, &count)) *out = static_cast<std::uint64_t>(count);
   }
 
   void read_milliseconds(TableReader& table, const char* key, std::uint64_t* out_ms) {

@@ -50,6 +50,7 @@ struct ClientSettings {
   std::uint64_t dirty_bytes_max = 64ull << 20;
   std::uint64_t dirty_age_ms = 5'000;
   std::uint64_t read_ahead_bytes = 4ull << 20;
+  std::uint64_t cached_inodes = 128 * 1024;
   bool default_permissions = false;  // the kernel decides by mode bits, and asks for attributes after each change
 };
 
@@ -78,9 +79,10 @@ struct ClusterConfig {
   Uuid uuid{};
   std::uint32_t stripe_count = 0;  // of new files; 0: over all object targets
   std::uint64_t stripe_size = 1ull << 20;
-  std::vector<NodeConfig> nodes;  // in the order of the file
-  NodeConfig any_client;          // what a client that is not in the file uses
-  bool guard_plugins = false;     // not in the file: the simulator checks the contract of every plugin
+  std::uint64_t locks_max = 1u << 20;  // of all clients, at a metadata target
+  std::vector<NodeConfig> nodes;       // in the order of the file
+  NodeConfig any_client;               // what a client that is not in the file uses
+  bool guard_plugins = false;          // not in the file: the simulator checks the contract of every plugin
 
   const NodeConfig* find(std::string_view node) const noexcept;
 };

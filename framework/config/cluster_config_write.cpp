@@ -58,6 +58,7 @@ std::string head_text(const NewCluster& cluster) {
          "\n"
          "stripe_count = 0             # object targets of a file; 0: all of them\n"
          "stripe_size = \"1 MiB\"\n"
+         "#locks_max = 1048576         # that clients hold at the metadata server, one for each inode they cache\n"
          "#log_level = \"info\"         # debug, info, warning, error\n"
          "#spin = \"20 us\"             # how long a node polls before it sleeps\n"
          "#blocking_threads = 4\n"
@@ -69,6 +70,7 @@ std::string head_text(const NewCluster& cluster) {
          "#dirty_max = \"64 MiB\"\n"
          "#dirty_age = \"5 s\"          # data is written when it is this old\n"
          "#read_ahead = \"4 MiB\"\n"
+         "#cached_inodes = 131072      # files and directories whose attributes and names are cached\n"
          "#default_permissions = false # true: the kernel of the client decides who may do what, which is slower\n";
 }
 

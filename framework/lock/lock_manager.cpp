@@ -88,7 +88,8 @@ Grant LockManager::try_grant(HolderId holder, ResourceId id, Mode mode) {
   Resource& resource = resources_[id];
   Lock* lock = find(resource, holder);
   if (lock != nullptr && (lock->mode >= mode || lock->asked_for != 0)) return {lock->mode, lock->number};
-  bool possible = is_free(resource, holder, mode) && !is_claimed(resource, holder, mode);
+  bool possible = (lock != nullptr || locks_ < locks_max_) && is_free(resource, holder, mode) &&
+                  !is_claimed(resource, holder, mode);
   if (possible && resource.queue != nullptr) {
     for (const Waiter& waiter : resource.queue->waiters) {
       if (waiter.holder != holder && !compatible(waiter.mode, mode)) possible = false;

@@ -67,6 +67,8 @@ class LockManager {
   LockManager(const LockManager&) = delete;
   LockManager& operator=(const LockManager&) = delete;
 
+  // With so many locks try_grant() makes no new one.
+  void set_limit(std::size_t locks) noexcept { locks_max_ = locks; }
   // What the holder has afterwards: `mode` or stronger where that is possible at once, else what it had before.
   Grant try_grant(HolderId holder, ResourceId resource, Mode mode);
   // Waits until the lock is granted; until told() it is not asked back. closed: the holder was dropped meanwhile.
@@ -154,6 +156,7 @@ class LockManager {
   std::unordered_map<ResourceId, AskedBack> asked_back_;
   std::deque<std::pair<std::uint64_t, ResourceId>> asked_back_order_;  // when, oldest first
   std::size_t locks_ = 0;
+  std::size_t locks_max_ = SIZE_MAX;
   GrantNumber last_number_ = 0;
 };
 

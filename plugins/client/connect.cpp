@@ -21,6 +21,7 @@ FileSystemOptions file_system_options(Runtime& runtime, const ClusterConfig& clu
   options.dirty_bytes_max = settings.dirty_bytes_max;
   options.dirty_age_ms = settings.dirty_age_ms;
   options.read_ahead_bytes = settings.read_ahead_bytes;
+  options.cached_inodes = settings.cached_inodes;
   for (const NodeConfig& node : cluster.nodes) {
     for (const TargetConfig& target : node.targets) {
       const TargetAddress address{target.id, node.address, &transport};

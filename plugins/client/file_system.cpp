@@ -58,13 +58,13 @@ FileSystem::Impl::Impl(Runtime& host, Logger& logger, FileSystemOptions wanted)
       meta(meta_session),
       plane(host, *tasks, data_options(options)),
       advisory(host, logger, meta),
-      inodes(kNodesMax,
+      inodes(options.cached_inodes,
              [this](Node& node) {
                if (node.kernel_attributes && kernel != nullptr) kernel->expire_attributes(node.inode.id);
                node.kernel_attributes = false;
                if (std::exchange(node.kept_open, 0) != 0) --kept_opens;  // with the session that had it open
              }),
-      names(kNamesMax,
+      names(2 * options.cached_inodes,
             [this](fs::InodeId directory) {
               if (Node* node = inodes.find(directory); node != nullptr) node->names_complete = false;
             }),
@@ -93,6 +93,10 @@ Task<rpc::CallbackReply> FileSystem::Impl::on_callback(std::uint16_t method, Byt
       co_await yield_now(runtime);  // answers that came before are looked at before
       if (epoch != before) break;
       for (const fs::LockItem& item : request.items) on_revoke(item);
+      if (request.budget != 0) {
+        lock_budget = request.budget;
+        keep_within_bounds();
+      }
       break;
     }
     case fs::MetaCallback::advisory_locks_granted: {
@@ -152,6 +156,8 @@ void FileSystem::Impl::on_new_epoch(std::uint64_t boot_epoch) {
   }
   names.clear();
   inodes.drop_all();
+  locks_held = 0;
+  lock_budget = UINT64_MAX;
   plane.discard_all();
   meta.on_new_epoch();
   tell_lock_session();

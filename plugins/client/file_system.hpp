@@ -53,6 +53,7 @@ struct FileSystemOptions {
   std::uint64_t dirty_bytes_max = 64ull << 20;  // a writer over it writes itself
   std::uint64_t dirty_age_ms = 5'000;           // dirty data is written when it is this old
   std::uint64_t read_ahead_bytes = 4ull << 20;  // 0: none
+  std::uint64_t cached_inodes = 128 * 1024;     // twice as many names; with a lock each
   LendableMemory* lendable = nullptr;           // for file data; lent for the life of the FileSystem. Null: any memory
 };
 

@@ -15,6 +15,7 @@ void FileSystem::collect(MetricList& to) const {
   to.gauge("rideau_client_cached_inodes", "Inodes whose attributes are known here.", {},
            static_cast<double>(self.inodes.size()));
   to.gauge("rideau_client_cached_names", "Names that are known here.", {}, static_cast<double>(self.names.size()));
+  to.gauge("rideau_client_locks", "Locks of inodes that are held.", {}, static_cast<double>(self.locks_held));
   to.gauge("rideau_client_open_files", "Files that are open here.", {}, static_cast<double>(self.handles.size()));
   const DataFigures data = self.plane.figures();
   to.gauge("rideau_client_cache_bytes", "Memory of the cache of file data.", {}, static_cast<double>(data.cache_bytes));

@@ -26,8 +26,6 @@ namespace rideau::client {
 
 using lock::Mode;
 
-constexpr std::size_t kNodesMax = 128 * 1024;
-constexpr std::size_t kNamesMax = 256 * 1024;
 constexpr std::size_t kPagedMax = 64 * 1024;  // inodes whose pages the kernel may have
 constexpr std::size_t kCloseItemsMax = 256;   // of one call
 constexpr std::uint64_t kCloseDelayNs = 5 * kMillisecond;
@@ -96,6 +94,7 @@ struct FileSystem::Impl final : rpc::SessionEvents {
   Task<> expire_in_kernel(NodeRef node);
   void queue_give_back(const fs::LockItem& item, NodeRef node);
   Task<> send_give_backs();
+  bool is_over_bounds(std::uint64_t eighths) const;  // with so many eighths of what may be
   void keep_within_bounds();
   Task<> give_back_oldest();
   // Has the lock asked for; whoever waits at `gate_changed` goes on when it came, or when lock.failures grew.
@@ -229,8 +228,10 @@ struct FileSystem::Impl final : rpc::SessionEvents {
   std::vector<GiveBack> give_backs;
   bool sending_give_backs = false;
   bool bounding = false;
-  WaitQueue answered;                  // all calls for attributes of one turn were
-  std::map<fs::InodeId, Paged> paged;  // inodes whose pages the kernel may have
+  std::uint64_t locks_held = 0;
+  std::uint64_t lock_budget = UINT64_MAX;  // as the server wishes
+  WaitQueue answered;                      // all calls for attributes of one turn were
+  std::map<fs::InodeId, Paged> paged;      // inodes whose pages the kernel may have
   bool trimming = false;
   WaitQueue gate_changed;  // anything changed that calls or releases wait for
 

@@ -50,6 +50,7 @@ bool FileSystem::Impl::take_grant(Node& node, fs::LockWord word) {
   node.size_known = false;
   node.names_complete = false;
   lock.mode = mode;
+  ++locks_held;
   lock.first = lock.number = number;
   lock.stamp = ++stamps;
   gate_changed.wake_all();
@@ -111,6 +112,7 @@ Task<> FileSystem::Impl::release_lock(NodeRef node) {
   const std::shared_ptr<FileData> data = plane.find(node->inode.id);
   if (data != nullptr) data->drop();
   lock.mode = Mode::none;
+  --locks_held;
   lock.closing = lock.releasing = lock.sealed = lock.expiring = false;
   queue_give_back({node->inode.id, lock.number}, node);
   gate_changed.wake_all();
@@ -183,17 +185,27 @@ Task<> FileSystem::Impl::send_give_backs() {
   sending_give_backs = false;
 }
 
-// More is known than there is room for: what was not used for the longest time goes, with its locks.
+bool FileSystem::Impl::is_over_bounds(std::uint64_t eighths) const {
+  return inodes.size() > options.cached_inodes / 8 * eighths || locks_held > lock_budget / 8 * eighths;
+}
+
+// More is known than there is room for, or more held than the server can bear: what was not used for the longest time
+// goes, with its locks.
 void FileSystem::Impl::keep_within_bounds() {
-  if (inodes.size() <= kNodesMax || bounding) return;
+  if (!is_over_bounds(8) || bounding) return;
   bounding = true;
   tasks->spawn(give_back_oldest());
 }
 
 Task<> FileSystem::Impl::give_back_oldest() {
-  while (inodes.size() > kNodesMax / 8 * 7 && !stopped) {
+  while (is_over_bounds(7) && !stopped) {
     const std::uint64_t before = epoch;
-    std::vector<NodeRef> oldest = inodes.oldest_held(kLocksGivenBack);
+    // Pages that the kernel may have go with the lock.
+    const auto pins_of_lock = [this](const Node& node) {
+      const auto pages = paged.find(node.inode.id);
+      return pages != paged.end() && pages->second.running == 0 ? 1u : 0u;
+    };
+    std::vector<NodeRef> oldest = inodes.oldest_held(kLocksGivenBack, pins_of_lock);
     if (oldest.empty()) break;
     for (const NodeRef& node : oldest) start_release(node);
     while (!oldest.empty()) {

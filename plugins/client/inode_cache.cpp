@@ -101,11 +101,12 @@ void InodeCache::drop_all() {
   }
 }
 
-std::vector<NodeRef> InodeCache::oldest_held(std::size_t count) {
+std::vector<NodeRef> InodeCache::oldest_held(std::size_t count,
+                                             const std::function<std::uint32_t(const Node&)>& pins_of_lock) {
   std::vector<NodeRef> found;
   for (Node* node = oldest_; node != nullptr && found.size() < count; node = node->newer) {
     const bool held = node->lock.mode != lock::Mode::none && !node->lock.closing;
-    if (held && node->pins == 0) found.emplace_back(*node);
+    if (held && (node->pins == 0 || node->pins == pins_of_lock(*node))) found.emplace_back(*node);
   }
   return found;
 }

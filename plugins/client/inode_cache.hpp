@@ -117,8 +117,9 @@ class InodeCache {
   void let_go(fs::InodeId id);
   // Grants up to this number are void for inodes that are not known here: they were given back.
   void void_grants(lock::GrantNumber upto) noexcept { void_grants_ = std::max(void_grants_, upto); }
-  // Of those that were not used for the longest time, some that are not pinned and whose lock is held.
-  std::vector<NodeRef> oldest_held(std::size_t count);
+  // Of those that were not used for the longest time, some whose lock is held and that are not pinned, but for the pins
+  // that go with the lock (`pins_of_lock` says how many these are).
+  std::vector<NodeRef> oldest_held(std::size_t count, const std::function<std::uint32_t(const Node&)>& pins_of_lock);
   // Most recently used first; `visit` must not add or remove nodes.
   void for_each(const std::function<void(Node&)>& visit);
   std::size_t size() const noexcept { return nodes_.size(); }

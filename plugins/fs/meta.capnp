@@ -251,6 +251,7 @@ struct RevokeRequest {
   resource @0 :UInt64;          # of no meaning any more
   mode @1 :UInt32;              # of no meaning any more
   items @2 :List(LockItem);
+  budget @3 :UInt64;            # 0: not said
 }
 
 struct SetAdvisoryLockRequest {

@@ -282,6 +282,7 @@ struct UnlockRequest {          // its reply has no body
 };
 struct RevokeRequest {          // callback; its reply has no body and says only that it was heard
   std::vector<LockItem> items;  // to be given back; at most limits::kLockItemsMax
+  std::uint64_t budget = 0;     // locks that the client may keep from now on; 0: as many as before
 };
 
 // An advisory lock of a file, as framework/lock/range_locks.hpp has it: `family` is a lock::RangeFamily, `mode` a

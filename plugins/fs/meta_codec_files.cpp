@@ -268,10 +268,16 @@ Status decode(Bytes body, UnlockRequest* to) {
 }
 
 void encode(const RevokeRequest& from, wire::Encoded& to) {
-  encode_root<schema::RevokeRequest>(to, [&](auto root) { fill_items(root, from.items); });
+  encode_root<schema::RevokeRequest>(to, [&](auto root) {
+    fill_items(root, from.items);
+    root.setBudget(from.budget);
+  });
 }
 Status decode(Bytes body, RevokeRequest* to) {
-  return decode_root<schema::RevokeRequest>(body, [to](auto root) { return take_items(root, &to->items); });
+  return decode_root<schema::RevokeRequest>(body, [to](auto root) {
+    to->budget = root.getBudget();
+    return take_items(root, &to->items);
+  });
 }
 
 }  // namespace rideau::fs

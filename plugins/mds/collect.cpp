@@ -21,6 +21,7 @@ void Mds::collect(MetricList& to) const {
   to.gauge("rideau_mds_entries", "Names in directories.", labels, static_cast<double>(committer.counters().entries));
   to.gauge("rideau_mds_open_inodes", "Inodes that some client has open.", labels,
            static_cast<double>(target_.opens.size()));
+  to.gauge("rideau_mds_locks", "Locks of inodes that clients hold.", labels, static_cast<double>(locks_.count()));
   to.gauge("rideau_mds_advisory_locks", "Ranges that programs have locked with flock and fcntl.", labels,
            static_cast<double>(advisory_locks_.held()));
   to.gauge("rideau_mds_advisory_waits", "Programs that wait for such a lock.", labels,

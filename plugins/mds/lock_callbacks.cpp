@@ -5,6 +5,8 @@
 #include "framework/rpc/server.hpp"
 #include "plugins/fs/codec.hpp"
 
+#include <utility>
+
 namespace rideau::mds {
 
 // The lock manager is in the middle of its work when it asks, so this goes on later.
@@ -12,11 +14,19 @@ void LockCallbacks::revoke(lock::HolderId holder, lock::ResourceId resource, loc
                            lock::Mode wanted) {
   const Session* waiting = sessions_.find(locks_->first_waiting(resource));
   const bool named = waiting != nullptr && waiting->link != nullptr;
+  kick(holder).unsent.push_back(
+      {{resource, wanted, named ? waiting->link->client_name() : "", runtime_.now_ns()}, number});
+}
+
+void LockCallbacks::set_budget(lock::HolderId holder, std::uint64_t locks) { kick(holder).budget = locks; }
+
+LockCallbacks::Asks& LockCallbacks::kick(lock::HolderId holder) {
   Asks& asks = sessions_asked_[holder];
-  asks.unsent.push_back({{resource, wanted, named ? waiting->link->client_name() : "", runtime_.now_ns()}, number});
-  if (asks.sending) return;
-  asks.sending = true;
-  tasks_.spawn(send(holder));
+  if (!asks.sending) {
+    asks.sending = true;
+    tasks_.spawn(send(holder));
+  }
+  return asks;
 }
 
 LockCallbacks::Asks* LockCallbacks::find(lock::HolderId holder) {
@@ -46,12 +56,13 @@ Task<> LockCallbacks::send(lock::HolderId holder) {
       request.items.push_back({ask.about.resource, ask.number});
       asks->sent.push_back(std::move(ask));
     }
-    if (request.items.empty()) {
+    request.budget = std::exchange(asks->budget, 0);
+    if (request.items.empty() && request.budget == 0) {
       asks->sending = false;
       if (asks->sent.empty() && !asks->watching) sessions_asked_.erase(holder);
       co_return;
     }
-    if (!asks->watching) {
+    if (!asks->watching && !asks->sent.empty()) {
       asks->watching = true;
       tasks_.spawn(watch(holder));
     }

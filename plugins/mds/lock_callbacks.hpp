@@ -28,6 +28,8 @@ class LockCallbacks final : public lock::LockManager::Events {
 
   void set_locks(lock::LockManager& locks) noexcept { locks_ = &locks; }
   void revoke(lock::HolderId holder, lock::ResourceId resource, lock::GrantNumber number, lock::Mode wanted) override;
+  // Tells the session how many locks it may keep from now on.
+  void set_budget(lock::HolderId holder, std::uint64_t locks);
   // What the session owes for the longest time; null: nothing.
   const Evictions::Asked* oldest(lock::HolderId holder);
   void forget(lock::HolderId holder) { sessions_asked_.erase(holder); }
@@ -39,10 +41,12 @@ class LockCallbacks final : public lock::LockManager::Events {
   };
   struct Asks {
     std::deque<Ask> unsent;
-    std::deque<Ask> sent;  // in the order in which they were
+    std::uint64_t budget = 0;  // to be told; 0: nothing
+    std::deque<Ask> sent;      // in the order in which they were
     bool sending = false;
     bool watching = false;
   };
+  Asks& kick(lock::HolderId holder);
   Task<> send(lock::HolderId holder);
   Task<> watch(lock::HolderId holder);
   bool is_owed(lock::HolderId holder, const Ask& ask) const;

@@ -56,8 +56,10 @@ Mds::Mds(Runtime& runtime, Logger& log, IndexStore& index, Options options, Obje
       lock_callbacks_(runtime, target_.sessions, tasks_, rest_,
                       [this](std::uint64_t session, const std::string& reason) { evict(session, reason); }),
       locks_(runtime, lock_callbacks_),
+      lock_budget_(runtime, locks_, target_.sessions, lock_callbacks_, target_.options.locks_max),
       tasks_(runtime) {
   lock_callbacks_.set_locks(locks_);
+  locks_.set_limit(target_.options.locks_max);
 }
 
 Mds::~Mds() = default;
@@ -191,6 +193,7 @@ Task<> Mds::look(rpc::ServerCall& call) {
     // this is what was at one moment, without locks.
     const std::uint64_t seen = rests_on(session);
     if (seen == 0 && result.ok()) grant_beside(locks_, session, *result);
+    lock_budget_.changed();
     if (seen != 0) status = co_await target_.committer.wait_durable(seen);
     if (seen != 0 && !status.ok()) break;
     if (seen != 0 && tries < kTries) continue;
@@ -229,6 +232,7 @@ Task<> Mds::change(rpc::ServerCall& call, Need need) {
     seen = commutes(result) ? 0 : rests_on(id);
     if constexpr (!std::is_same_v<decltype(result), Status>) {
       if (result.ok()) grant_beside(locks_, id, *result, exclusive_wanted(request));
+      lock_budget_.changed();
     }
     status = to_body(result, body);
     if (number != 0) {
@@ -325,6 +329,7 @@ Task<> Mds::unlock(rpc::ServerCall& call) {
   UnlockRequest request;
   if (!decode(call.body(), &request).ok()) co_return co_await refuse_malformed(call);
   for (const LockItem& item : request.items) locks_.release(call.session().id(), item.resource, item.number);
+  lock_budget_.changed();
   co_await call.reply(kOk, Bytes());
 }
 

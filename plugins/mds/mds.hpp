@@ -10,6 +10,7 @@
 #include "plugins/mds/destroyer.hpp"
 #include "plugins/mds/evictions.hpp"
 #include "plugins/mds/fencing.hpp"
+#include "plugins/mds/lock_budget.hpp"
 #include "plugins/mds/lock_callbacks.hpp"
 #include "plugins/mds/orphan_sweep.hpp"
 #include "plugins/mds/options.hpp"
@@ -99,6 +100,7 @@ class Mds final : public rpc::Service {
   Rest rest_;
   LockCallbacks lock_callbacks_;
   lock::LockManager locks_;
+  LockBudget lock_budget_;
   TaskGroup tasks_;
 };
 

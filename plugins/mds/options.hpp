@@ -18,6 +18,7 @@ struct Options {
   std::vector<fs::TargetId> object_targets;  // every target that new files may be striped over, in a fixed order
   std::uint32_t stripe_count = 1;        // of files in directories that wish for nothing; fs::kStripeAll: all targets
   std::uint32_t stripe_size = 1u << 20;  // bytes
+  std::uint64_t locks_max = 1u << 20;    // of all clients together; beyond it answers bring no more
   std::uint32_t root_uid = 0;            // owner of the root directory of a new file system
   std::uint32_t root_gid = 0;
 };

@@ -52,6 +52,8 @@ class SessionTable {
   // The last transaction of anyone but this client, those who have gone included.
   std::uint64_t last_transaction_of_others(std::uint64_t id) const;
   std::size_t size() const noexcept { return sessions_.size(); }
+  // In the order of their ids.
+  const std::map<std::uint64_t, std::unique_ptr<Session>>& all() const noexcept { return sessions_; }
 
  private:
   std::map<std::uint64_t, std::unique_ptr<Session>> sessions_;

@@ -162,6 +162,7 @@ class MdsRole final : public RoleInstance {
     std::sort(options.object_targets.begin(), options.object_targets.end());
     options.stripe_count = context.cluster.stripe_count == 0 ? fs::kStripeAll : context.cluster.stripe_count;
     options.stripe_size = static_cast<std::uint32_t>(context.cluster.stripe_size);
+    options.locks_max = context.cluster.locks_max;
     // A file system belongs to whoever starts it first.
     options.root_uid = ::geteuid();
     options.root_gid = ::getegid();

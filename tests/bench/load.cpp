@@ -28,7 +28,7 @@ constexpr long kRandomReads = 8000;
 const char kUsage[] =
     "usage: rideau-bench-load FOLDER [--processes N] [--files N] [--mib N] [--phases A,B,...]\n"
     "  files are those of each process; the file of the sequential phases has MIB MiB\n"
-    "  phases: create stat_cold stat_cached unlink small_write small_read small_unlink\n"
+    "  phases: create stat_cold stat_cached unlink small_write small_read open_cached small_unlink\n"
     "          seq_write (with seq_write_synced) seq_read random_read seq_unlink\n";
 
 struct Options {
@@ -37,7 +37,8 @@ struct Options {
   long files = 1000;
   long mib = 64;
   std::string phases =
-      "create,stat_cold,stat_cached,unlink,small_write,small_read,small_unlink,seq_write,seq_read,random_read,"
+      "create,stat_cold,stat_cached,unlink,small_write,small_read,open_cached,small_unlink,seq_write,seq_read,random_"
+      "read,"
       "seq_unlink";
 };
 
@@ -247,6 +248,8 @@ bool run_phase(const Options& options, const std::string& phase) {
     each_file(options, "small_write", "s", false, [](const std::string& path) { create_one(path, kSmallBytes); });
   } else if (phase == "small_read") {
     each_file(options, "small_read", "s", true, read_one);
+  } else if (phase == "open_cached") {
+    each_file(options, "open_cached", "s", false, read_one);
   } else if (phase == "small_unlink") {
     each_file(options, "small_unlink", "s", false, unlink_one);
   } else if (phase == "seq_write") {

@@ -5,6 +5,8 @@ import statistics
 # What a mount of ours should reach of null FUSE.
 BARS = {
     ("create", 4): 0.5,
+    ("stat_cached", 4): 0.8,
+    ("open_cached", 4): 0.8,
     ("stat_cold", 4): 0.4,
     ("unlink", 4): 0.4,
     ("small_write", 4): 0.25,

@@ -23,6 +23,7 @@ uuid = "6ba7b810-9dad-41d1-80b4-00c04fd430c8"
 [defaults]
 stripe_count = 2
 stripe_size = "4 MiB"
+locks_max = 5000
 spin = "20 us"
 
 [defaults.transport]
@@ -32,6 +33,7 @@ eager_bytes = "16 KiB"
 [client]
 cache = "512 MiB"
 dirty_age = "2 s"
+cached_inodes = 4096
 
 [node.mds0]
 roles = ["mds"]
@@ -87,6 +89,8 @@ TEST_CASE("a good file gives what it says") {
   CHECK(to_text(config.uuid) == "6ba7b810-9dad-41d1-80b4-00c04fd430c8");
   CHECK(config.stripe_count == 2);
   CHECK(config.stripe_size == 4u << 20);
+  CHECK(config.locks_max == 5000);
+  CHECK(config.any_client.client.cached_inodes == 4096);
   REQUIRE(config.nodes.size() == 3);
   CHECK(config.nodes[0].name == "mds0");
   CHECK(config.nodes[2].name == "client0");
@@ -101,7 +105,7 @@ TEST_CASE("a good file gives what it says") {
   CHECK(mds.transport.plugin == "tcp");
   REQUIRE(mds.transport.values.size() == 1);
   CHECK(mds.transport.values[0].key == "eager_bytes");
-  CHECK(mds.transport.values[0].line == 13);
+  CHECK(mds.transport.values[0].line == 14);
   REQUIRE(mds.targets.size() == 1);
   CHECK(mds.targets[0].id == 1);
   CHECK(mds.targets[0].role == Role::mds);
@@ -178,7 +182,7 @@ TEST_CASE("what is missing is said where it belongs") {
 }
 
 TEST_CASE("what must be unique is") {
-  CHECK(contains(problems_of(changed("id = 3", "id = 1")), "target id 1 is taken by node.mds0.id in line 19"));
+  CHECK(contains(problems_of(changed("id = 3", "id = 1")), "target id 1 is taken by node.mds0.id in line 21"));
   CHECK(contains(problems_of(changed("\"/srv/b\"", "\"/srv/a\"")), "the folder /srv/a is taken by"));
   CHECK(contains(problems_of(changed("10.0.0.1:7410", "127.0.0.1:7400")), "the address 127.0.0.1:7400 is taken by"));
   CHECK(

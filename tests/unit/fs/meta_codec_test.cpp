@@ -72,7 +72,7 @@ auto fields(const SyncRequest& x) { return std::tie(x.transaction); }
 auto fields(const LockRequest& x) { return std::tie(x.resource, x.mode); }
 auto fields(const LockReply& x) { return std::tie(x.lock); }
 auto fields(const UnlockRequest& x) { return std::tie(x.items); }
-auto fields(const RevokeRequest& x) { return std::tie(x.items); }
+auto fields(const RevokeRequest& x) { return std::tie(x.items, x.budget); }
 auto fields(const ScanRecordsRequest& x) { return std::tie(x.from, x.count); }
 auto fields(const ScanRecordsReply& x) { return std::tie(x.records, x.transaction); }
 auto fields(const GetRecordsRequest& x) { return std::tie(x.keys); }
@@ -236,7 +236,7 @@ TEST_CASE("bodies about inodes and sessions survive the way there and any damage
   check(LockRequest{4, 2});
   check(LockReply{2});
   check(UnlockRequest{{{9, 1}, {10, 1ull << 60}}});
-  check(RevokeRequest{{{9, 1}, {10, 1ull << 60}}});
+  check(RevokeRequest{{{9, 1}, {10, 1ull << 60}}, 1'000});
   check(ScanRecordsRequest{std::string_view("\x11\0key", 5), 77});
   check(ScanRecordsReply{{{"key", std::string("\0value", 6)}, {"other", ""}}, 1ull << 50});
   check(GetRecordsRequest{{"one", "another"}});

@@ -59,10 +59,11 @@ struct Client final : rpc::SessionEvents {
       grants.wake_all();
       co_return rpc::CallbackReply{};
     }
-    ++revokes;
     if (on_revoke == OnRevoke::silent) co_await idle.wait();
     RevokeRequest request;
     CHECK(decode(body, &request).ok());
+    revokes += request.items.empty() ? 0 : 1;
+    if (request.budget != 0) budgets.push_back(request.budget);
     if (on_revoke == OnRevoke::give_back) tasks->spawn(unlock(request.items));
     co_return rpc::CallbackReply{};
   }
@@ -130,12 +131,14 @@ struct Client final : rpc::SessionEvents {
   std::unique_ptr<rpc::ClientSession> session;
   OnRevoke on_revoke = OnRevoke::give_back;
   int revokes = 0;
+  std::vector<std::uint64_t> budgets;  // as told
   int new_epochs = 0;
 };
 
 // A started target that listens.
 struct Served {
-  explicit Served(std::uint64_t seed = 1) : f(seed), network(f.world) {
+  explicit Served(std::uint64_t seed = 1, std::uint64_t locks_max = 1u << 20) : f(seed), network(f.world) {
+    f.options.locks_max = locks_max;
     REQUIRE(f.start().ok());
     port = std::make_unique<Port>(network, f.run->runtime, f.log);
     REQUIRE(f.await(port->plugin.start()).ok());
@@ -337,6 +340,40 @@ TEST_CASE("an open that nobody uses ends with the file", "[mds]") {
   REQUIRE(served.f.stat_errno(second) == 0);
   REQUIRE(served.f.target().opens.is_open(third));
   REQUIRE(served.f.target().opens.size() == 2);
+}
+
+TEST_CASE("clients are told to keep fewer locks when there are many", "[mds]") {
+  constexpr std::uint64_t kMax = 64;
+  Served served(1, kMax);
+  Client a(served.f, served.network, "a", 1);
+  Client b(served.f, served.network, "b", 2);
+  std::vector<LockItem> held;
+  const auto make = [&](Client& client, const std::string& name) {
+    MakeReply reply;
+    const rpc::Reply raw = client.make(name);
+    REQUIRE(decode(raw.body, &reply).ok());
+    if (reply.inode.lock != 0) held.push_back({reply.inode.id, reply.inode.lock >> 2});
+    return reply.inode.lock != 0;
+  };
+  for (int i = 0; i < 4; ++i) REQUIRE(make(b, "b" + std::to_string(i)));
+  held.clear();
+  int granted = 0;
+  for (int i = 0; i < 100; ++i) granted += make(a, "a" + std::to_string(i)) ? 1 : 0;
+  // The bound holds whether the client obeys or not; who has few is not asked for any.
+  REQUIRE(granted < 64);
+  REQUIRE(granted > 50);
+  REQUIRE_FALSE(a.budgets.empty());
+  REQUIRE(a.budgets.front() >= kMax / 4 * 3 - 8);
+  REQUIRE(a.budgets.front() <= kMax / 4 * 3);
+  REQUIRE(b.budgets.empty());
+  // With room again there is no bound any more.
+  const std::size_t told = a.budgets.size();
+  served.f.world.run_for(kSecond);
+  a.tasks->spawn(a.unlock(std::exchange(held, {})));
+  served.f.world.run_for(kSecond);
+  REQUIRE(a.budgets.size() == told + 1);
+  REQUIRE(a.budgets.back() == kMax);
+  REQUIRE(make(a, "again"));
 }
 
 TEST_CASE("a client that does not give a lock back is evicted", "[mds]") {

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// How many locks each client may keep. Locks are memory of the server: when there are many, those who have most are
+// told to keep fewer, until there is room again; when the bound is reached, answers bring no more.
+#pragma once
+
+#include "framework/lock/lock_manager.hpp"
+#include "framework/runtime/runtime.hpp"
+#include "plugins/mds/lock_callbacks.hpp"
+#include "plugins/mds/sessions.hpp"
+
+#include <cstdint>
+
+namespace rideau::mds {
+
+class LockBudget {
+ public:
+  // Everything is lent.
+  LockBudget(Runtime& runtime, const lock::LockManager& locks, const SessionTable& sessions, LockCallbacks& callbacks,
+             std::uint64_t locks_max)
+      : runtime_(runtime), locks_(locks), sessions_(sessions), callbacks_(callbacks), locks_max_(locks_max) {}
+
+  // Locks were granted, or some went.
+  void changed() {
+    const std::size_t count = locks_.count();
+    if (count >= locks_max_ / 8 * 7 || (limited_ && count < locks_max_ / 2)) adjust();
+  }
+
+ private:
+  void adjust();
+  std::uint64_t share() const;
+
+  Runtime& runtime_;
+  const lock::LockManager& locks_;
+  const SessionTable& sessions_;
+  LockCallbacks& callbacks_;
+  const std::uint64_t locks_max_;
+  bool limited_ = false;
+  std::uint64_t next_ns_ = 0;
+};
+
+}  // namespace rideau::mds
