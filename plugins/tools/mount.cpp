@@ -5,6 +5,7 @@
 #include "plugins/tools/mount_table.hpp"
 #include "plugins/tools/mounted.hpp"
 #include "plugins/tools/process.hpp"
+#include "plugins/tools/progress.hpp"
 #include "plugins/tools/setup.hpp"
 #include "plugins/tools/signals.hpp"
 
@@ -179,6 +180,33 @@ int mount(const CommonOptions& common, const MountOptions& options) {
   return session.result;
 }
 
+namespace {
+
+constexpr std::uint64_t kEndMs = 10'000;
+
+// The kernel answers before the client has written what it still holds, and before its place in run/ is free.
+void await_end_of_client(const std::string& config, const std::string& mount_point) {
+  const ConfigResult loaded = load_cluster_config(config);
+  if (!loaded.ok()) return;  // moved or changed since: then nobody can tell which process it is
+  const std::uint64_t until = clock_ms() + kEndMs;
+  Progress progress;
+  for (const NodeConfig& node : loaded.config.nodes) {
+    const std::string pid_file = pid_path(loaded.config.folder, node.name);
+    for (auto client = living_process(pid_file); client && client->detail == mount_point;
+         client = living_process(pid_file)) {
+      if (clock_ms() >= until) {
+        std::fprintf(stderr, "unmounted; node %s (process %d) is still at work, its log is %s\n", node.name.c_str(),
+                     static_cast<int>(client->pid), log_path(loaded.config.folder, node.name).c_str());
+        return;
+      }
+      progress.tell("waiting for node " + node.name + " to write what it holds");
+      pause_ms(10);
+    }
+  }
+}
+
+}  // namespace
+
 int umount(const std::string& mount_point) {
   const std::string absolute = absolute_path(mount_point);
   const MountState state = mount_state(absolute);
@@ -186,11 +214,13 @@ int umount(const std::string& mount_point) {
     std::fprintf(stderr, "no Rideau file system is mounted at %s\n", absolute.c_str());
     return kFailed;
   }
+  const std::optional<std::string> config = mounted_from(absolute);
   std::string why;
   if (!unmount(absolute, state == MountState::stale, &why)) {
     std::fprintf(stderr, "%s\n", why.c_str());
     return kFailed;
   }
+  if (config) await_end_of_client(*config, absolute);
   return kDone;
 }
 

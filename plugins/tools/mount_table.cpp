@@ -6,6 +6,7 @@
 #include <cstring>
 #include <fstream>
 #include <sstream>
+#include <string_view>
 #include <vector>
 
 #include <sys/mount.h>
@@ -33,17 +34,22 @@ std::string unescaped(const std::string& text) {
 
 }  // namespace
 
-bool is_mounted(const std::string& absolute) {
+std::optional<std::string> mounted_from(const std::string& absolute) {
+  constexpr std::string_view kOurs = " - fuse.rideau ";
   std::ifstream table("/proc/self/mountinfo");
-  bool ours = false;
+  std::optional<std::string> source;
   for (std::string line; std::getline(table, line);) {
     std::istringstream words(line);
     std::string word;
     for (int i = 0; i < 5; ++i) words >> word;
     if (unescaped(word) != absolute) continue;
-    ours = line.find(" - fuse.rideau ") != line.npos;  // the last one mounted there counts
+    source.reset();  // the last one mounted there counts
+    const std::size_t type = line.find(kOurs);
+    if (type == line.npos) continue;
+    const std::size_t begin = type + kOurs.size();
+    source = unescaped(line.substr(begin, line.find(' ', begin) - begin));
   }
-  return ours;
+  return source;
 }
 
 namespace {

@@ -2,6 +2,7 @@
 // What the kernel has mounted where, and taking mounts away.
 #pragma once
 
+#include <optional>
 #include <string>
 
 namespace rideau::tools {
@@ -11,8 +12,9 @@ enum class MountState { none, alive, stale };
 // Absolute, without "." and ".." and links where the parts exist. Never asks the file system mounted at the path
 // itself: it may be dead.
 std::string absolute_path(const std::string& path);
-// Whether a file system of ours is mounted exactly there; asks the kernel's table alone.
-bool is_mounted(const std::string& absolute);
+// The configuration file of the file system of ours that is mounted exactly there; asks the kernel's table alone.
+std::optional<std::string> mounted_from(const std::string& absolute);
+inline bool is_mounted(const std::string& absolute) { return mounted_from(absolute).has_value(); }
 // The same, and whether somebody serves it.
 MountState mount_state(const std::string& absolute);
 // True when `inner` is `outer` or lies under it.

@@ -47,7 +47,9 @@ TEST_CASE("a good plugin loads, twice to the same descriptor") {
 
 TEST_CASE("what does not fit is refused before it is loaded") {
   CHECK_FALSE(refused("missing", Code::not_found, {"No such file"}));
-  CHECK_FALSE(refused("old-abi", Code::refused, {"0.77", "wants exactly 0.2"}));
+  const std::string wanted =
+      "wants exactly " + std::to_string(RIDEAU_ABI_MAJOR) + "." + std::to_string(RIDEAU_ABI_MINOR);
+  CHECK_FALSE(refused("old-abi", Code::refused, {"0.77", wanted}));
   CHECK_FALSE(refused("other-build", Code::refused, {"some-other-world", RIDEAU_BUILD_TAG}));
   CHECK_FALSE(refused("no-note", Code::invalid, {".note.rideau"}));
 }
