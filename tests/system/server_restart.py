@@ -80,6 +80,9 @@ def read_handle(descriptor, size):
 def kill(made, *nodes):
     step(f"kill -9 of {' and '.join(nodes)}")
     made.kill(*nodes)
+    # Of a change that is on its way at this moment nobody knows whether it was made, so it may be told EIO. A client that is
+    # kept from running for a moment would send the next calls into the dead link as well.
+    time.sleep(0.3 * PATIENCE)
 
 
 def restart(made, *nodes):
