@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::uint64_t kMsInNs = 1'000'000;
 constexpr std::uint64_t kDayNs = 86'400'000 * kMsInNs;
+constexpr std::uint64_t kRecoveryMaxNs = 600'000 * kMsInNs;
 constexpr std::size_t kNodesMax = 4096;
 constexpr std::int64_t kTargetIdMax = (1 << 24) - 1;
 
@@ -112,6 +113,15 @@ class Parser {
       table.problem(found->find("stripe_size")->line, "stripe_size", "wants a multiple of 64 KiB");
     }
     read_count(table, "locks_max", 1024, &config_.locks_max);
+    std::string durability;
+    if (table.text("durability", &durability)) {
+      config_.commit_first = durability == "commit";
+      if (durability != "commit" && durability != "replay") {
+        table.problem(found->find("durability")->line, "durability", "wants replay or commit",
+                      nearest(durability, {"replay", "commit"}));
+      }
+    }
+    table.duration("recovery", kRecoveryMaxNs, &config_.recovery_ns);
     read_choice(table, "index", &index_);
     read_choice(table, "objects", &objects_);
     read_runtime(table, &defaults_);

@@ -79,10 +79,12 @@ struct ClusterConfig {
   Uuid uuid{};
   std::uint32_t stripe_count = 0;  // of new files; 0: over all object targets
   std::uint64_t stripe_size = 1ull << 20;
-  std::uint64_t locks_max = 1u << 20;  // of all clients, at a metadata target
-  std::vector<NodeConfig> nodes;       // in the order of the file
-  NodeConfig any_client;               // what a client that is not in the file uses
-  bool guard_plugins = false;          // not in the file: the simulator checks the contract of every plugin
+  bool commit_first = false;                  // changes of names and attributes are answered when they are durable
+  std::uint64_t recovery_ns = 4'000'000'000;  // how long a restarted metadata server waits for clients to come back
+  std::uint64_t locks_max = 1u << 20;         // of all clients, at a metadata target
+  std::vector<NodeConfig> nodes;              // in the order of the file
+  NodeConfig any_client;                      // what a client that is not in the file uses
+  bool guard_plugins = false;                 // not in the file: the simulator checks the contract of every plugin
 
   const NodeConfig* find(std::string_view node) const noexcept;
 };

@@ -69,6 +69,8 @@ class LockManager {
 
   // With so many locks try_grant() makes no new one.
   void set_limit(std::size_t locks) noexcept { locks_max_ = locks; }
+  // Grants have greater numbers from now on. Before the first one.
+  void number_from(GrantNumber number) noexcept { last_number_ = number; }
   // What the holder has afterwards: `mode` or stronger where that is possible at once, else what it had before.
   Grant try_grant(HolderId holder, ResourceId resource, Mode mode);
   // Waits until the lock is granted; until told() it is not asked back. closed: the holder was dropped meanwhile.

@@ -57,4 +57,10 @@ std::optional<HeldRange> OwnedRanges::conflict(Range range, Mode mode) const {
   return std::nullopt;
 }
 
+std::vector<HeldRange> OwnedRanges::all() const {
+  std::vector<HeldRange> found;
+  for (const auto& [first, rest] : ranges_) found.push_back({{first, rest.last}, rest.mode});
+  return found;
+}
+
 }  // namespace rideau::lock

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <vector>
 
 namespace rideau::lock {
 
@@ -38,6 +39,9 @@ class OwnedRanges {
   std::size_t growth(Range range, Mode mode) const;
   // The first of the held ranges that another owner's lock of this mode would conflict with.
   std::optional<HeldRange> conflict(Range range, Mode mode) const;
+
+  // By their first position.
+  std::vector<HeldRange> all() const;
 
   bool empty() const noexcept { return ranges_.empty(); }
   std::size_t count() const noexcept { return ranges_.size(); }

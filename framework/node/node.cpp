@@ -124,6 +124,15 @@ std::vector<std::string> Node::evictions() const {
   return all;
 }
 
+std::string Node::recovery() const {
+  for (const auto& target : targets_) {
+    if (!target->started) continue;
+    std::string state = target->role->recovery();
+    if (!state.empty()) return state;
+  }
+  return {};
+}
+
 Task<Status> Node::backup(ByteSink& to) {
   for (const auto& target : targets_) {
     if (target->config->role != Role::mds || !target->started) continue;

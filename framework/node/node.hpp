@@ -33,6 +33,8 @@ class RoleInstance {
   virtual void collect(MetricList& to) const = 0;  // after start()
   // Why clients lost their sessions, the newest last; a record each, for people.
   virtual std::vector<std::string> evictions() const { return {}; }
+  // How far recovery after a restart has come, for people; empty when there is none.
+  virtual std::string recovery() const { return {}; }
   // Everything durable of its index as one stream; unsupported for roles that need none.
   virtual Task<Status> backup(ByteSink& to) = 0;
   virtual std::string problem() const = 0;  // after a failed start
@@ -74,6 +76,7 @@ class Node final : public MetricSource {
   Task<Status> backup(ByteSink& to);
   // Of all roles that run.
   std::vector<std::string> evictions() const;
+  std::string recovery() const;
   // As rpc::Server::evict.
   bool evict(const Uuid& client, const std::string& reason);
 

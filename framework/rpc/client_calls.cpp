@@ -58,29 +58,32 @@ Task<Reply> ClientSession::Impl::call(const Request& request) {
   Slot& slot = slots[index];
   slot.request = &request;
   slot.trace_id = request.trace_id != 0 ? request.trace_id : ++next_trace;
-  const std::uint32_t limit_ms = request.deadline_ms == 0 ? limits::kCallMs : request.deadline_ms;
+  slot.patient = options.patient && request.deadline_ms == 0 && leave_by_ns == 0;
+  const std::uint32_t usual_ms = slot.patient ? kNoDeadline : limits::kCallMs;
+  const std::uint32_t limit_ms = request.deadline_ms == 0 ? usual_ms : request.deadline_ms;
   slot.deadline_ns = limit_ms == kNoDeadline ? 0 : began_ns + limit_ms * kMillisecond;
   std::uint64_t belongs_to = generation;  // the session that the caller has in mind; 0: the first one, to come
   const std::uint64_t locks = lock_turns;
   const bool rests_on_locks = request.modifies || request.payload_parts != 0;
   bool sent = false;  // under that session
   for (;;) {
-    // Without a link nothing waits for ever, not even a lock.
+    // Without a link nothing waits for ever, not even a lock, unless the client is patient.
     const std::uint64_t linkless_ns = runtime.now_ns() + limits::kCallMs * kMillisecond;
     const std::uint64_t give_up_ns = slot.deadline_ns != 0 ? slot.deadline_ns : linkless_ns;
-    while (state == State::down || state == State::connecting) {
-      if (runtime.now_ns() >= give_up_ns || (leave_by_ns != 0 && runtime.now_ns() >= leave_by_ns)) break;
+    while (away()) {
+      if (!options.patient && runtime.now_ns() >= give_up_ns) break;
+      if (leave_by_ns != 0 && runtime.now_ns() >= leave_by_ns) break;
       co_await changed.wait();
     }
     if (state != State::up) {
-      const bool late = state == State::down || state == State::connecting;
       reply.status =
-          late ? Status{Code::timed_out, 0, "no link to the target"} : Status{Code::closed, 0, "session closed"};
+          away() ? Status{Code::timed_out, 0, "no link to the target"} : Status{Code::closed, 0, "session closed"};
       if (sent) slot.poisoned = true;
       break;
     }
     if (belongs_to != generation && belongs_to != 0) {
-      if (!request.outlives_restart || belongs_to < ended_generation) {
+      const bool executed_never = belongs_to == unused_generation;
+      if (!executed_never && (!request.outlives_restart || belongs_to < ended_generation)) {
         reply.status = sent ? kOutcomeUnknown : kNeverSent;
         break;
       }
@@ -95,7 +98,7 @@ Task<Reply> ClientSession::Impl::call(const Request& request) {
     const bool resend = std::exchange(sent, true);
     if (!resend) ++slot.sequence;
     slot.state = CallState::waiting;
-    const Status outcome = co_await attempt(request, index, resend);
+    const Status outcome = co_await attempt(request, slot, resend ? std::uint32_t{wire::kResend} : 0u);
     if (slot.state == CallState::link_lost) continue;
     if (slot.state == CallState::expired) {
       reply.status = {Code::timed_out, 0, "no answer from the target"};
@@ -107,6 +110,8 @@ Task<Reply> ClientSession::Impl::call(const Request& request) {
     reply.durable = slot.envelope.durable;
     reply.payload_bytes = slot.envelope.payload_bytes;
     reply.loan = std::move(slot.loan);
+    answered = answered || outcome.ok();
+    if (request.modifies && outcome.ok() && reply.transaction > durable) keep(slot, request, reply);
     break;
   }
   log.note({.trace_id = slot.trace_id,
@@ -122,8 +127,7 @@ Task<Reply> ClientSession::Impl::call(const Request& request) {
 }
 
 // Sends once and waits until the slot is settled. What was lent for it is reclaimed when this ended.
-Task<Status> ClientSession::Impl::attempt(const Request& request, std::uint32_t index, bool resend) {
-  Slot& slot = slots[index];
+Task<Status> ClientSession::Impl::attempt(const Request& request, Slot& slot, std::uint32_t flags) {
   const LinkReference over = link;
   slot.link = over.get();
   const std::uint64_t payload = bytes_in(request.payload, request.payload_parts);
@@ -136,9 +140,10 @@ Task<Status> ClientSession::Impl::attempt(const Request& request, std::uint32_t 
   wire::Envelope envelope;
   envelope.kind = wire::Kind::call;
   envelope.method = request.method;
-  envelope.flags =
-      (request.modifies ? std::uint32_t{wire::kModifies} : 0u) | (resend ? std::uint32_t{wire::kResend} : 0u);
-  envelope.slot = index;
+  const bool again = flags != 0;
+  envelope.flags = flags | (request.modifies ? std::uint32_t{wire::kModifies} : 0u);
+  envelope.slot = slot.number;
+  envelope.transaction = slot.transaction;
   envelope.sequence = slot.sequence;
   envelope.trace_id = slot.trace_id;
   if (slot.deadline_ns != 0) {
@@ -170,11 +175,11 @@ Task<Status> ClientSession::Impl::attempt(const Request& request, std::uint32_t 
   if (lent.ok()) {
     ++messages_sent;
     payload_sent += payload;
-    if (!resend) ++calls_sent;
+    if (!again) ++calls_sent;
     log.note({.trace_id = slot.trace_id,
               .subject = session_id,
               .target = options.target,
-              .kind = resend ? EventKind::call_again : EventKind::call,
+              .kind = again ? EventKind::call_again : EventKind::call,
               .method = request.method});
     Eager eager;
     if (payload > 0 && lent_source == nullptr) eager = {request.payload, request.payload_parts};

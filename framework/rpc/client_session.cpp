@@ -23,7 +23,9 @@ ClientSession::Impl::Impl(ClientSession& owning, Runtime& world, Transport& via,
       slot_free(world),
       slot_given_back(world),
       ticker(world, [this] { tick(); }),
-      next_trace(random64(world)) {}
+      next_trace(random64(world)) {
+  for (std::uint32_t i = 0; i < slots.size(); ++i) slots[i].number = i;
+}
 
 // After close() there is no link; a session that goes without it (its node was killed) abandons what it has.
 ClientSession::Impl::~Impl() {
@@ -59,6 +61,8 @@ void ClientSession::collect(MetricList& to, const MetricLabels& labels, MethodNa
   to.counter("rideau_client_payload_received_bytes_total", payload, labels, self.payload_received);
   to.gauge("rideau_client_session_connected", "1: there is a link to the target.", labels,
            self.state == Impl::State::up ? 1 : 0);
+  to.gauge("rideau_client_calls_kept", "Changes that were answered and are not known to be durable.", labels,
+           static_cast<double>(self.kept.size()));
 }
 
 Task<Reply> ClientSession::call(const Request& request) { return impl_->call(request); }
@@ -94,7 +98,14 @@ Task<Status> ClientSession::connect() {
   co_return kOk;
 }
 
-void ClientSession::leave() noexcept { impl_->leave_by_ns = impl_->runtime.now_ns() + limits::kLeaveMs * kMillisecond; }
+void ClientSession::leave() noexcept {
+  Impl& self = *impl_;
+  const std::uint64_t now = self.runtime.now_ns();
+  self.leave_by_ns = now + limits::kLeaveMs * kMillisecond;
+  for (Impl::Slot& slot : self.slots) {
+    if (slot.busy && slot.patient) slot.deadline_ns = now + limits::kCallMs * kMillisecond;
+  }
+}
 
 Task<> ClientSession::close() {
   Impl& self = *impl_;
@@ -156,7 +167,7 @@ Task<Status> ClientSession::Impl::open_link() {
   hello.client_name = options.client_name;
   hello.session = session_id;
   hello.boot_epoch = boot_epoch;
-  hello.slots = limits::kSlotsPerSession;
+  hello.slots = static_cast<std::uint32_t>(slots.size());
   hello.lock_sessions = lock_sessions;
   hello.client_time_ns = runtime.wall_ns();
   wire::Encoded body;
@@ -178,6 +189,15 @@ Task<Status> ClientSession::Impl::open_link() {
   if (hello_answer->ok() && reference.usable()) {
     link = reference;
     hello_link = nullptr;
+    if (restarted) {
+      state = State::restarting;
+      const Status claimed = co_await restart();
+      if (!claimed.ok()) {
+        if (reference.usable()) reference.link().close();
+        while (reference.usable()) co_await changed.wait();
+        co_return claimed;
+      }
+    }
     state = State::up;
     log.note({.subject = session_id, .target = options.target, .kind = EventKind::link});
     changed.wake_all();
@@ -191,20 +211,27 @@ Task<Status> ClientSession::Impl::open_link() {
 
 void ClientSession::Impl::on_welcome(const wire::Welcome& welcome) {
   last_heard_ns = runtime.now_ns();
-  durable = std::max(durable, welcome.durable);
   time_offset_ns = welcome.server_time_ns - runtime.wall_ns();
   server_eager_bytes = welcome.eager_bytes_max;
   server_version = welcome.version;
   const bool known = session_id != 0;
-  const bool same = known && welcome.resumed && welcome.session == session_id && welcome.boot_epoch == boot_epoch;
-  const bool restarted = known && welcome.boot_epoch != boot_epoch;
+  const bool same = known && welcome.resumed && welcome.session == session_id;
+  const bool new_epoch = known && welcome.boot_epoch != boot_epoch;
   session_id = welcome.session;
   boot_epoch = welcome.boot_epoch;
   slot_count = std::clamp<std::uint32_t>(welcome.slots, 1, limits::kSlotsPerSession);
-  if (!same) {
+  if (same) {
+    if (new_epoch) restarted = true;
+    if (!restarted) set_durable(welcome.durable);
+  } else {
+    const bool unused = known && !answered;
+    if (unused) unused_generation = generation;
     durable = welcome.durable;
+    restarted = false;
+    answered = false;
+    forget_kept();
     forget_server_state();
-    if (known && !restarted) ended_generation = generation;
+    if (known && !new_epoch && !unused) ended_generation = generation;
     if (known) {
       log.warning("target %u at %s has forgotten this client's session (boot epoch %llu): starting a new one",
                   options.target, options.address.c_str(), static_cast<unsigned long long>(boot_epoch));
@@ -320,6 +347,7 @@ Sink ClientSession::Impl::receive(LinkHold& hold, MessageLoan loan_given, std::u
       receive_callback(hold, envelope, body, std::move(loan));
       return {};
     case Kind::pong:
+      if (state == State::up) set_durable(envelope.durable);
       return {};
     case Kind::goodbye:
       hold.link().close();
@@ -336,12 +364,12 @@ Sink ClientSession::Impl::receive_reply(LinkHold& hold, const wire::Envelope& en
     malformed(hold.link(), "a reply to a slot that does not exist");
     return {};
   }
-  Slot& slot = slots[envelope.slot];
+  Slot& slot = slots[state == State::restarting ? limits::kRecoverySlot : envelope.slot];
   // Replies to calls that were given up, or answered already over another link, are of no interest.
-  const bool wanted =
-      slot.busy && slot.state == CallState::waiting && slot.sequence == envelope.sequence && slot.link == &hold;
+  const bool wanted = slot.busy && slot.state == CallState::waiting && slot.number == envelope.slot &&
+                      slot.sequence == envelope.sequence && slot.link == &hold;
   if (!wanted) return {};
-  durable = std::max(durable, envelope.durable);
+  set_durable(envelope.durable);
   slot.envelope = envelope;
   slot.body = body;
   slot.loan = std::move(loan);
@@ -418,7 +446,7 @@ void ClientSession::on_closed(Link& link, Status why) noexcept {
   hold->mark_closed();
   if (was_current) {
     self.link = {};
-    if (self.state == Impl::State::up) {
+    if (self.state == Impl::State::up || self.state == Impl::State::restarting) {
       self.state = Impl::State::down;
       self.log.note({.subject = self.session_id,
                      .target = self.options.target,

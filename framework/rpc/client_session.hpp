@@ -2,8 +2,12 @@
 // ClientSession: a client's side of its session with one target. Keeps a link up (reconnects with back-off), numbers
 // calls by slot, sends what was not answered again over a new link, answers callbacks of the server.
 //
-// A target that comes back with a new boot epoch has forgotten the session: calls in flight end with Code::closed,
-// SessionEvents::on_new_epoch is told, and later calls go to the new epoch.
+// A target that comes back with a new boot epoch may know the session still. Then its owner claims again what the
+// target kept in memory (SessionEvents::on_restart), calls that were answered and may be lost are made again, in the
+// order of their transactions, and at last calls without an answer are sent again: for callers it was a delay.
+//
+// Where the target has forgotten the session, calls in flight end with Code::closed, SessionEvents::on_new_epoch is
+// told, and later calls go to the new epoch.
 #pragma once
 
 #include "framework/base/limits.hpp"
@@ -36,6 +40,10 @@ class SessionEvents {
   virtual Task<CallbackReply> on_callback(std::uint16_t method, Bytes body, std::uint64_t trace_id) = 0;
   // The target lost this session (restart, or an eviction): locks, opens and grants under it are gone.
   virtual void on_new_epoch(std::uint64_t boot_epoch) = 0;
+  // The target restarted and knows this session. Claims, by ClientSession::claim() and replay(), what the target had in
+  // memory alone; ok ends the restart: ordinary calls go on, and all that was answered before is durable. After a
+  // failure it is called again, over a new link.
+  virtual Task<Status> on_restart() { co_return kOk; }
 
  protected:
   ~SessionEvents() = default;
@@ -48,6 +56,8 @@ struct SessionOptions {
   Uuid client{};
   std::string client_name;
   std::uint32_t connect_ms = limits::kConnectMs;  // how long connect() tries
+  // Calls wait for a target that is away for as long as it takes, until leave(). Otherwise limits::kCallMs.
+  bool patient = false;
 };
 
 class ClientSession final : LinkEvents {
@@ -63,6 +73,12 @@ class ClientSession final : LinkEvents {
   void set_lock_sessions(std::vector<wire::LockSession> sessions);
   // At most limits::kSlotsPerSession run at once; more wait their turn.
   Task<Reply> call(const Request& request);
+  // For SessionEvents::on_restart() alone. A call that changes nothing durable, made at once; closed: the link is lost.
+  Task<Reply> claim(const Request& request);
+  // Makes every call again that was answered and may be lost with the restart.
+  Task<Status> replay();
+  // Whether so much is kept for a restart that the target should make something durable before more is changed.
+  bool keeps_too_much() const noexcept;
   // The client is about to stop: from here on no call waits longer than limits::kLeaveMs for a target that is away.
   void leave() noexcept;
   // Ends the session in order: waits for calls in flight, says goodbye, closes the link.

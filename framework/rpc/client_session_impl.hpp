@@ -11,6 +11,7 @@
 #include <array>
 #include <deque>
 #include <optional>
+#include <vector>
 
 namespace rideau::rpc {
 
@@ -18,8 +19,10 @@ struct ClientSession::Impl {
   // One call in flight, in the frame of call(). What arrives for it is stored here.
   enum class CallState : std::uint8_t { waiting, answered, link_lost, expired };
   struct Slot {
+    std::uint32_t number = 0;  // on the wire
     std::uint64_t sequence = 0;
     bool busy = false;
+    bool patient = false;   // without a deadline as long as the client does not leave
     bool poisoned = false;  // a call was given up: its outcome is unknown, so the slot is not used again
     CallState state = CallState::waiting;
     Completion* waiter = nullptr;
@@ -27,11 +30,21 @@ struct ClientSession::Impl {
     LinkHold* link = nullptr;       // that the call was sent over
     std::uint64_t deadline_ns = 0;  // 0: none
     std::uint64_t trace_id = 0;
-    wire::Envelope envelope{};  // of the reply
+    std::uint64_t transaction = 0;  // that a call had which is made again
+    wire::Envelope envelope{};      // of the reply
     Bytes body{};
     Loan loan{};
   };
-  enum class State : std::uint8_t { idle, connecting, up, down, refused, closing, closed };
+  enum class State : std::uint8_t { idle, connecting, up, down, restarting, refused, closing, closed };
+  // A change that was answered and is not known to be durable.
+  struct Kept {
+    std::uint32_t slot = 0;
+    std::uint64_t sequence = 0;
+    std::uint64_t transaction = 0;
+    std::uint16_t method = 0;
+    std::vector<std::uint8_t> request;
+    std::vector<std::uint8_t> reply;
+  };
 
   Impl(ClientSession& owner, Runtime& runtime, Transport& transport, Logger& log, SessionEvents& events,
        SessionOptions options);
@@ -53,11 +66,22 @@ struct ClientSession::Impl {
 
   // client_calls.cpp: calls
   Task<Reply> call(const Request& request);
-  Task<Status> attempt(const Request& request, std::uint32_t index, bool resend);
+  Task<Status> attempt(const Request& request, Slot& slot, std::uint32_t flags);
+  bool away() const noexcept {
+    return state == State::down || state == State::connecting || state == State::restarting;
+  }
   Task<std::uint32_t> take_slot();
   void hand_slot(std::uint32_t index);
   void give_back_slot(std::uint32_t index);
   void settle(Slot& slot, CallState state);
+
+  // client_replay.cpp: what a restart of the target may lose
+  void keep(const Slot& slot, const Request& request, const Reply& reply);
+  void set_durable(std::uint64_t upto);
+  void forget_kept();
+  Task<Status> restart();
+  Task<Reply> call_in_restart(const Request& request, std::uint32_t number, std::uint64_t sequence, std::uint32_t flags,
+                              std::uint64_t transaction);
 
   ClientSession& owner;
   Runtime& runtime;
@@ -79,13 +103,20 @@ struct ClientSession::Impl {
   std::uint64_t boot_epoch = 0;
   std::uint64_t generation = 0;  // grows when the server lost the session
   std::vector<wire::LockSession> lock_sessions;
-  std::uint64_t lock_turns = 0;        // how often the locks went
-  std::uint64_t ended_generation = 0;  // the last one that began because the target had ended the session before
+  std::uint64_t lock_turns = 0;             // how often the locks went
+  std::uint64_t ended_generation = 0;       // the last one that began because the target had ended the session before
+  std::uint64_t unused_generation = ~0ull;  // ended without an answer to any call: none of its calls was executed
+  bool answered = false;                    // a call was, in this generation
+  bool restarted = false;                   // what the target had in memory was not claimed again yet
+  std::deque<Kept> kept;                    // by transaction
+  std::vector<Kept> spare;                  // memory of those that went
+  std::uint64_t kept_bytes = 0;
+  std::uint64_t claims = 0;  // sequence of the slot for them
   std::uint64_t durable = 0;
   std::int64_t time_offset_ns = 0;
   std::uint32_t server_eager_bytes = 0;
   std::uint32_t slot_count = limits::kSlotsPerSession;
-  std::array<Slot, limits::kSlotsPerSession> slots{};
+  std::array<Slot, limits::kSlotsPerSession + 1> slots{};  // the last one: limits::kRecoverySlot
   std::uint32_t free_hint = 0;
   std::deque<std::uint32_t> slots_handed;  // to those who waited and go on in this order
   std::uint32_t slots_busy = 0;

@@ -19,10 +19,10 @@ Server::Impl::Impl(Runtime& world, Transport& via, Logger& logger)
     : runtime(world),
       transport(via),
       log(logger),
-      tasks(world),
       changed(world),
       ticker(world, [this] { tick(); }),
-      buffers(world, limits::kServerBufferBytes) {}
+      buffers(world, limits::kServerBufferBytes),
+      tasks(world) {}
 
 void Server::add_target(Service& service, TargetOptions options) {
   TargetState& target = impl_->targets[options.target];
@@ -36,6 +36,9 @@ Status Server::listen(const std::string& address, std::string* bound) {
   const Status listening =
       impl_->transport.listen(std::string_view(address), *impl_, MutableBytes(text, sizeof text), &size);
   if (!listening.ok()) return listening;
+  for (auto& [number, target] : impl_->targets) {
+    for (RestoredSession& session : target.service->restored_sessions()) impl_->restore(target, std::move(session));
+  }
   if (bound != nullptr) bound->assign(reinterpret_cast<const char*>(text), std::min(size, sizeof text));
   impl_->ticker.set(kSecond);
   return kOk;
@@ -47,7 +50,10 @@ Task<> Server::stop() {
   for (auto& [number, target] : self.targets) {
     std::vector<SessionState*> sessions;
     for (auto& [id, session] : target.sessions) sessions.push_back(session.get());
-    for (SessionState* session : sessions) self.begin_end(*session, "the server stops");
+    for (SessionState* session : sessions) {
+      session->stopped = !session->ending;
+      self.begin_end(*session, "the server stops");
+    }
   }
   for (;;) {
     bool sessions_left = false;
@@ -127,7 +133,7 @@ void Server::Impl::tick() {
   for (auto& [number, target] : targets) {
     std::vector<SessionState*> late;
     for (auto& [id, session] : target.sessions) {
-      const bool gone = session->link == nullptr && !session->ending;
+      const bool gone = session->link == nullptr && !session->ending && !session->awaited;
       if (gone && now - session->unlinked_since_ns > limits::kSessionLeaseMs * kMillisecond)
         late.push_back(session.get());
     }
@@ -183,6 +189,28 @@ void Server::Impl::refuse(ServerLink& link, Code code, const std::string& reason
   link.send(envelope, std::move(body));
 }
 
+void Server::Impl::restore(TargetState& target, RestoredSession from) {
+  wire::Hello hello;
+  hello.client = from.client;
+  hello.client_name = from.client_name;
+  hello.slots = limits::kSlotsPerSession + 1;
+  auto made = std::make_unique<SessionState>(*this, target, from.id, hello);
+  SessionState& session = *made;
+  session.restored = session.awaited = true;
+  session.last_heard_ns = session.unlinked_since_ns = runtime.now_ns();
+  for (RestoredSlot& slot : from.slots) {
+    if (slot.slot >= session.slots.size()) continue;
+    SlotState& to = session.slots[slot.slot];
+    to.sequence = slot.sequence;
+    to.kept = true;
+    to.status = slot.status;
+    to.transaction = slot.transaction;
+    to.body = std::move(slot.body);
+  }
+  target.sessions[from.id] = std::move(made);
+  target.service->on_session(session);
+}
+
 void Server::Impl::welcome(ServerLink& link, const wire::Hello& hello) {
   std::string why;
   const Status fit = check_hello(hello, &why);
@@ -195,9 +223,11 @@ void Server::Impl::welcome(ServerLink& link, const wire::Hello& hello) {
   TargetState& target = *find_target(hello.target);
   SessionState* session = nullptr;
   const auto known = target.sessions.find(hello.session);
-  const bool resumed = hello.session != 0 && hello.boot_epoch == target.options.boot_epoch &&
-                       known != target.sessions.end() && known->second->client() == hello.client &&
-                       !known->second->ending;
+  const bool found = hello.session != 0 && known != target.sessions.end() && known->second->client() == hello.client &&
+                     !known->second->ending;
+  // One that is awaited cannot know this epoch yet: the client has lived on while the target went back.
+  const bool restarted = found && known->second->restored && hello.boot_epoch < target.options.boot_epoch;
+  const bool resumed = restarted || (found && hello.boot_epoch == target.options.boot_epoch && !known->second->awaited);
   if (resumed) {
     session = known->second.get();
     if (session->link != nullptr) {
@@ -206,6 +236,7 @@ void Server::Impl::welcome(ServerLink& link, const wire::Hello& hello) {
       old->close();
     }
     session->take_hello(hello);
+    session->awaited = false;
   } else {
     const std::uint64_t id = target.service->next_session_id();
     auto made = std::make_unique<SessionState>(*this, target, id, hello);
@@ -308,6 +339,7 @@ Sink ServerLink::on_head(Link&, MessageLoan given, std::uint64_t eager_bytes) no
     case Kind::ping: {
       wire::Envelope answer;
       answer.kind = Kind::pong;
+      answer.durable = session->target.service->durable();
       send(answer, {});
       return {};
     }

@@ -28,6 +28,9 @@ class ServerCall {
   std::uint16_t method() const noexcept;
   Bytes body() const noexcept;
   bool modifies() const noexcept;
+  // It was answered before the target's restart, and the change is not there any more. The payload is that answer.
+  bool replays() const noexcept;
+  std::uint64_t lost_transaction() const noexcept;  // the number that the change had
   std::uint64_t trace_id() const noexcept;
   std::uint32_t slot() const noexcept;
   std::uint64_t sequence() const noexcept;
@@ -73,6 +76,8 @@ class ServerSession {
   virtual const std::vector<wire::LockSession>& lock_sessions() const noexcept = 0;
   // Of a session that ends: the client wished it, with nothing of it under way any more, or the server stops.
   virtual bool ends_in_order() const noexcept = 0;
+  // Of a session that ends: because the server stops. The client will look for it at the next start.
+  virtual bool ends_with_server() const noexcept = 0;
   // For people who look for the reason of an eviction: how long ago its last message came, and by how much its clock
   // was ahead of the server's at its last hello.
   virtual std::uint64_t silent_ns() const noexcept = 0;
@@ -85,6 +90,21 @@ class ServerSession {
 
  protected:
   ~ServerSession() = default;
+};
+
+// A session of before the target's restart, with the last modifying call of each of its slots that survived.
+struct RestoredSlot {
+  std::uint32_t slot = 0;
+  std::uint64_t sequence = 0;
+  std::uint64_t transaction = 0;
+  Status status{};
+  std::vector<std::uint8_t> body;
+};
+struct RestoredSession {
+  std::uint64_t id = 0;
+  Uuid client{};
+  std::string client_name;
+  std::vector<RestoredSlot> slots;
 };
 
 // What a role offers on one target.
@@ -100,6 +120,9 @@ class Service {
     return kOk;
   }
   virtual void on_session(ServerSession& session) = 0;
+  // Sessions that clients may go on with after a restart; asked for once, before anybody can come. Each is told of by
+  // on_session(). Those whose clients do not come are the service's to evict.
+  virtual std::vector<RestoredSession> restored_sessions() { return {}; }
   // The session is about to end: calls of it that wait for something (a lock) must end soon. `reason` is for people.
   virtual void on_session_closing(ServerSession& session, const std::string& reason) = 0;
   // No call of the session runs any more.

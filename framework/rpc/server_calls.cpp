@@ -22,16 +22,23 @@ Sink Server::Impl::receive_call(ServerLink& link, const wire::Envelope& envelope
     return {};
   }
   SlotState& slot = session.slots[envelope.slot];
-  if (envelope.sequence < slot.sequence) return {};  // answered long ago, nobody waits for it
-  if (envelope.sequence > slot.sequence + 1 ||
-      (envelope.sequence == slot.sequence + 1 && slot.running && !slot.replied)) {
+  const bool replay = (envelope.flags & wire::kReplay) != 0;
+  const bool gap = envelope.sequence > slot.sequence + 1 && !session.restored;
+  if (envelope.sequence < slot.sequence && !replay) return {};  // answered long ago, nobody waits for it
+  if (gap || (envelope.sequence == slot.sequence + 1 && slot.running && !slot.replied)) {
     malformed(link, "a call out of the order of its slot");
     return {};
   }
   auto call =
       std::make_unique<ServerCall::State>(*this, session, LinkReference(link.hold), envelope, body, std::move(loan));
   call->arrived_ns = link.last_heard_ns;
-  if (envelope.sequence == slot.sequence && !slot.running && slot.kept) {
+  // Its slot has gone on since: a later change of it survived, and so did this one. Its payload is of no interest.
+  const bool survived = replay && !slot.running && envelope.sequence <= slot.sequence;
+  if (survived && eager_bytes == 0) {
+    send_survived(*call);
+    return {};
+  }
+  if (!survived && envelope.sequence == slot.sequence && !slot.running && slot.kept) {
     send_kept(*call, slot);
     return {};
   }
@@ -62,10 +69,26 @@ void Server::Impl::send_kept(const ServerCall::State& call, const SlotState& slo
   tasks.spawn(send_owned(call.link, envelope, std::move(body)));
 }
 
+void Server::Impl::send_survived(const ServerCall::State& call) {
+  wire::Envelope envelope;
+  envelope.kind = wire::Kind::reply;
+  envelope.method = call.envelope.method;
+  envelope.slot = call.envelope.slot;
+  envelope.sequence = call.envelope.sequence;
+  envelope.trace_id = call.envelope.trace_id;
+  envelope.durable = call.session.target.service->durable();
+  ++messages_sent;
+  tasks.spawn(send_owned(call.link, envelope, wire::Encoded{}));
+}
+
 void Server::Impl::start(std::unique_ptr<ServerCall::State> call) {
   SessionState& session = call->session;
   if (session.ending) return;
   SlotState& slot = session.slots[call->envelope.slot];
+  if ((call->envelope.flags & wire::kReplay) != 0 && !slot.running && call->envelope.sequence <= slot.sequence) {
+    send_survived(*call);
+    return;
+  }
   if (slot.running) {
     // Sent again over a new link while the first one runs, or the next one while the end of an answered one is on its
     // way: looked at when that one ended.
@@ -116,6 +139,8 @@ Task<> Server::Impl::run(std::unique_ptr<ServerCall::State> state) {
 std::uint16_t ServerCall::method() const noexcept { return state_.envelope.method; }
 Bytes ServerCall::body() const noexcept { return state_.body; }
 bool ServerCall::modifies() const noexcept { return (state_.envelope.flags & wire::kModifies) != 0; }
+std::uint64_t ServerCall::lost_transaction() const noexcept { return state_.envelope.transaction; }
+bool ServerCall::replays() const noexcept { return (state_.envelope.flags & wire::kReplay) != 0; }
 std::uint64_t ServerCall::trace_id() const noexcept { return state_.envelope.trace_id; }
 std::uint32_t ServerCall::slot() const noexcept { return state_.envelope.slot; }
 std::uint64_t ServerCall::sequence() const noexcept { return state_.envelope.sequence; }

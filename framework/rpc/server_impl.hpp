@@ -77,6 +77,7 @@ class SessionState final : public ServerSession {
   bool connected() const noexcept override { return link != nullptr; }
   const std::vector<wire::LockSession>& lock_sessions() const noexcept override { return lock_sessions_; }
   bool ends_in_order() const noexcept override;
+  bool ends_with_server() const noexcept override { return ending && !goodbye && stopped; }
   std::uint64_t silent_ns() const noexcept override;
   std::int64_t clock_ahead_ns() const noexcept override { return clock_ahead_ns_; }
   Task<Reply> call_back(std::uint16_t method, Bytes body, std::uint64_t trace_id) override;
@@ -103,8 +104,11 @@ class SessionState final : public ServerSession {
   std::vector<SlotState> slots;
   std::uint32_t calls_running = 0;
   bool ending = false;
-  bool goodbye = false;  // and the client wished it
-  WaitQueue changed;     // link came or went, session ends
+  bool goodbye = false;   // and the client wished it
+  bool stopped = false;   // because the server stops
+  bool restored = false;  // of before the restart: numbers of calls may be missing
+  bool awaited = false;   // and its client has not come yet
+  WaitQueue changed;      // link came or went, session ends
 
  private:
   void settle(Callback& callback);
@@ -124,6 +128,7 @@ struct Server::Impl final : LinkEvents {
   void tick();
   void welcome(ServerLink& link, const wire::Hello& hello);
   void refuse(ServerLink& link, Code code, const std::string& reason);
+  void restore(TargetState& target, RestoredSession from);
   Status check_hello(const wire::Hello& hello, std::string* why);
   TargetState* find_target(std::uint32_t target);
   void begin_end(SessionState& session, const std::string& reason);
@@ -135,6 +140,8 @@ struct Server::Impl final : LinkEvents {
   void start(std::unique_ptr<ServerCall::State> call);
   Task<> run(std::unique_ptr<ServerCall::State> call);
   void send_kept(const ServerCall::State& call, const SlotState& slot);
+  // The answer to a call whose change is known to have survived.
+  void send_survived(const ServerCall::State& call);
 
   LinkEvents* on_link(Link& link) noexcept override;
   Sink on_head(Link&, MessageLoan, std::uint64_t) noexcept override { return {}; }
@@ -144,7 +151,6 @@ struct Server::Impl final : LinkEvents {
   Runtime& runtime;
   Transport& transport;
   Logger& log;
-  TaskGroup tasks;
   WaitQueue changed;
   Alarm ticker;
   BufferPool buffers;
@@ -158,6 +164,7 @@ struct Server::Impl final : LinkEvents {
   std::uint64_t payload_received = 0;  // bytes
   std::uint64_t payload_sent = 0;
   std::uint64_t payload_shown = 0;  // of both: used where the caller has it
+  TaskGroup tasks;  // goes first: its frames hold buffers, and refer to sessions and links
 };
 
 class ServerLink final : public LinkEvents {

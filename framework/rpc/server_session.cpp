@@ -9,7 +9,7 @@ namespace rideau::rpc {
 SessionState::SessionState(Server::Impl& owner, TargetState& at, std::uint64_t number, const wire::Hello& hello)
     : server(owner),
       target(at),
-      slots(std::clamp<std::uint32_t>(hello.slots, 1, limits::kSlotsPerSession)),
+      slots(std::clamp<std::uint32_t>(hello.slots, 1, limits::kSlotsPerSession + 1)),
       changed(owner.runtime),
       id_(number),
       client_(hello.client),

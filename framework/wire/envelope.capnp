@@ -30,14 +30,15 @@ struct Region {       # memory of the sender that the receiver may pull from or 
 struct Envelope {
   kind @0 :Kind;
   method @1 :UInt16;
-  flags @2 :UInt32;           # bit 0: the call modifies; bit 1: this is a resend; bit 2: payloadChecksum is set
+  flags @2 :UInt32;           # bit 0: the call modifies; bit 1: this is a resend; bit 2: payloadChecksum is set;
+                              # bit 3: answered before, and perhaps lost with a restart: the payload is that answer
   slot @3 :UInt32;
   sequence @4 :UInt64;        # of the slot, from 1; of callbacks: their number
   traceId @5 :UInt64;         # joins everything that one request of a user causes, on all nodes
   deadlineMs @6 :UInt32;      # time left when sent; 0: none
   status @7 :Int32;           # of replies: rideau::Code
   osError @8 :Int32;          # of replies: errno
-  transaction @9 :UInt64;     # of replies: the number of the change, 0 for none
+  transaction @9 :UInt64;     # of replies: the number of the change, 0 for none; of replayed calls: the number it had
   durable @10 :UInt64;        # of replies: every transaction up to this one survives a power cut
   payloadBytes @11 :UInt64;   # that come with this message, eager or through `source`
   payloadChecksum @12 :UInt32;  # crc32c of the payload
@@ -71,7 +72,8 @@ struct Welcome {
   bootEpoch @2 :UInt64;       # grows with each start of the target
   target @3 :UInt32;
   slots @4 :UInt32;
-  resumed @5 :Bool;           # the session was known: slots go on where they were
+  resumed @5 :Bool;           # the session was known: slots go on where they were (also with a bootEpoch that is
+                              # new: then the client claims again what it holds, before anything else)
   serverTimeNs @6 :Int64;     # clock of the target, for the session's time offset
   leaseMs @7 :UInt32;         # a session without a link lives this long
   durable @8 :UInt64;

@@ -19,7 +19,7 @@ constexpr std::uint32_t kLockSessionsMax = 64;  // of one client
 
 enum class Kind : std::uint16_t { hello, welcome, refusal, call, reply, callback, callback_reply, ping, pong, goodbye };
 
-enum Flags : std::uint32_t { kModifies = 1, kResend = 2, kChecksummed = 4 };
+enum Flags : std::uint32_t { kModifies = 1, kResend = 2, kChecksummed = 4, kReplay = 8 };
 
 struct RegionRef {
   RegionKey key{};

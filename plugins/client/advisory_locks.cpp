@@ -29,31 +29,41 @@ Task<Status> AdvisoryLocks::set(fs::InodeId inode, const AdvisoryLock& lock, Int
   const bool nothing = known == held_.end() || known->second.nothing();
   if (lock.mode == lock::Mode::none && nothing) co_return kOk;
   Held& held = held_[key];
-  if (lock.mode != lock::Mode::none) held.handles.insert(lock.handle);
+  if (lock.mode != lock::Mode::none) {
+    held.handles.insert(lock.handle);
+    held.process = lock.process;
+  }
   if (held.calls++ != 0) held.unsure = true;
 
   fs::SetAdvisoryLockRequest request = request_of(inode, lock);
-  Wait waiting(runtime_);
-  // Before the call: the grant may be told before the answer.
-  if (lock.wait) {
-    request.ticket = ++last_ticket_;
-    waits_.emplace(request.ticket, &waiting);
-  }
   const std::uint64_t before = epoch_;
-  const auto reply = co_await meta_.set_advisory_lock(request);
-  Status status = reply.status;
-  if (status.ok() && reply.body.waits) status = co_await wait(request.ticket, waiting, interruption);
-  waits_.erase(request.ticket);
+  Status status;
+  bool again = true;
+  while (again) {
+    Wait waiting(runtime_);
+    // Before the call: the grant may be told before the answer.
+    if (lock.wait) {
+      request.ticket = ++last_ticket_;
+      waits_.emplace(request.ticket, &waiting);
+    }
+    const auto reply = co_await meta_.set_advisory_lock(request);
+    status = reply.status;
+    if (status.ok() && reply.body.waits) status = co_await wait(request.ticket, waiting, interruption);
+    waits_.erase(request.ticket);
+    again = waiting.again && !waiting.granted && !waiting.lost && !stopping_ && status.ok();
+  }
   if (epoch_ == before) take_note(key, lock, status);
   co_return status;
 }
 
 Task<Status> AdvisoryLocks::wait(std::uint64_t ticket, Wait& wait, Interruption* interruption) {
   const auto interrupted = [&] { return interruption != nullptr && interruption->wanted(); };
+  wait.queued = true;
   if (interruption != nullptr) interruption->wakes(&wait.woken);
-  while (!wait.granted && !wait.lost && !stopping_ && !interrupted()) co_await wait.woken.wait();
+  while (!wait.granted && !wait.lost && !wait.again && !stopping_ && !interrupted()) co_await wait.woken.wait();
   if (interruption != nullptr) interruption->wakes(nullptr);
   if (wait.granted) co_return kOk;
+  if (wait.again && !wait.lost && !stopping_) co_return interrupted() ? posix_error(EINTR) : kOk;
   if (wait.lost) co_return rpc::kOutcomeUnknown;
   if (stopping_) co_return Status{Code::closed, 0, "the file system is stopped"};
   const auto reply = co_await meta_.cancel_advisory_lock(ticket);
@@ -157,6 +167,30 @@ std::set<fs::HandleId> AdvisoryLocks::on_new_epoch() {
     wait->woken.wake_all();
   }
   return lost;
+}
+
+std::vector<fs::SetAdvisoryLockRequest> AdvisoryLocks::held() const {
+  std::vector<fs::SetAdvisoryLockRequest> all;
+  for (const auto& [key, held] : held_) {
+    AdvisoryLock lock;
+    lock.owner = key.owner;
+    lock.family = key.family;
+    lock.process = held.process;
+    for (const lock::HeldRange& one : held.ranges.all()) {
+      lock.range = one.range;
+      lock.mode = one.mode;
+      all.push_back(request_of(key.inode, lock));
+    }
+  }
+  return all;
+}
+
+void AdvisoryLocks::wait_again() {
+  for (const auto& [ticket, wait] : waits_) {
+    if (!wait->queued || wait->granted) continue;
+    wait->again = true;
+    wait->woken.wake_all();
+  }
 }
 
 void AdvisoryLocks::stop_waiting() {

@@ -41,6 +41,10 @@ class AdvisoryLocks {
   // The session and all locks under it are gone, waits end. Answers the handles through which locks were taken that
   // are lost.
   std::set<fs::HandleId> on_new_epoch();
+  // The server restarted. What is held here, to be claimed again.
+  std::vector<fs::SetAdvisoryLockRequest> held() const;
+  // And it knows of no waits any more: who waits asks again.
+  void wait_again();
   // Ends every wait; later ones end at once.
   void stop_waiting();
 
@@ -58,12 +62,15 @@ class AdvisoryLocks {
     std::uint32_t calls = 0;  // under way
     bool unsure = false;      // calls at the same time, or one without an answer: `ranges` may be wrong
     std::set<fs::HandleId> handles;
+    std::uint32_t process = 0;
     bool nothing() const noexcept { return calls == 0 && !unsure && ranges.empty(); }
   };
   struct Wait {
     explicit Wait(Runtime& runtime) : woken(runtime) {}
     bool granted = false;
-    bool lost = false;  // with the session
+    bool lost = false;    // with the session
+    bool queued = false;  // the server has said that it waits
+    bool again = false;   // the server has forgotten that
     WaitQueue woken;
   };
   Task<Status> wait(std::uint64_t ticket, Wait& wait, Interruption* interruption);

@@ -18,6 +18,7 @@ rpc::SessionOptions session_options(const FileSystemOptions& options, const Targ
   session.target = address.target;
   session.client = options.client;
   session.client_name = options.client_name;
+  session.patient = true;
   return session;
 }
 
@@ -143,6 +144,13 @@ void FileSystem::Impl::break_lost_locks() {
 // Everything that was known under the lost session goes. What other clients did since is not known, so bytes that were
 // not written back are lost too, and the handles they came through say so.
 void FileSystem::Impl::on_new_epoch(std::uint64_t boot_epoch) {
+  bool holds = !handles.empty() || !closes.empty() || !changed.empty();
+  inodes.for_each([&holds](Node& node) { holds = holds || node.lock.mode != Mode::none || node.transaction != 0; });
+  if (!holds) {
+    // It was a session without anything under it: the calls that are under way go on under the new one.
+    tell_lock_session();
+    return;
+  }
   log.warning("the metadata server has a new epoch %llu: caches are dropped",
               static_cast<unsigned long long>(boot_epoch));
   break_lost_handles();
@@ -219,14 +227,23 @@ Task<Status> FileSystem::start() {
   co_return kOk;
 }
 
+void FileSystem::leave() {
+  impl_->advisory.stop_waiting();
+  for (const auto& target : impl_->targets) target->session.leave();
+  impl_->meta_session.leave();
+}
+
+bool FileSystem::waits_for_server() const noexcept {
+  const auto away = [](const auto& target) { return !target->session.connected(); };
+  return !impl_->meta_session.connected() || std::any_of(impl_->targets.begin(), impl_->targets.end(), away);
+}
+
 Task<Status> FileSystem::stop() {
   Impl& impl = *impl_;
   if (impl.stopped) co_return kOk;
-  impl.advisory.stop_waiting();
+  leave();
   Status status = kOk;
   if (impl.started) {
-    for (const auto& target : impl.targets) target->session.leave();
-    impl.meta_session.leave();
     status = co_await sync_all();
     const Status sent = co_await impl.send_everything();
     if (status.ok()) status = sent;

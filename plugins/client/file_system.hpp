@@ -196,6 +196,10 @@ class FileSystem {
   Task<Result<AdvisoryConflict>> test_lock(AdvisoryLock lock);
   // Ends every wait for a lock, before the calls that wait are joined; later waits end at once.
   void stop_waiting_for_locks();
+  // The same, and calls wait no longer than limits::kLeaveMs for servers that are away.
+  void leave();
+  // Whether a server is away, so that calls may wait for it.
+  bool waits_for_server() const noexcept;
   Task<Status> sync(fs::HandleId handle, bool data_only);
 
   // Everything this client wrote is durable when this ended.

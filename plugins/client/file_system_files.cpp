@@ -21,13 +21,14 @@ HandleRef FileSystem::Impl::find_handle(fs::HandleId id) {
   return found != handles.end() ? found->second : nullptr;
 }
 
+// From the answer on: then the handle is claimed again when the server restarts. A writer counts as one later, when the
+// kernel has no page any more that was read under a weaker lock.
 HandleRef FileSystem::Impl::add_handle(fs::HandleId id, NodeRef node, std::uint32_t flags, const fs::Caller& caller) {
   auto handle = std::make_shared<Handle>(runtime, id, node);
   handle->flags = flags;
   handle->caller = caller;
   handle->epoch = epoch;
   if (node->inode.is_regular()) handle->data = plane.file(node->inode.id, node->inode.layout);
-  if (handle->writes()) ++node->writers;
   handles.emplace(id, handle);
   return handle;
 }
@@ -70,10 +71,11 @@ Task<Result<OpenFile>> FileSystem::Impl::open(fs::Caller& caller, fs::InodeId in
   if (reply.body.inode.id != inode) co_return Status{Code::invalid, 0, "another inode was opened"};
   learn(reply.body.inode);
   node->transaction = std::max(node->transaction, reply.transaction);
+  HandleRef handle = add_handle(request.handle, node, flags, caller);
   // Under a weaker lock the kernel must have no page of a file that is open for writing, see enter().
   const bool writes = (flags & fs::kOpenWrite) != 0 && node->inode.is_regular();
   while (writes && node->lock.mode != Mode::exclusive && paged.contains(inode)) co_await drop_pages_of(node);
-  HandleRef handle = add_handle(request.handle, node, flags, caller);
+  if (handle->writes()) ++node->writers;
   Status status = kOk;
   if ((flags & fs::kOpenTruncate) != 0 && node->inode.is_regular()) status = co_await cut_opened(node, old_size);
   if (status.ok()) status = co_await know(node, true);
@@ -93,14 +95,16 @@ Task<Result<OpenFile>> FileSystem::Impl::create(fs::MakeRequest& request, std::u
   const auto reply = co_await make(request);
   if (!reply.ok()) co_return reply.status;
   NodeRef node = inodes.get(reply.body.inode.id);
+  HandleRef handle = add_handle(request.handle, node, request.open_flags, request.caller);
+  if (request.name.empty()) node->nameless = (request.open_flags & fs::kOpenExclusive) == 0;
   const bool writes = (request.open_flags & fs::kOpenWrite) != 0;
   while (writes && node->lock.mode != Mode::exclusive && paged.contains(node->inode.id)) co_await drop_pages_of(node);
+  if (handle->writes()) ++node->writers;
   if (!reply.body.existed && !node->size_known) {
     node->inode.size = 0;
     node->inode.blocks = 0;
     node->size_known = true;
   }
-  HandleRef handle = add_handle(request.handle, node, request.open_flags, request.caller);
   Status status = kOk;
   const bool cuts = reply.body.existed && (request.open_flags & fs::kOpenTruncate) != 0;
   if (cuts) status = co_await cut_created(handle);

@@ -75,6 +75,12 @@ struct FileSystem::Impl final : rpc::SessionEvents {
   };
   Task<rpc::CallbackReply> on_callback(std::uint16_t method, Bytes body, std::uint64_t trace_id) override;
   void on_new_epoch(std::uint64_t boot_epoch) override;
+  // file_system_restart.cpp
+  Task<Status> on_restart() override;
+  Task<Status> claim(const fs::ReclaimRequest& request, fs::ReclaimReply* reply);
+  Task<Status> claim_opens();
+  Task<Status> claim_locks();
+  Task<Status> claim_advisory_locks();
   void break_lost_handles();
   void break_lost_locks();
   Task<Status> sync_object_targets();

@@ -157,6 +157,7 @@ Task<Result<fs::Inode>> FileSystem::Impl::link(fs::LinkRequest& request, std::ui
     co_return reply.status;
   }
   NodeRef node = learn(reply.body.inode);
+  node->nameless = false;
   node->transaction = std::max(node->transaction, reply.transaction);
   directory->transaction = std::max(directory->transaction, reply.transaction);
   if (stamp != 0 && stamp == names_stamp(*directory)) {

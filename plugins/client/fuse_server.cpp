@@ -79,7 +79,12 @@ void FuseMount::Impl::look_at_head(const char* bytes, std::size_t size) {
   ++requests_by_kind[head.opcode < kOpcodes ? head.opcode : 0];
   unique = head.unique;
   const bool answered = head.opcode != FUSE_FORGET && head.opcode != FUSE_BATCH_FORGET && head.opcode != FUSE_INTERRUPT;
+  if (head.opcode == FUSE_INTERRUPT) {
+    fuse_interrupt_in interrupt;
+    if (copy_from(bytes, size, sizeof head, &interrupt)) on_interrupt(interrupt.unique);
+  }
   if (answered) {
+    note_asked(head.unique, head.pid);
     log.note({.trace_id = trace_of(head.unique),
               .subject = head.nodeid,
               .kind = EventKind::request,
@@ -176,7 +181,7 @@ Task<> FuseMount::Impl::serve() {
   }
   ending = true;
   cache.stop();
-  files.stop_waiting_for_locks();
+  files.leave();
   co_await tasks.join();
 }
 
@@ -188,6 +193,7 @@ ssize_t FuseMount::Impl::write_answer(int out, struct iovec* parts, int count, v
   fuse_out_header head{};
   if (count > 0 && parts[0].iov_len >= sizeof head) std::memcpy(&head, parts[0].iov_base, sizeof head);
   if (head.unique != 0) {  // notices have none, and come from other threads
+    if (!self->note_answered(head.unique)) return static_cast<ssize_t>(head.len);
     self->log.note({.trace_id = self->trace_of(head.unique),
                     .kind = EventKind::request_end,
                     .status = static_cast<std::uint32_t>(-head.error)});

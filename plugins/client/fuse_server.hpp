@@ -17,7 +17,9 @@
 
 #include <array>
 #include <atomic>
+#include <map>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include <fuse3/fuse_lowlevel.h>
@@ -45,6 +47,14 @@ struct FuseMount::Impl {
   static ssize_t write_answer(int fd, struct iovec* parts, int count, void* self);
   static ssize_t read_nothing(int fd, void* room, std::size_t size, void* self);
   void raise_read_ahead();
+
+  // fuse_interrupts.cpp
+  void note_asked(std::uint64_t number, std::uint32_t process) noexcept;
+  // False: it was given up, and this answer is nobody's.
+  bool note_answered(std::uint64_t number) noexcept;
+  void on_interrupt(std::uint64_t number);
+  Task<> watch_interrupted();
+  void give_up(std::uint64_t number);
 
   // The bytes of the WRITE that is being handled, in the order of the file.
   Buffers take_written(std::size_t size);
@@ -74,6 +84,17 @@ struct FuseMount::Impl {
   int fd = -1;
   bool ending = false;
   bool initialised = false;
+
+  // Requests that were read and not answered; of two that share a place the older one cannot be given up.
+  struct Asked {
+    std::uint64_t unique = 0;
+    std::uint32_t process = 0;
+  };
+  static constexpr std::size_t kAskedMax = 8192;
+  std::vector<Asked> asked{kAskedMax};
+  std::map<std::uint64_t, std::uint32_t> interrupted;  // callers got a signal, by the number of the request
+  std::set<std::uint64_t> given_up;                    // answered, though they still run
+  bool watching = false;
 
   static constexpr std::uint32_t kOpcodes = 64;            // beyond it a request is counted as 0
   std::array<std::uint64_t, kOpcodes> requests_by_kind{};  // since the mount

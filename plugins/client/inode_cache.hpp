@@ -54,6 +54,7 @@ struct Node {
   bool size_known = false;         // size and blocks are: the record was exact, the objects were asked, or written here
   bool changed = false;            // written here: size and times that the metadata server was not told yet
   bool kernel_attributes = false;  // the kernel may have the attributes
+  bool nameless = false;           // made here without a name, and may still get one
   std::uint32_t writers = 0;       // handles of this client that are open for writing
   std::uint64_t change_count = 0;  // of local changes to size and times: has one come since a call was sent?
   fs::HandleId kept_open = 0;      // the server has it open for reading, nobody here: for the next who opens it. 0: not

@@ -24,6 +24,10 @@ Task<MetaReply<Body>> MetaClient::call_once(MetaMethod method, const Request& re
   message.modifies = modifies;
   message.deadline_ms = deadline_ms;
 
+  if (modifies && session_.keeps_too_much()) {
+    const Status durable = co_await sync(0);
+    if (!durable.ok()) co_return MetaReply<Body>{durable};
+  }
   const rpc::Reply reply = co_await session_.call(message);
   MetaReply<Body> result;
   result.status = reply.status;

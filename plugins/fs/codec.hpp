@@ -57,6 +57,8 @@ RIDEAU_FS_BODY(TestAdvisoryLockReply);
 RIDEAU_FS_BODY(CancelAdvisoryLockRequest);
 RIDEAU_FS_BODY(CancelAdvisoryLockReply);
 RIDEAU_FS_BODY(AdvisoryLocksGrantedRequest);
+RIDEAU_FS_BODY(ReclaimRequest);
+RIDEAU_FS_BODY(ReclaimReply);
 
 RIDEAU_FS_BODY(ObjectReadRequest);
 RIDEAU_FS_BODY(ObjectReadReply);

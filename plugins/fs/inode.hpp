@@ -45,6 +45,8 @@ enum InodeFlags : std::uint32_t {
 // A lock in one number: its mode (of framework/lock) in the two lowest bits, above them the number of its grant; 0:
 // none.
 using LockWord = std::uint64_t;
+// The numbers of a boot epoch begin behind the epoch shifted so far: those of earlier epochs are smaller.
+constexpr unsigned kGrantsPerEpochBits = 32;
 
 struct Inode {
   InodeId id = kNoInode;

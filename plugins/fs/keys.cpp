@@ -41,6 +41,13 @@ bool parse_destroy_key(Bytes key, InodeId* inode, std::uint32_t* layout_generati
   return true;
 }
 
+bool parse_slot_key(Bytes key, std::uint64_t* session, std::uint32_t* slot) noexcept {
+  if (!is_kind(key, KeyKind::slot) || key.size != 13) return false;
+  *session = read_u64(key.data + 1);
+  *slot = read_u32(key.data + 9);
+  return true;
+}
+
 bool parse_id_key(KeyKind kind, Bytes key, std::uint64_t* id) noexcept {
   if (!is_kind(key, kind) || key.size != 9) return false;
   *id = read_u64(key.data + 1);

@@ -85,6 +85,7 @@ inline Key destroy_key(InodeId inode, std::uint32_t layout_generation) noexcept 
 bool parse_entry_key(Bytes key, InodeId* directory, Cookie* cookie) noexcept;
 bool parse_xattr_key(Bytes key, InodeId* inode, std::string_view* name) noexcept;
 bool parse_destroy_key(Bytes key, InodeId* inode, std::uint32_t* layout_generation) noexcept;
+bool parse_slot_key(Bytes key, std::uint64_t* session, std::uint32_t* slot) noexcept;
 bool parse_id_key(KeyKind kind, Bytes key, std::uint64_t* id) noexcept;  // inode, open_unlinked, session
 
 inline bool is_kind(Bytes key, KeyKind kind) noexcept {

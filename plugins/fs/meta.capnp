@@ -291,3 +291,23 @@ struct CancelAdvisoryLockReply {
 struct AdvisoryLocksGrantedRequest {
   tickets @0 :List(UInt64);
 }
+
+struct ReclaimedOpen {
+  handle @0 :UInt64;
+  inode @1 :UInt64;
+  flags @2 :UInt32;
+  nameless @3 :Bool;
+}
+struct ReclaimedLock {
+  inode @0 :UInt64;
+  mode @1 :UInt32;
+}
+struct ReclaimRequest {
+  opens @0 :List(ReclaimedOpen);
+  locks @1 :List(ReclaimedLock);
+  advisory @2 :List(SetAdvisoryLockRequest);
+  done @3 :Bool;
+}
+struct ReclaimReply {
+  locks @0 :List(UInt64);
+}

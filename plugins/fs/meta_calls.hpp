@@ -44,6 +44,7 @@ enum class MetaMethod : std::uint16_t {
   set_advisory_lock = 22,
   test_advisory_lock = 23,
   cancel_advisory_lock = 24,  // a wait
+  reclaim = 25,               // after a restart of the target: what it had in memory alone
 };
 
 enum class MetaCallback : std::uint16_t {
@@ -322,6 +323,27 @@ struct CancelAdvisoryLockRequest {
 struct CancelAdvisoryLockReply {
   bool cancelled = false;  // false: it did not wait, it had been granted
 };
+// What a client holds under a session that the target knows from before its restart. The same may be claimed again.
+struct ReclaimedOpen {
+  HandleId handle = 0;
+  InodeId inode = kNoInode;
+  std::uint32_t flags = 0;  // OpenFlags
+  bool nameless = false;    // made without a name, and may still get one
+};
+struct ReclaimedLock {
+  InodeId inode = kNoInode;
+  std::uint32_t mode = 0;  // lock::Mode
+};
+struct ReclaimRequest {  // of all lists together at most limits::kReclaimItemsMax
+  std::vector<ReclaimedOpen> opens;
+  std::vector<ReclaimedLock> locks;
+  std::vector<SetAdvisoryLockRequest> advisory;  // of which none waits
+  bool done = false;  // nothing more comes: answered when everybody has claimed, and all of it is durable
+};
+struct ReclaimReply {
+  std::vector<LockWord> locks;  // what is held now, one for each that was claimed
+};
+
 struct AdvisoryLocksGrantedRequest {  // callback; its reply has no body. May come again, and before the reply "waits"
   std::vector<std::uint64_t> tickets;
 };

@@ -4,30 +4,35 @@
 
 namespace rideau::fs {
 
+void fill(schema::SetAdvisoryLockRequest::Builder to, const SetAdvisoryLockRequest& from) {
+  to.setInode(from.inode);
+  to.setOwner(from.owner);
+  to.setFamily(from.family);
+  to.setMode(from.mode);
+  to.setFirst(from.first);
+  to.setLast(from.last);
+  to.setWait(from.wait);
+  to.setTicket(from.ticket);
+  to.setProcess(from.process);
+}
+void take(schema::SetAdvisoryLockRequest::Reader from, SetAdvisoryLockRequest* to) {
+  to->inode = from.getInode();
+  to->owner = from.getOwner();
+  to->family = from.getFamily();
+  to->mode = from.getMode();
+  to->first = from.getFirst();
+  to->last = from.getLast();
+  to->wait = from.getWait();
+  to->ticket = from.getTicket();
+  to->process = from.getProcess();
+}
+
 void encode(const SetAdvisoryLockRequest& from, wire::Encoded& to) {
-  encode_root<schema::SetAdvisoryLockRequest>(to, [&](auto root) {
-    root.setInode(from.inode);
-    root.setOwner(from.owner);
-    root.setFamily(from.family);
-    root.setMode(from.mode);
-    root.setFirst(from.first);
-    root.setLast(from.last);
-    root.setWait(from.wait);
-    root.setTicket(from.ticket);
-    root.setProcess(from.process);
-  });
+  encode_root<schema::SetAdvisoryLockRequest>(to, [&](auto root) { fill(root, from); });
 }
 Status decode(Bytes body, SetAdvisoryLockRequest* to) {
   return decode_root<schema::SetAdvisoryLockRequest>(body, [to](auto root) {
-    to->inode = root.getInode();
-    to->owner = root.getOwner();
-    to->family = root.getFamily();
-    to->mode = root.getMode();
-    to->first = root.getFirst();
-    to->last = root.getLast();
-    to->wait = root.getWait();
-    to->ticket = root.getTicket();
-    to->process = root.getProcess();
+    take(root, to);
     return true;
   });
 }

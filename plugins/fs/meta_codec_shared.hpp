@@ -15,5 +15,7 @@ void fill(schema::Inode::Builder to, const Inode& from);
 bool take(schema::Inode::Reader from, Inode* to);
 void fill(schema::Caller::Builder to, const Caller& from);
 bool take(schema::Caller::Reader from, Caller* to);
+void fill(schema::SetAdvisoryLockRequest::Builder to, const SetAdvisoryLockRequest& from);
+void take(schema::SetAdvisoryLockRequest::Reader from, SetAdvisoryLockRequest* to);
 
 }  // namespace rideau::fs

@@ -56,6 +56,8 @@ const char* meta_method_name(std::uint16_t method) noexcept {
       return "test_advisory_lock";
     case MetaMethod::cancel_advisory_lock:
       return "cancel_advisory_lock";
+    case MetaMethod::reclaim:
+      return "reclaim";
   }
   return nullptr;
 }

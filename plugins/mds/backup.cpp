@@ -151,6 +151,8 @@ Task<Status> restore_backup(IndexStore& index, BackupReader& from, std::function
   Bytes value;
   Status status = from.next(&key, &value);
   for (; status.ok(); status = from.next(&key, &value)) {
+    // Clients know of more than the backup does: they start anew.
+    if (fs::is_kind(key, fs::KeyKind::session) || fs::is_kind(key, fs::KeyKind::slot)) continue;
     const Status usable = renumbered(key, value, record);
     if (!usable.ok()) co_return usable;
     (fs::is_kind(key, fs::KeyKind::superblock) ? superblock : pending).add(key, record);

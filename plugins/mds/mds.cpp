@@ -7,8 +7,10 @@
 #include "plugins/fs/codec.hpp"
 #include "plugins/mds/backup.hpp"
 #include "plugins/mds/grants.hpp"
+#include "plugins/mds/lost_changes.hpp"
 #include "plugins/mds/ops/ops.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cinttypes>
 #include <type_traits>
@@ -31,6 +33,12 @@ Status to_body(const Result<Reply>& result, wire::Encoded& body) {
 }
 Status to_body(Status status, wire::Encoded&) { return status; }
 
+template <class Reply>
+Status status_of(const Result<Reply>& result) {
+  return result.status();
+}
+Status status_of(Status status) { return status; }
+
 // One operation on this session, whatever it needs of it.
 template <class Request>
 auto apply_change(Target& target, Transaction& transaction, const Request& request, Session& session) {
@@ -50,6 +58,7 @@ Mds::Mds(Runtime& runtime, Logger& log, IndexStore& index, Options options, Obje
       orphan_sweep_(target_, object_targets),
       fencing_(target_, object_targets),
       evictions_(runtime),
+      recovery_(runtime, target_.options.recovery_ms),
       advisory_locks_(runtime, target_.sessions, tasks_,
                       [this](std::uint64_t session, const std::string& reason) { evict(session, reason); }),
       rest_(runtime),
@@ -66,6 +75,7 @@ Mds::~Mds() = default;
 
 Task<> Mds::stop() {
   rest_.stop();
+  recovery_.stop();
   destroyer_.stop();
   orphan_sweep_.stop();
   co_await fencing_.stop();
@@ -96,6 +106,27 @@ Task<> Mds::handle(rpc::ServerCall& call) {
     co_await call.reply(kStopped, Bytes());
     co_return;
   }
+  const auto method = static_cast<MetaMethod>(call.method());
+  if (method == MetaMethod::reclaim) co_return co_await reclaim(call);
+  if (method == MetaMethod::stat_file_system) co_return co_await stat_file_system(call);
+  auto& session = *static_cast<Session*>(call.session().owner_slot);
+  if (recovery_.is_open() && !call.replays()) {
+    const bool over = co_await recovery_.until_over(session);
+    if (!over) {
+      constexpr Status ended{Code::closed, 0, "the session ended"};
+      co_return co_await call.reply(ended, Bytes());
+    }
+  }
+  // Who only looks at records has nothing to come back for.
+  const bool passes = method == MetaMethod::scan_records || method == MetaMethod::get_records;
+  if (!passes && (session.record_transaction == 0 || session.record_transaction > target_.committer.durable())) {
+    const Status recorded = co_await record_session(call, session);
+    if (!recorded.ok()) co_return co_await call.reply(recorded, Bytes());
+  }
+  co_await dispatch(call);
+}
+
+Task<> Mds::dispatch(rpc::ServerCall& call) {
   switch (static_cast<MetaMethod>(call.method())) {
     case MetaMethod::lookup:
       co_return co_await look<LookupRequest>(call);
@@ -127,8 +158,6 @@ Task<> Mds::handle(rpc::ServerCall& call) {
       co_return co_await look<ListAttributesRequest>(call);
     case MetaMethod::remove_attribute:
       co_return co_await change<RemoveAttributeRequest>(call, Need::steady);
-    case MetaMethod::stat_file_system:
-      co_return co_await stat_file_system(call);
     case MetaMethod::sync:
       co_return co_await sync(call);
     case MetaMethod::lock:
@@ -145,6 +174,9 @@ Task<> Mds::handle(rpc::ServerCall& call) {
       co_return co_await advisory(call, &AdvisoryLocks::test);
     case MetaMethod::cancel_advisory_lock:
       co_return co_await advisory(call, &AdvisoryLocks::cancel);
+    case MetaMethod::stat_file_system:
+    case MetaMethod::reclaim:
+      break;
   }
   constexpr Status unknown{Code::unsupported, 0, "no such call of a metadata target"};
   co_await call.reply(unknown, Bytes());
@@ -208,6 +240,7 @@ template <class Request>
 Task<> Mds::change(rpc::ServerCall& call, Need need) {
   Request request;
   if (!decode(call.body(), &request).ok()) co_return co_await refuse_malformed(call);
+  if (call.replays()) co_return co_await change_again(call, request, need);
   wire::Encoded body;
   Status status;
   std::uint64_t number = 0;
@@ -237,6 +270,8 @@ Task<> Mds::change(rpc::ServerCall& call, Need need) {
     status = to_body(result, body);
     if (number != 0) {
       target_.sessions.made(number, id, target_.committer.durable());
+      if (target_.options.commit_first) seen = number;
+      if (seen != 0) target_.sessions.hold_back(number);
       keep_reply(call, *session, number, body.bytes());
     }
     forget_purged();
@@ -248,6 +283,39 @@ Task<> Mds::change(rpc::ServerCall& call, Need need) {
     if (!durable.ok()) status = durable;
   }
   co_await call.reply(status, body.bytes(), number);
+}
+
+// Its client has the answer, and made again in order it ends as it had ended: nobody waits, and nobody is in the way.
+template <class Request>
+Task<> Mds::change_again(rpc::ServerCall& call, const Request& request, Need need) {
+  Lost lost;
+  lost.transaction = call.lost_transaction();
+  Status status = co_await call.fetch_payload();
+  if (status.ok()) {
+    // In one piece, and of whole words, whatever it came in.
+    std::vector<std::uint64_t> words((call.payload_bytes() + 7) / 8);
+    auto* at = reinterpret_cast<std::uint8_t*>(words.data());
+    for (std::uint32_t i = 0; i < call.payload_parts(); ++i) {
+      const IoVec& part = call.payload()[i];
+      at = std::copy_n(static_cast<const std::uint8_t*>(part.base), part.size, at);
+    }
+    status = read_answer(request, Bytes(words.data(), call.payload_bytes()), &lost);
+  }
+  if (status.ok()) status = co_await target_.committer.admit(need);
+  std::uint64_t number = 0;
+  if (status.ok()) {
+    auto* session = static_cast<Session*>(call.session().owner_slot);
+    Transaction transaction(target_);
+    transaction.repeat(lost);
+    status = status_of(apply_change(target_, transaction, request, *session));
+    number = transaction.number();
+    if (number != 0) {
+      target_.sessions.made(number, session->id, target_.committer.durable());
+      keep_reply(call, *session, number, Bytes());
+    }
+    forget_purged();
+  }
+  co_await call.reply(status, Bytes(), number);
 }
 
 std::uint64_t Mds::rests_on(std::uint64_t session) const {
@@ -265,12 +333,6 @@ void Mds::forget_purged() {
 // The reply stands in the same batch as the change that it reports: after a crash both are there or neither.
 void Mds::keep_reply(rpc::ServerCall& call, Session& session, std::uint64_t transaction, Bytes body) {
   session.last_transaction = transaction;
-  if (!session.recorded) {
-    const std::string_view name = std::string_view(call.session().client_name()).substr(0, limits::kPathBytesMax);
-    target_.names.put_record(session_key(session.id),
-                             SessionRecord{call.session().client(), name, target_.runtime.wall_ns()});
-    session.recorded = true;
-  }
   if (!call.modifies() || call.slot() >= limits::kSlotsPerSession) return;
   SlotRecord record;
   record.sequence = call.sequence();
@@ -350,7 +412,13 @@ void Mds::evict(std::uint64_t id, const std::string& reason) {
 }
 
 void Mds::on_session(rpc::ServerSession& session) {
-  session.owner_slot = &target_.sessions.add(session.id(), &session);
+  Session& added = target_.sessions.add(session.id(), &session);
+  session.owner_slot = &added;
+  if (const auto slots = restored_slots_.find(session.id()); slots != restored_slots_.end()) {
+    added.restored = true;
+    added.record_transaction = target_.committer.first();
+    added.slots_kept = slots->second;
+  }
 }
 
 // Calls of the session that wait for a lock end with this. What it holds goes to others at once when it said goodbye
@@ -361,8 +429,17 @@ void Mds::on_session_closing(rpc::ServerSession& session, const std::string& rea
     target_.log.warning("eviction: %s", evictions_.add(session, reason, owed).c_str());
   }
   lock_callbacks_.forget(session.id());
-  if (session.ends_in_order() || !locks_.holds(session.id())) {
+  if (Session* closing = target_.sessions.find(session.id()); closing != nullptr) closing->closing = true;
+  if (session.ends_with_server()) {
+    recovery_.stop();
+  } else {
+    recovery_.wake();
+  }
+  // What one who did not claim it had before the restart, nobody knows.
+  const bool unclaimed = recovery_.awaits(session.id());
+  if (session.ends_in_order() || (!locks_.holds(session.id()) && !unclaimed)) {
     drop_locks(session.id());
+    recovery_.settled(session.id(), false);
     return;
   }
   locks_.drop_waiting(session.id());
@@ -371,7 +448,14 @@ void Mds::on_session_closing(rpc::ServerSession& session, const std::string& rea
 
 Task<> Mds::release_fenced(Uuid client, std::uint64_t session) {
   co_await fencing_.fence(client, session);
+  // After a restart the client must not be taken for one that holds what others got meanwhile.
+  const Status admitted = co_await target_.committer.admit(Need::steady);
+  if (admitted.ok()) {
+    target_.names.erase(session_key(session));
+    static_cast<void>(co_await target_.committer.wait_durable(target_.committer.begin_transaction()));
+  }
   drop_locks(session);
+  recovery_.settled(session, false);
   // A call of it that still runs may take one more.
   if (Session* ending = target_.sessions.find(session); ending != nullptr) ending->fenced = true;
 }
@@ -387,6 +471,8 @@ void Mds::on_session_end(rpc::ServerSession& session) {
   if (ended == nullptr) return;
   if (session.ends_in_order() || ended->fenced) drop_locks(session.id());
   ended->link = nullptr;
+  // The client goes on with the session when the target is back, and claims what it has open.
+  if (session.ends_with_server()) return;
   tasks_.spawn(end_session(std::move(ended)));
 }
 
@@ -403,7 +489,7 @@ Task<> Mds::end_session(std::unique_ptr<Session> session) {
     }
     forget_purged();
   }
-  if (!session->recorded) co_return;
+  if (session->record_transaction == 0) co_return;
   const Status admitted = co_await target_.committer.admit(Need::steady);
   if (!admitted.ok()) co_return;
   target_.committer.begin_transaction();

@@ -13,10 +13,12 @@
 #include "plugins/mds/lock_budget.hpp"
 #include "plugins/mds/lock_callbacks.hpp"
 #include "plugins/mds/orphan_sweep.hpp"
+#include "plugins/mds/recovery.hpp"
 #include "plugins/mds/options.hpp"
 #include "plugins/mds/target.hpp"
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -37,8 +39,8 @@ class Mds final : public rpc::Service {
   // Makes an empty file system in an empty index; ok and nothing done when this target's file system is there already.
   // refused: it is somebody else's, or of a newer version; the log says which. Nothing is touched then.
   Task<Status> format();
-  // Before the server listens. Ends with the boot epoch of this start durable and what the last one left behind
-  // cleared.
+  // Before the server listens. Ends with the boot epoch of this start durable. What the last one left behind is cleared
+  // by then, or, where clients may come back to it, when they have: until then their calls wait.
   Task<Status> start();
   // After the server has stopped.
   Task<> stop();
@@ -49,14 +51,18 @@ class Mds final : public rpc::Service {
   Task<Status> backup(ByteSink& to);
   // The newest sessions that ended against their clients' will, for people.
   std::vector<std::string> evictions() const { return evictions_.records(); }
+  // How far recovery has come, for people; empty when there is none.
+  std::string recovery() const { return recovery_.describe(); }
   // Transactions, groups, sessions, open files, the index.
   void collect(MetricList& to) const;
 
   Task<> handle(rpc::ServerCall& call) override;
   void on_session(rpc::ServerSession& session) override;
+  std::vector<rpc::RestoredSession> restored_sessions() override;
   void on_session_closing(rpc::ServerSession& session, const std::string& reason) override;
   void on_session_end(rpc::ServerSession& session) override;
-  std::uint64_t durable() const noexcept override { return target_.committer.durable(); }
+  // Nothing, as long as clients may have to make again what they were told before.
+  std::uint64_t durable() const noexcept override { return recovery_.is_open() ? 0 : target_.committer.durable(); }
   std::uint64_t next_session_id() override;
   rpc::MethodName method_name() const noexcept override;
 
@@ -65,6 +71,14 @@ class Mds final : public rpc::Service {
   Task<> look(rpc::ServerCall& call);
   template <class Request>
   Task<> change(rpc::ServerCall& call, Need need);
+  template <class Request>
+  Task<> change_again(rpc::ServerCall& call, const Request& request, Need need);
+  Task<Status> load_sessions();
+  void begin_recovery();
+  Task<> recover();
+  Task<> reclaim(rpc::ServerCall& call);
+  Task<Status> record_session(rpc::ServerCall& call, Session& session);
+  Task<> dispatch(rpc::ServerCall& call);
   Task<> stat_file_system(rpc::ServerCall& call);
   Task<> sync(rpc::ServerCall& call);
   Task<> lock(rpc::ServerCall& call);
@@ -84,7 +98,6 @@ class Mds final : public rpc::Service {
   Task<Status> format_empty();
   Task<Status> start_formatted();
   Status read_superblock(fs::Superblock* to, fs::Counters* counters);
-  Task<Status> clear_prefix(fs::KeyKind kind);
   Task<Status> purge_open_unlinked();
   std::vector<std::string> keys_of(fs::KeyKind kind, const std::string& after);
 
@@ -96,6 +109,10 @@ class Mds final : public rpc::Service {
   Evictions evictions_;
   std::uint64_t sessions_made_ = 0;
   bool started_ = false;
+  std::vector<rpc::RestoredSession> restored_;
+  std::map<std::uint64_t, std::vector<bool>> restored_slots_;  // that have records in the index
+  std::uint64_t sweep_end_ = 0;
+  Recovery recovery_;
   AdvisoryLocks advisory_locks_;
   Rest rest_;
   LockCallbacks lock_callbacks_;

@@ -2,6 +2,7 @@
 // What the configuration and the rest of the node give to one metadata target.
 #pragma once
 
+#include "framework/base/limits.hpp"
 #include "framework/base/result.hpp"
 #include "framework/base/uuid.hpp"
 #include "framework/runtime/task.hpp"
@@ -19,7 +20,9 @@ struct Options {
   std::uint32_t stripe_count = 1;        // of files in directories that wish for nothing; fs::kStripeAll: all targets
   std::uint32_t stripe_size = 1u << 20;  // bytes
   std::uint64_t locks_max = 1u << 20;    // of all clients together; beyond it answers bring no more
-  std::uint32_t root_uid = 0;            // owner of the root directory of a new file system
+  bool commit_first = false;             // a change is answered when it is durable
+  std::uint32_t recovery_ms = limits::kRecoveryMs;  // share of a client that does not come back after a restart
+  std::uint32_t root_uid = 0;                       // owner of the root directory of a new file system
   std::uint32_t root_gid = 0;
 };
 

@@ -36,6 +36,12 @@ void SessionTable::made(std::uint64_t transaction, std::uint64_t session, std::u
   made_.push_back({transaction, session});
 }
 
+void SessionTable::hold_back(std::uint64_t transaction) {
+  // Just made, so it is the last one.
+  RIDEAU_ASSERT(!made_.empty() && made_.back().transaction == transaction);
+  made_.back().session = 0;
+}
+
 bool SessionTable::is_own(std::uint64_t transaction, std::uint64_t session) const {
   const auto before = [](const Made& one, std::uint64_t number) { return one.transaction < number; };
   const auto found = std::lower_bound(made_.begin(), made_.end(), transaction, before);

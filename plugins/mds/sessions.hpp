@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Clients of a target, what they have open, and who has an inode open at all. In memory: a restart forgets it, and what
-// was unlinked and open then is purged at the start.
+// Clients of a target, what they have open, and who has an inode open at all. In memory: after a restart clients claim
+// it again.
 #pragma once
 
 #include "framework/base/uuid.hpp"
@@ -28,10 +28,12 @@ struct Session {
   std::uint64_t id = 0;
   rpc::ServerSession* link = nullptr;  // null once the client has gone
   std::map<fs::HandleId, OpenHandle> handles;
-  bool recorded = false;               // there is a record of it in the index
-  std::vector<bool> slots_kept;        // slots with a record in the index
-  std::uint64_t last_transaction = 0;  // of this client
-  bool fenced = false;                 // it ends, and nothing rests on its locks any more
+  std::uint64_t record_transaction = 0;  // that put its record into the index; 0: there is none
+  std::vector<bool> slots_kept;          // slots with a record in the index
+  std::uint64_t last_transaction = 0;    // of this client
+  bool fenced = false;                   // it ends, and nothing rests on its locks any more
+  bool restored = false;                 // of before a restart
+  bool closing = false;                  // it ends: its calls wait for nothing any more
 
   const OpenHandle* find(fs::HandleId handle) const {
     const auto at = handles.find(handle);
@@ -43,11 +45,15 @@ class SessionTable {
  public:
   Session& add(std::uint64_t id, rpc::ServerSession* link);
   Session* find(std::uint64_t id);
+  const Session* find(std::uint64_t id) const { return const_cast<SessionTable*>(this)->find(id); }
   // Takes it out; its owner then closes what it had open.
   std::unique_ptr<Session> remove(std::uint64_t id);
   // A transaction of this session, in the order of their numbers. Those up to `durable` need not be known any more.
   void made(std::uint64_t transaction, std::uint64_t session, std::uint64_t durable);
-  // Whether it was made by this session and may still be lost.
+  // Its answer waits for something durable, so its own session may not rest on it either: a client makes lost changes
+  // again in the order of their numbers, those without an answer last.
+  void hold_back(std::uint64_t transaction);
+  // Whether it was made by this session, which may rest on it, and may still be lost.
   bool is_own(std::uint64_t transaction, std::uint64_t session) const;
   // The last transaction of anyone but this client, those who have gone included.
   std::uint64_t last_transaction_of_others(std::uint64_t id) const;

@@ -151,10 +151,10 @@ Task<Status> Mds::start_formatted() {
   status = target_.committer.start(counters);
   if (!status.ok()) co_return status;
 
-  // Clients of earlier epochs are gone, and with them what they had open.
-  status = co_await clear_prefix(KeyKind::session);
-  if (status.ok()) status = co_await clear_prefix(KeyKind::slot);
-  if (status.ok()) status = co_await purge_open_unlinked();
+  status = co_await load_sessions();
+  const bool recovers = !restored_.empty();
+  // Without clients of before there is nobody who has anything open.
+  if (status.ok() && !recovers) status = co_await purge_open_unlinked();
   if (status.ok()) status = co_await target_.committer.admit(Need::steady);
   if (!status.ok()) co_return status;
   ++block.boot_epoch;
@@ -163,10 +163,13 @@ Task<Status> Mds::start_formatted() {
   status = co_await target_.committer.wait_durable(upto);
   if (!status.ok()) co_return status;
   started_ = true;
+  locks_.number_from(block.boot_epoch << kGrantsPerEpochBits);
   tasks_.spawn(destroyer_.run());
-  tasks_.spawn(orphan_sweep_.run(target_.next_counter));
+  sweep_end_ = target_.next_counter;
+  if (!recovers) tasks_.spawn(orphan_sweep_.run(sweep_end_));
   target_.log.info("metadata target %" PRIu32 ": started, boot epoch %" PRIu64 ", %" PRIu64 " inodes", block.target,
                    block.boot_epoch, counters.inodes);
+  if (recovers) begin_recovery();
   co_return kOk;
 }
 
@@ -186,19 +189,6 @@ std::vector<std::string> Mds::keys_of(KeyKind kind, const std::string& after) {
   return keys;
 }
 
-Task<Status> Mds::clear_prefix(KeyKind kind) {
-  std::string after;
-  for (;;) {
-    const std::vector<std::string> keys = keys_of(kind, after);
-    if (keys.empty()) co_return kOk;
-    const Status status = co_await target_.committer.admit(Need::steady);
-    if (!status.ok()) co_return status;
-    target_.committer.begin_transaction();
-    for (const std::string& key : keys) target_.committer.erase(Bytes(std::string_view(key)));
-    after = keys.back();
-  }
-}
-
 Task<Status> Mds::purge_open_unlinked() {
   std::string after;
   for (;;) {
@@ -209,11 +199,12 @@ Task<Status> Mds::purge_open_unlinked() {
       if (!status.ok()) co_return status;
       Transaction transaction(target_);
       transaction.begin();
-      target_.committer.erase(Bytes(std::string_view(key)));
       std::uint64_t inode = 0;
       InodeRecord record;
       const bool there = parse_id_key(KeyKind::open_unlinked, Bytes(std::string_view(key)), &inode) &&
                          target_.names.get(inode, &record).ok();
+      if (there && target_.opens.is_open(inode)) continue;  // a client claimed it
+      target_.committer.erase(Bytes(std::string_view(key)));
       if (there && record.inode.link_count == 0) transaction.purge(record);
     }
     after = keys.back();

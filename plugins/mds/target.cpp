@@ -52,7 +52,7 @@ void Transaction::remove_name(InodeRecord& record, InodeId directory, Cookie coo
   change(inode);
   if (inode.link_count != 0) {
     put(record);
-  } else if (target_.opens.is_open(inode.id)) {
+  } else if (target_.opens.is_open(inode.id) || target_.recovering) {
     put(record);
     target_.names.put_mark(open_unlinked_key(inode.id));
   } else {

@@ -32,6 +32,8 @@ struct Target {
   SessionTable sessions;
   OpenFiles opens;
   std::set<fs::InodeId> nameless;  // open files that were made without a name and may get one
+  // Clients are still claiming what they had open: what loses its last name stays until they have.
+  bool recovering = false;
   fs::Superblock superblock;
   std::uint64_t next_counter = 0;       // of inode numbers
   std::uint64_t destroys_recorded = 0;  // grows with each file whose objects are to be destroyed
@@ -48,6 +50,13 @@ struct WantedLock {
   lock::Mode mode = lock::Mode::none;
 };
 
+// Of a change that was answered before a restart and is lost: what must be as it was, since its client has seen it.
+struct Lost {
+  std::uint64_t transaction = 0;
+  std::int64_t now_ns = 0;  // its time; 0: the answer did not tell
+  fs::Inode made{};         // of make: the inode that it made
+};
+
 // One operation's change: begun when all its checks have passed, so that nothing after it can fail.
 class Transaction {
  public:
@@ -60,9 +69,13 @@ class Transaction {
   Status claim(std::initializer_list<fs::InodeId> inodes, lock::Mode mode = lock::Mode::exclusive);
   const std::vector<WantedLock>& wanted() const noexcept { return wanted_; }
 
+  // Makes a lost change again, which is lent. Handles were claimed before, and locks cannot be in the way.
+  void repeat(const Lost& lost) noexcept { lost_ = &lost; }
+  const Lost* repeats() const noexcept { return lost_; }
+
   void begin() {
     number_ = target_.committer.begin_transaction();
-    now_ns_ = target_.runtime.wall_ns();
+    now_ns_ = lost_ != nullptr && lost_->now_ns != 0 ? lost_->now_ns : target_.runtime.wall_ns();
   }
   std::uint64_t number() const noexcept { return number_; }  // 0: nothing was changed
   std::int64_t now_ns() const noexcept { return now_ns_; }
@@ -104,6 +117,7 @@ class Transaction {
   const lock::LockManager* locks_;
   const std::uint64_t session_;
   std::vector<WantedLock> wanted_;
+  const Lost* lost_ = nullptr;
   std::uint64_t number_ = 0;
   std::int64_t now_ns_ = 0;
 };

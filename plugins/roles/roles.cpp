@@ -133,6 +133,7 @@ class MdsRole final : public RoleInstance {
   rpc::Service& service() override { return mds_; }
   std::uint64_t boot_epoch() const override { return mds_.boot_epoch(); }
   std::vector<std::string> evictions() const override { return mds_.evictions(); }
+  std::string recovery() const override { return mds_.recovery(); }
   void on_listening() override {
     listening_ = true;
     for (auto& session : sessions_) tasks_.spawn(session->keep_trying());
@@ -163,6 +164,8 @@ class MdsRole final : public RoleInstance {
     options.stripe_count = context.cluster.stripe_count == 0 ? fs::kStripeAll : context.cluster.stripe_count;
     options.stripe_size = static_cast<std::uint32_t>(context.cluster.stripe_size);
     options.locks_max = context.cluster.locks_max;
+    options.commit_first = context.cluster.commit_first;
+    options.recovery_ms = static_cast<std::uint32_t>(context.cluster.recovery_ns / kMillisecond);
     // A file system belongs to whoever starts it first.
     options.root_uid = ::geteuid();
     options.root_gid = ::getegid();

@@ -178,6 +178,7 @@ HttpAnswer Control::node_answer() const {
       document["sessions"].push_back(one);
     }
     document["evictions"] = node_->evictions();
+    document["recovery"] = node_->recovery();
   }
   return json_answer(document);
 }

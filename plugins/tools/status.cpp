@@ -34,6 +34,7 @@ struct LocalFacts {
   std::vector<LocalNode> nodes;
   std::vector<ClientSession> sessions;  // at metadata targets
   std::vector<std::string> evictions;   // a record each
+  std::vector<std::string> recoveries;  // nodes that wait for their clients, and how far they are
 
   std::string metrics_of(const std::string& node) const {
     for (const LocalNode& local : nodes) {
@@ -52,6 +53,9 @@ LocalFacts local_facts(const ClusterConfig& cluster) {
     facts.nodes.push_back({node, told.value("metrics", "")});
     for (const nlohmann::json& record : told.value("evictions", nlohmann::json::array()))
       facts.evictions.push_back(record);
+    if (const std::string recovery = told.value("recovery", ""); !recovery.empty()) {
+      facts.recoveries.push_back(node + ": " + recovery);
+    }
     const NodeConfig* config = cluster.find(node);
     if (config == nullptr || !config->has(Role::mds)) continue;
     for (const nlohmann::json& session : told["sessions"]) {
@@ -121,6 +125,7 @@ void print_text(const ClusterConfig& cluster, const std::vector<TargetHealth>& t
     if (!std::exchange(titled, true)) std::printf("\n%-12s %s\n", "NODE", "METRICS");
     std::printf("%-12s http://%s/metrics\n", local.node.c_str(), local.metrics.c_str());
   }
+  for (const std::string& one : facts.recoveries) std::printf("\n%s\n", one.c_str());
   for (const std::string& record : facts.evictions) std::printf("\nevicted: %s\n", record.c_str());
   if (facts.sessions.empty()) return;
   std::printf("\n%-36s %-12s %-7s %-9s %s\n", "CLIENT", "NODE", "TARGET", "STATE", "NAME");
@@ -186,6 +191,7 @@ void print_json(const ClusterConfig& cluster, const std::vector<TargetHealth>& t
     document["sessions"].push_back(one);
   }
   document["evictions"] = facts.evictions;
+  document["recoveries"] = facts.recoveries;
   std::printf("%s\n", document.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
 }
 

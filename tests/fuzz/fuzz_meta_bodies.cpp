@@ -48,6 +48,8 @@ constexpr fuzz::ReadBody kBodies[] = {
     fuzz::read_body<fs::CancelAdvisoryLockRequest>,
     fuzz::read_body<fs::CancelAdvisoryLockReply>,
     fuzz::read_body<fs::AdvisoryLocksGrantedRequest>,
+    fuzz::read_body<fs::ReclaimRequest>,
+    fuzz::read_body<fs::ReclaimReply>,
 };
 
 }  // namespace

@@ -209,6 +209,8 @@ int main(int count, char** arguments) {
     body.tickets = {1, 2};
     write_body("meta_bodies", 40, body);
   }
+  write_body("meta_bodies", 41, fs::ReclaimRequest{{{1, 2, 3, true}}, {{2, 1}}, {{}}, true});
+  write_body("meta_bodies", 42, fs::ReclaimReply{{5, 0}});
   write_body("object_bodies", 0, fs::ObjectReadRequest{});
   write_body("object_bodies", 1, fs::ObjectReadReply{});
   write_body("object_bodies", 2, fs::ObjectWriteRequest{});

@@ -76,21 +76,20 @@ void TraceLogger::put(Level level, std::string_view line) noexcept {
 }
 
 struct Cluster::Server {
-  Server(SimWorld& world, SimNetwork& network, const std::string& node_name, Role of, std::uint32_t id)
-      : name(node_name),
-        role(of),
-        target(id),
-        runtime(world, node_name, clock_of(world)),
+  Server(SimWorld& world, SimNetwork& network, Place& at)
+      : name(at.name),
+        target(at.target),
+        runtime(world, at.name, at.clock),
         log(world, runtime.id()),
-        place{&network, &runtime},
-        tasks(runtime) {}
+        disk(&at.disk),
+        tasks(runtime) {
+    at.network = {&network, &runtime};
+  }
   const std::string name;
-  const Role role;
   const std::uint32_t target;
   SimRuntime runtime;
   TraceLogger log;
-  SimPlace place;
-  Disk* disk = nullptr;
+  Disk* disk;
   std::unique_ptr<Node> node;
   TaskGroup tasks;
   Status started{};
@@ -213,45 +212,84 @@ Cluster::Cluster(SimWorld& world, ClusterOptions options)
   config_.guard_plugins = true;
   config_.stripe_count = static_cast<std::uint32_t>(random.below(3));
   config_.stripe_size = 64 * 1024;
-  servers_.push_back(std::make_unique<Server>(world, network_, "mds0", Role::mds, kMetaTarget));
-  for (std::uint32_t i = 0; i < options.object_servers; ++i) {
-    servers_.push_back(
-        std::make_unique<Server>(world, network_, "oss" + std::to_string(i), Role::oss, kMetaTarget + 1 + i));
+  for (std::uint32_t i = 0; i <= options.object_servers; ++i) {
+    places_.push_back(std::make_unique<Place>());
+    Place& place = *places_.back();
+    place.name = i == 0 ? "mds0" : "oss" + std::to_string(i - 1);
+    place.role = i == 0 ? Role::mds : Role::oss;
+    place.target = kMetaTarget + i;
+    place.clock = clock_of(world);
   }
-  config_.nodes.reserve(servers_.size());
-  for (auto& server : servers_) configure(*server);
-  for (std::size_t i = 0; i < servers_.size(); ++i) {
-    Server& server = *servers_[i];
-    server.node = std::make_unique<Node>(server.runtime, server.log, catalog_, config_, config_.nodes[i]);
-    roles::add_roles(*server.node);
+  config_.nodes.reserve(places_.size());
+  for (auto& place : places_) configure(*place);
+  for (std::size_t i = 0; i < places_.size(); ++i) servers_.push_back(make_server(i));
+}
+
+std::unique_ptr<Cluster::Server> Cluster::make_server(std::size_t number) {
+  auto server = std::make_unique<Server>(world_, network_, *places_[number]);
+  server->node = std::make_unique<Node>(server->runtime, server->log, catalog_, config_, config_.nodes[number]);
+  roles::add_roles(*server->node);
+  return server;
+}
+
+void Cluster::kill_server(std::size_t number, bool power_cut) {
+  Server& server = *servers_[number];
+  server.log.info("killed%s", power_cut ? ", and its power is cut" : "");
+  server.runtime.kill();
+  servers_[number].reset();
+  if (!power_cut) return;
+  Disk& disk = places_[number]->disk;
+  Random& random = world_.random();
+  disk.index.power_cut(random.next());
+  disk.objects.power_cut(random.next());
+}
+
+void Cluster::restart_server(std::size_t number) {
+  servers_[number] = make_server(number);
+  Server& server = *servers_[number];
+  server.tasks.spawn(note_end(server.node->start(), server.started, server.done));
+}
+
+void Cluster::cut_a_link() {
+  Random& random = world_.random();
+  const Client& client = *clients_[random.below(clients_.size())];
+  const auto& server = servers_[random.below(servers_.size())];
+  if (server != nullptr) network_.cut(client.runtime.id(), server->runtime.id());
+}
+
+std::string Cluster::start_problem() const {
+  for (const auto& server : servers_) {
+    if (server == nullptr || !server->done || server->started.ok()) continue;
+    return "start of " + server->name + ": " + server->node->problem();
   }
+  return {};
 }
 
 // As after a power cut of everything at once: nothing runs any more, then frames and instances go.
 Cluster::~Cluster() {
   if (checks_ != nullptr) checks_->runtime.kill();
   for (auto& client : clients_) client->runtime.kill();
-  for (auto& server : servers_) server->runtime.kill();
+  for (auto& server : servers_) {
+    if (server != nullptr) server->runtime.kill();
+  }
 }
 
-void Cluster::configure(Server& server) {
-  disks_.push_back(std::make_unique<Disk>());
-  server.disk = disks_.back().get();
+void Cluster::configure(Place& place) {
   NodeConfig node;
-  node.name = server.name;
-  node.roles = {server.role};
-  node.listen = node.address = server.name + ":1";
+  node.name = place.name;
+  node.roles = {place.role};
+  node.listen = node.address = place.name + ":1";
   node.transport =
-      simulated(PluginKind::transport, "node." + server.name + ".transport", address_value("place", &server.place));
+      simulated(PluginKind::transport, "node." + place.name + ".transport", address_value("place", &place.network));
   TargetConfig target;
-  target.id = server.target;
-  target.role = server.role;
+  target.id = place.target;
+  target.role = place.role;
   target.index =
-      simulated(PluginKind::index_store, "node." + server.name + ".index", address_value("disk", &server.disk->index));
-  if (server.role == Role::oss) {
+      simulated(PluginKind::index_store, "node." + place.name + ".index", address_value("disk", &place.disk.index));
+  if (place.role == Role::oss) {
     target.objects = simulated(
-        PluginKind::object_store, "node." + server.name + ".objects",
-        options_.blocks ? address_value("disk", &server.disk->device) : address_value("disk", &server.disk->objects));
+        PluginKind::object_store, "node." + place.name + ".objects",
+        options_.blocks ? address_value("disk", &place.disk.device) : address_value("disk", &place.disk.objects));
     if (options_.blocks) target.objects.plugin = kSimBlockStoreDescriptor.name;
   }
   node.targets.push_back(target);
@@ -447,15 +485,17 @@ std::uint64_t Cluster::objects_on(const Disk& disk) const {
 }
 
 bool Cluster::empty_stores() const {
-  return std::all_of(disks_.begin(), disks_.end(), [this](const auto& disk) { return objects_on(*disk) == 0; });
+  return std::all_of(places_.begin(), places_.end(),
+                     [this](const auto& place) { return objects_on(place->disk) == 0; });
 }
 
 std::string Cluster::left_behind(bool emptied) const {
   std::string text;
-  for (const auto& disk : disks_) {
+  for (const auto& place : places_) {
+    const Disk& disk = place->disk;
     if (!emptied) break;
-    if (options_.blocks && objects_on(*disk) != 0) text += " " + std::to_string(objects_on(*disk)) + " objects;";
-    for (const auto& [id, size] : disk->objects.sizes()) {
+    if (options_.blocks && objects_on(disk) != 0) text += " " + std::to_string(objects_on(disk)) + " objects;";
+    for (const auto& [id, size] : disk.objects.sizes()) {
       text += " object " + std::to_string(id.high) + "." + std::to_string(id.low) + " of " + std::to_string(size) +
               " bytes;";
     }

@@ -49,6 +49,15 @@ class Cluster {
   std::vector<Mount>& mounts() noexcept { return mounts_; }
   // One more client, that has seen nothing. Null: it did not start.
   Mount* add_client(std::string* problem);
+  // Server 0 is the metadata server. It ends where it stands, at whatever await; with `power_cut` what its stores had
+  // not made durable is gone too. Then it is started again.
+  void kill_server(std::size_t number, bool power_cut);
+  void restart_server(std::size_t number);
+  bool is_up(std::size_t number) const noexcept { return servers_[number] != nullptr; }
+  // Links between some client and some server break: what is on its way is lost, both ends may connect again.
+  void cut_a_link();
+  // Of servers that were started again; empty: none.
+  std::string start_problem() const;
   // Clients end first, then what they left to be done is waited for, then servers end. Says what was left behind, and
   // what the file system check finds in the stores. `emptied`: every file was removed, so no object may be left.
   std::string stop(bool emptied);
@@ -71,9 +80,19 @@ class Cluster {
     SimObjectDisk objects;
     SimBlockDisk device{1ull << 30};
   };
+  // What a server's process leaves to the next one of its name.
+  struct Place {
+    std::string name;
+    Role role = Role::mds;
+    std::uint32_t target = 0;
+    SimRuntimeOptions clock;
+    SimPlace network;
+    Disk disk;
+  };
 
   std::uint64_t objects_on(const Disk& disk) const;
-  void configure(Server& server);
+  void configure(Place& place);
+  std::unique_ptr<Server> make_server(std::size_t number);
   Client& make_client(const std::string& name);
   std::string wait(const std::function<bool()>& done, const std::string& what);
   std::string left_behind(bool emptied) const;
@@ -84,7 +103,7 @@ class Cluster {
   SimNetwork network_;
   PluginCatalog catalog_;
   ClusterConfig config_;
-  std::vector<std::unique_ptr<Disk>> disks_;
+  std::vector<std::unique_ptr<Place>> places_;
   std::vector<std::unique_ptr<Server>> servers_;
   std::vector<std::unique_ptr<Client>> clients_;
   std::unique_ptr<LiveChecker> checks_;

@@ -24,14 +24,13 @@ struct Options {
   double minutes = 0;  // 0: no limit
   bool twice = false;
   bool verbose = false;
-  bool blocks = false;
+  RunOptions run;
   unsigned jobs = 0;  // 0: one a core
-  KernelBug bug = KernelBug::none;
 };
 
 constexpr const char* kUsage =
     "usage: rideau-sim [--seeds N] [--first S] [--seed S] [--twice] [--verbose] [--minutes M] [--jobs J] [--blocks] "
-    "[--bug B]\n"
+    "[--faults] [--bug B]\n"
     "  --seeds N    runs N seeds, from S on (default 1)\n"
     "  --seed S     runs this one\n"
     "  --twice      runs each seed twice; the two must give the same hash\n"
@@ -39,6 +38,7 @@ constexpr const char* kUsage =
     "  --minutes M  starts no new seed after that time\n"
     "  --jobs J     processes (default: one a core)\n"
     "  --blocks     object servers run the block-device store on simulated devices\n"
+    "  --faults     servers are killed and started again while the workload runs\n"
     "  --bug B      plants a mistake that must be found: keeps-names, keeps-attributes, keeps-pages,\n"
     "               rots-record\n";
 
@@ -58,7 +58,11 @@ bool parse(int count, char** words, Options* to) {
       continue;
     }
     if (word == "--blocks") {
-      to->blocks = true;
+      to->run.blocks = true;
+      continue;
+    }
+    if (word == "--faults") {
+      to->run.faults = true;
       continue;
     }
     if (word == "--verbose") {
@@ -69,7 +73,7 @@ bool parse(int count, char** words, Options* to) {
     char* end = nullptr;
     const char* value = words[++i];
     if (word == "--bug") {
-      if (!parse_bug(value, &to->bug)) return false;
+      if (!parse_bug(value, &to->run.bug)) return false;
       continue;
     }
     if (word == "--minutes") {
@@ -108,19 +112,20 @@ void report(std::uint64_t seed, const Options& options, const std::string& probl
   // One write, so that lines of several workers do not mix.
   std::string text = "seed " + std::to_string(seed) + " failed: " + problem;
   if (text.back() != '\n') text += '\n';
-  text += std::string("repeat it with: ./dev sim ") + (options.blocks ? "--blocks --seed " : "") +
+  text += std::string("repeat it with: ./dev sim ") + (options.run.blocks ? "--blocks " : "") +
+          (options.run.faults ? "--faults " : "") + (options.run.blocks || options.run.faults ? "--seed " : "") +
           std::to_string(seed) + "\n";
   std::fwrite(text.data(), 1, text.size(), stdout);
   std::fflush(stdout);
 }
 
 bool run_one(std::uint64_t seed, const Options& options, Progress& progress) {
-  const SeedResult first = run_seed(seed, options.bug, options.blocks, options.verbose ? stdout : nullptr);
+  const SeedResult first = run_seed(seed, options.run, options.verbose ? stdout : nullptr);
   std::string problem = first.problem;
   progress.events += first.events;
   progress.calls += first.calls;
   if (options.twice) {
-    const SeedResult second = run_seed(seed, options.bug, options.blocks, nullptr);
+    const SeedResult second = run_seed(seed, options.run, nullptr);
     if (second.hash != first.hash || second.events != first.events) {
       problem += (problem.empty() ? "" : "\n") + std::string("two runs differ: ") + std::to_string(first.events) +
                  " events with hash " + std::to_string(first.hash) + ", then " + std::to_string(second.events) +

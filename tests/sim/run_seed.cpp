@@ -11,30 +11,84 @@ namespace {
 constexpr std::uint64_t kCallNsMax = 20 * kSecond;
 constexpr std::uint64_t kEventsMax = 20'000'000;
 
-std::string run_workload(SimWorld& world, Cluster& cluster, Workload& workload) {
+// Kills the metadata server at any moment of a run and starts it again, and breaks links.
+class Faults {
+ public:
+  Faults(SimWorld& world, Cluster& cluster, bool wanted) : world_(world), cluster_(cluster) {
+    if (!wanted) return;
+    left_ = 1 + static_cast<std::uint32_t>(world_.random().below(4));
+    cuts_ = static_cast<std::uint32_t>(world_.random().below(5));
+    next_ns_ = world_.now_ns() + world_.random().below(80 * kMillisecond);
+  }
+  bool due() const noexcept { return next_ns_ != 0 && world_.now_ns() >= next_ns_; }
+  // Nothing is broken any more after this, and it stays so.
+  void end() {
+    left_ = cuts_ = 0;
+    while (next_ns_ != 0) step();
+  }
+  void step() {
+    Random& random = world_.random();
+    if (cuts_ > 0 && random.chance(50)) {
+      --cuts_;
+      cluster_.cut_a_link();
+      next_ns_ = world_.now_ns() + 1 + random.below(20 * kMillisecond);
+      return;
+    }
+    if (!cluster_.is_up(kVictim)) {
+      cluster_.restart_server(kVictim);
+      // Also during recovery.
+      const std::uint64_t soon = random.chance(40) ? 10 * kMillisecond : 2 * kSecond;
+      next_ns_ = left_ > 0 ? world_.now_ns() + random.below(soon) : 0;
+      return;
+    }
+    if (left_ == 0) {
+      next_ns_ = 0;
+      return;
+    }
+    --left_;
+    cluster_.kill_server(kVictim, random.chance(50));
+    next_ns_ = world_.now_ns() + 1 + random.below(random.chance(50) ? 20 * kMillisecond : kSecond);
+  }
+
+ private:
+  static constexpr std::size_t kVictim = 0;  // the metadata server
+  SimWorld& world_;
+  Cluster& cluster_;
+  std::uint32_t left_ = 0;     // kills
+  std::uint32_t cuts_ = 0;     // of links
+  std::uint64_t next_ns_ = 0;  // when the next step is due; 0: none
+};
+
+std::string run_workload(SimWorld& world, Cluster& cluster, Workload& workload, bool with_faults) {
   std::string problem = cluster.run(cluster.mounts()[0], workload.prepare(cluster.mounts()[0]), "prepare");
   if (!problem.empty()) return problem;
   if (!workload.history().failures.empty()) return workload.check();
   workload.start(cluster.mounts());
+  Faults faults(world, cluster, with_faults);
   while (workload.running() > 0) {
     const std::uint64_t before = workload.calls_returned();
     const auto moved = [&] {
-      return workload.running() == 0 || workload.calls_returned() != before || world.events() > kEventsMax;
+      return workload.running() == 0 || workload.calls_returned() != before || world.events() > kEventsMax ||
+             faults.due();
     };
     const SimWorld::End end = world.run_until(moved, world.now_ns() + kCallNsMax);
+    if (faults.due()) faults.step();
+    problem = cluster.start_problem();
+    if (!problem.empty()) return problem;
     if (end == SimWorld::End::done && world.events() <= kEventsMax) continue;
     problem = world.events() > kEventsMax   ? "too many events"
               : end == SimWorld::End::stuck ? "nobody goes on"
                                             : "stuck";
     return problem + "; calls that have not returned:\n" + workload.waiting() + cluster.describe();
   }
+  faults.end();
   return {};
 }
 
-std::string run(SimWorld& world, Cluster& cluster, Workload& workload, bool with_checks) {
+std::string run(SimWorld& world, Cluster& cluster, Workload& workload, bool with_checks, bool with_faults) {
   std::string problem = cluster.start();
   if (problem.empty() && with_checks) cluster.begin_checks();
-  if (problem.empty()) problem = run_workload(world, cluster, workload);
+  if (problem.empty()) problem = run_workload(world, cluster, workload, with_faults);
   if (problem.empty() && with_checks) problem = cluster.end_checks();
   if (!problem.empty()) return problem;
   Mount* fresh = cluster.add_client(&problem);
@@ -51,22 +105,23 @@ std::string run(SimWorld& world, Cluster& cluster, Workload& workload, bool with
 
 }  // namespace
 
-SeedResult run_seed(std::uint64_t seed, KernelBug bug, bool blocks, std::FILE* trace) {
+SeedResult run_seed(std::uint64_t seed, const RunOptions& how, std::FILE* trace) {
   SimWorld world(seed);
   world.set_trace(trace);
   SeedResult result;
   {
     ClusterOptions of_cluster;
-    of_cluster.kernel.bug = bug;
-    of_cluster.blocks = blocks;
+    of_cluster.kernel.bug = how.bug;
+    of_cluster.blocks = how.blocks;
     Cluster cluster(world, of_cluster);
     WorkloadOptions options;
     options.processes = 1 + static_cast<std::uint32_t>(world.random().below(3));
     options.names = 2 + static_cast<std::uint32_t>(world.random().below(4));
     options.calls = 36 / options.processes;
     Workload workload(world, options);
-    // Not by chance: without checks a seed means the same as before there were any.
-    result.problem = run(world, cluster, workload, seed % 4 == 0);
+    // Not by chance: without checks a seed means the same as before there were any. The check does not outlive a
+    // server.
+    result.problem = run(world, cluster, workload, seed % 4 == 0 && !how.faults, how.faults);
     result.calls = workload.calls_returned();
   }
   result.hash = world.hash();

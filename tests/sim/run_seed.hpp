@@ -18,7 +18,13 @@ struct SeedResult {
   std::string problem;  // empty: passed
 };
 
-// `bug`: a planted mistake. `blocks`: as in ClusterOptions. `trace`: where the account of the run goes; null: nowhere.
-SeedResult run_seed(std::uint64_t seed, KernelBug bug, bool blocks, std::FILE* trace);
+struct RunOptions {
+  KernelBug bug = KernelBug::none;  // a planted mistake
+  bool blocks = false;              // as in ClusterOptions
+  bool faults = false;              // servers are killed and started again while the workload runs
+};
+
+// `trace`: where the account of the run goes; null: nowhere.
+SeedResult run_seed(std::uint64_t seed, const RunOptions& how, std::FILE* trace);
 
 }  // namespace rideau::sim

@@ -125,17 +125,23 @@ Status check_xattr_room(Target& target, const InodeRecord& record, std::string_v
   return bytes <= limits::kXattrBytesPerInode ? kOk : posix_error(ENOSPC);
 }
 
-bool add_open(Target& target, Session& session, HandleId handle, std::uint32_t flags, Inode* inode) {
-  session.handles.emplace(handle, OpenHandle{inode->id, flags});
-  target.opens.add(inode->id, flags);
+bool add_open(Target& target, const Transaction& transaction, Session& session, HandleId handle, std::uint32_t flags,
+              Inode* inode) {
+  if (transaction.repeats() == nullptr) {
+    session.handles.emplace(handle, OpenHandle{inode->id, flags});
+    target.opens.add(inode->id, flags);
+  }
   const bool cleared = (flags & kOpenWrite) != 0 && inode->is_regular() && (inode->flags & kExact) != 0;
   if (cleared) inode->flags &= ~static_cast<std::uint32_t>(kExact);
   return cleared;
 }
 
 void touch_directory(const Transaction& transaction, Inode* directory, int entries, int subdirectories) {
-  directory->mtime_ns = transaction.now_ns();
-  directory->ctime_ns = transaction.now_ns();
+  // Lost changes of different clients are made again in any order.
+  const bool again = transaction.repeats() != nullptr;
+  const std::int64_t now = transaction.now_ns();
+  directory->mtime_ns = again ? std::max(directory->mtime_ns, now) : now;
+  directory->ctime_ns = again ? std::max(directory->ctime_ns, now) : now;
   directory->size += static_cast<std::uint64_t>(static_cast<std::int64_t>(entries));
   directory->link_count += static_cast<std::uint32_t>(subdirectories);
 }

@@ -33,7 +33,8 @@ Status check_xattr_room(Target& target, const fs::InodeRecord& record, std::stri
 void drop_capability(Target& target, fs::InodeRecord* record);
 
 // Records a new open; clears the exact mark of a file that is opened for writing. True when the record changed.
-bool add_open(Target& target, Session& session, fs::HandleId handle, std::uint32_t flags, fs::Inode* inode);
+bool add_open(Target& target, const Transaction& transaction, Session& session, fs::HandleId handle,
+              std::uint32_t flags, fs::Inode* inode);
 // The directory gained or lost entries (and subdirectories) by this transaction.
 void touch_directory(const Transaction& transaction, fs::Inode* directory, int entries, int subdirectories);
 

@@ -36,10 +36,14 @@ Status close_one(Target& target, Transaction& transaction, const CloseItem& item
   bool touched = true;
   if (item.handle != 0) {
     const OpenHandle* open = session.find(item.handle);
-    if (open == nullptr || open->inode != item.inode) return kOk;
-    touched = (open->flags & kOpenWrite) != 0 && !item.untouched;
-    target.opens.remove(open->inode, open->flags);
-    session.handles.erase(item.handle);
+    const bool known = open != nullptr && open->inode == item.inode;
+    // What is closed does not claim its handle again after a restart, and its news may come later.
+    if (!known && !session.restored) return kOk;
+    touched = (!known || (open->flags & kOpenWrite) != 0) && !item.untouched;
+    if (known) {
+      target.opens.remove(open->inode, open->flags);
+      session.handles.erase(item.handle);
+    }
   }
   InodeRecord record;
   const Status status = target.names.get(item.inode, &record);
@@ -47,7 +51,7 @@ Status close_one(Target& target, Transaction& transaction, const CloseItem& item
   Inode& inode = record.inode;
   touched = touched && (inode.flags & kUntouched) != 0;
   if (touched) inode.flags &= ~static_cast<std::uint32_t>(kUntouched);
-  if (inode.link_count == 0 && !target.opens.is_open(inode.id)) {
+  if (inode.link_count == 0 && !target.opens.is_open(inode.id) && !target.recovering) {
     begin_once(transaction);
     transaction.purge(record);
     target.names.erase(open_unlinked_key(inode.id));

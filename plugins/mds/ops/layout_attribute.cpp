@@ -36,7 +36,9 @@ Status check_possible(const Target& target, const LayoutWish& wish) {
 Status set_layout_of_file(Target& target, Transaction& transaction, const LayoutWish& wish, InodeRecord& record) {
   Inode& inode = record.inode;
   if (const Status status = transaction.claim({inode.id}); !status.ok()) return status;
-  if (target.opens.is_open_for_writing(inode.id) || (inode.flags & kExact) == 0) return posix_error(EBUSY);
+  const Lost* lost = transaction.repeats();
+  const bool written = target.opens.is_open_for_writing(inode.id) || (inode.flags & kExact) == 0;
+  if (written && lost == nullptr) return posix_error(EBUSY);
   if (inode.size != 0) return posix_error(ENOTEMPTY);
   LayoutDefault whole;
   whole.stripe_count = wish.stripe_count.value_or(inode.layout.stripe_count());
@@ -46,7 +48,7 @@ Status set_layout_of_file(Target& target, Transaction& transaction, const Layout
   transaction.begin();
   // A file that was cut to nothing may have left empty objects.
   transaction.destroy_objects(inode);
-  Layout layout = choose_layout(target.options, whole, transaction.number());
+  Layout layout = choose_layout(target.options, whole, lost != nullptr ? lost->transaction : transaction.number());
   layout.generation = inode.layout.generation + 1;
   inode.layout = std::move(layout);
   inode.blocks = 0;

@@ -32,7 +32,8 @@ Result<InodeReply> apply(Target& target, Transaction& transaction, const LinkReq
   // A file that was removed everywhere stays removed, though somebody has it open; one that never had a name may get
   // it.
   const bool nameless = record.inode.link_count == 0;
-  if (nameless && !target.nameless.contains(record.inode.id)) return posix_error(ENOENT);
+  const bool may_get_one = target.nameless.contains(record.inode.id) || transaction.repeats() != nullptr;
+  if (nameless && !may_get_one) return posix_error(ENOENT);
   if (record.inode.link_count >= limits::kLinkCountMax) return posix_error(EMLINK);
   if (cookie == 0) return posix_error(ENOSPC);
   if (const Status status = transaction.claim({parent.inode.id, record.inode.id}); !status.ok()) return status;

@@ -58,6 +58,20 @@ Status take_ids(const MakeRequest& request, const Inode& parent, Inode* inode) {
   return kOk;
 }
 
+// What the server chooses, of an inode that was not there before.
+void fill_new(Target& target, const Transaction& transaction, const MakeRequest& request, const Inode& parent,
+              Inode* inode) {
+  inode->id = new_inode_id(target);
+  inode->device = S_ISCHR(inode->mode) || S_ISBLK(inode->mode) ? request.device : 0;
+  inode->atime_ns = inode->mtime_ns = inode->ctime_ns = inode->birth_ns = transaction.now_ns();
+  if (inode->is_regular()) {
+    inode->layout = choose_layout(target.options, parent.layout_default, target.next_counter);
+    inode->flags |= kUntouched;
+  }
+  if (inode->is_directory()) inode->layout_default = parent.layout_default;
+  if (inode->is_symlink()) inode->size = request.symlink_target.size();
+}
+
 Result<MakeReply> open_existing(Target& target, Transaction& transaction, const MakeRequest& request, Session& session,
                                 InodeRecord& parent, InodeId id) {
   if (!request.open || (request.open_flags & kOpenExclusive) != 0) return posix_error(EEXIST);
@@ -95,7 +109,7 @@ Result<MakeReply> apply(Target& target, Transaction& transaction, const MakeRequ
   }
   if (const Status status = check_type(request); !status.ok()) return status;
   if (const Status status = check_inode_access(request.caller, parent.inode, kWantWrite); !status.ok()) return status;
-  if (request.open) {
+  if (request.open && transaction.repeats() == nullptr) {
     if (const Status status = check_new_handle(session, request.handle); !status.ok()) return status;
   }
   InodeRecord record;
@@ -112,24 +126,22 @@ Result<MakeReply> apply(Target& target, Transaction& transaction, const MakeRequ
   }
 
   transaction.begin();
-  inode.id = new_inode_id(target);
+  const Lost* lost = transaction.repeats();
+  if (lost != nullptr) {
+    // The client knows this inode, and may have written to its objects.
+    inode = lost->made;
+    inode.lock = 0;
+    inode.flags &= ~static_cast<std::uint32_t>(kUntouched);
+  } else {
+    fill_new(target, transaction, request, parent.inode, &inode);
+  }
   inode.link_count = inode.is_directory() ? 2 : nameless ? 0 : 1;
-  inode.device = S_ISCHR(inode.mode) || S_ISBLK(inode.mode) ? request.device : 0;
-  inode.atime_ns = inode.mtime_ns = inode.ctime_ns = inode.birth_ns = transaction.now_ns();
-  if (inode.is_regular()) {
-    inode.layout = choose_layout(target.options, parent.inode.layout_default, target.next_counter);
-    inode.flags |= kUntouched;
-  }
-  if (inode.is_directory()) inode.layout_default = parent.inode.layout_default;
-  if (inode.is_symlink()) {
-    record.symlink_target = request.symlink_target;
-    inode.size = request.symlink_target.size();
-  }
+  if (inode.is_symlink()) record.symlink_target = request.symlink_target;
   keep_lists(target, default_list, &record);
-  if (request.open) add_open(target, session, request.handle, request.open_flags, &inode);
+  if (request.open) add_open(target, transaction, session, request.handle, request.open_flags, &inode);
   if (nameless) {
     target.names.put_mark(open_unlinked_key(inode.id));
-    if ((request.open_flags & kOpenExclusive) == 0) target.nameless.insert(inode.id);
+    if ((request.open_flags & kOpenExclusive) == 0 && lost == nullptr) target.nameless.insert(inode.id);
     transaction.put(record);
   } else {
     transaction.add_name(record, request.parent, cookie, request.name);

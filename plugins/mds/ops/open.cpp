@@ -12,7 +12,9 @@ Result<OpenReply> apply(Target& target, Transaction& transaction, const OpenRequ
   Inode& inode = record.inode;
   if (const Status status = target.names.get(request.inode, &record); !status.ok()) return status;
   if (const Status status = check_open(request.caller, inode, request.flags); !status.ok()) return status;
-  if (const Status status = check_new_handle(session, request.handle); !status.ok()) return status;
+  if (transaction.repeats() == nullptr) {
+    if (const Status status = check_new_handle(session, request.handle); !status.ok()) return status;
+  }
   const bool truncates = (request.flags & kOpenTruncate) != 0 && inode.is_regular();
   if (truncates) {
     if (const Status status = drop_set_id(request.caller, &inode); !status.ok()) return status;
@@ -22,7 +24,7 @@ Result<OpenReply> apply(Target& target, Transaction& transaction, const OpenRequ
     return status;
   }
 
-  const bool cleared = add_open(target, session, request.handle, request.flags, &inode);
+  const bool cleared = add_open(target, transaction, session, request.handle, request.flags, &inode);
   if (cleared || truncates) {
     transaction.begin();
     if (truncates) {

@@ -91,7 +91,8 @@ Result<InodeReply> apply(Target& target, Transaction& transaction, const SetAttr
   Inode& inode = record.inode;
   if (const Status status = target.names.get(request.inode, &record); !status.ok()) return status;
   constexpr std::uint32_t kTimes = kSetAtime | kSetMtime | kSetAtimeNow | kSetMtimeNow;
-  if (request.mask & kSetSize) {
+  // Of a lost change, the handle may be closed since.
+  if ((request.mask & kSetSize) && transaction.repeats() == nullptr) {
     if (const Status status = check_size(request, inode, session); !status.ok()) return status;
   }
   if (request.mask & kOwners) {

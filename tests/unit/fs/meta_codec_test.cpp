@@ -11,6 +11,14 @@
 
 namespace rideau::fs {
 bool operator==(const LockItem& a, const LockItem& b) { return a.resource == b.resource && a.number == b.number; }
+bool operator==(const ReclaimedOpen& a, const ReclaimedOpen& b) {
+  return std::tie(a.handle, a.inode, a.flags, a.nameless) == std::tie(b.handle, b.inode, b.flags, b.nameless);
+}
+bool operator==(const ReclaimedLock& a, const ReclaimedLock& b) { return a.inode == b.inode && a.mode == b.mode; }
+bool operator==(const SetAdvisoryLockRequest& a, const SetAdvisoryLockRequest& b) {
+  return std::tie(a.inode, a.owner, a.family, a.mode, a.first, a.last, a.wait, a.ticket, a.process) ==
+         std::tie(b.inode, b.owner, b.family, b.mode, b.first, b.last, b.wait, b.ticket, b.process);
+}
 }  // namespace rideau::fs
 
 using namespace rideau;
@@ -86,6 +94,8 @@ auto fields(const TestAdvisoryLockReply& x) { return std::tie(x.mode, x.first, x
 auto fields(const CancelAdvisoryLockRequest& x) { return std::tie(x.ticket); }
 auto fields(const CancelAdvisoryLockReply& x) { return std::tie(x.cancelled); }
 auto fields(const AdvisoryLocksGrantedRequest& x) { return std::tie(x.tickets); }
+auto fields(const ReclaimRequest& x) { return std::tie(x.opens, x.locks, x.advisory, x.done); }
+auto fields(const ReclaimReply& x) { return std::tie(x.locks); }
 auto fields(const CloseItem& x) {
   return std::tie(x.inode, x.handle, x.update.present, x.update.size, x.update.blocks, x.update.mtime_ns,
                   x.update.time_generation, x.untouched);
@@ -248,6 +258,9 @@ TEST_CASE("bodies about inodes and sessions survive the way there and any damage
   check(CancelAdvisoryLockRequest{1ull << 40});
   check(CancelAdvisoryLockReply{true});
   check(AdvisoryLocksGrantedRequest{{1, 1ull << 40, 3}});
+  check(
+      ReclaimRequest{{{1ull << 40, 5, 3, true}}, {{5, 2}, {1ull << 50, 1}}, {{5, 7, 1, 2, 0, 9, false, 0, 42}}, true});
+  check(ReclaimReply{{0, 1ull << 62}});
 }
 
 TEST_CASE("lists and strings over their bounds are refused", "[fs][codec]") {
