@@ -164,7 +164,7 @@ struct Server::Impl final : LinkEvents {
   std::uint64_t payload_received = 0;  // bytes
   std::uint64_t payload_sent = 0;
   std::uint64_t payload_shown = 0;  // of both: used where the caller has it
-  TaskGroup tasks;  // goes first: its frames hold buffers, and refer to sessions and links
+  TaskGroup tasks;                  // goes first: its frames hold buffers, and refer to sessions and links
 };
 
 class ServerLink final : public LinkEvents {
