@@ -167,6 +167,7 @@ class BlockStore final : public ObjectStore {
 
   // Life.
   void start_failed(Status status, const std::string& message) noexcept;
+  void end_failed_start() noexcept;
   void read_superblocks() noexcept;
   void read_second_superblock() noexcept;
   void judge_superblocks() noexcept;
@@ -190,6 +191,7 @@ class BlockStore final : public ObjectStore {
   IndexStore* index_ = nullptr;
   ObjectMap map_;
   Completion* start_done_ = nullptr;
+  Status start_status_{};
   Completion* stop_done_ = nullptr;
   Request life_request_;
   void (BlockStore::*life_next_)() noexcept = nullptr;

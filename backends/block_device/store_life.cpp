@@ -73,11 +73,17 @@ void BlockStore::start_step(Request::Kind kind, std::uint64_t offset, std::uint8
   device_->work();
 }
 
-// The device goes with the store: it may be in the middle of telling this.
 void BlockStore::start_failed(Status status, const std::string& message) noexcept {
   log(Level::error, message);
+  start_status_ = status;
+  life_next_ = &BlockStore::end_failed_start;
+  device_->close(life_request_);
+}
+
+// The device goes with the store: it may be in the middle of telling this.
+void BlockStore::end_failed_start() noexcept {
   life_ = Life::stopped;
-  host_.complete(*start_done_, status, 0);
+  host_.complete(*start_done_, start_status_, 0);
   if (stop_done_ != nullptr) host_.complete(*stop_done_, kOk, 0);
 }
 
