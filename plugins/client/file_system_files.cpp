@@ -66,7 +66,10 @@ Task<Result<OpenFile>> FileSystem::Impl::open(fs::Caller& caller, fs::InodeId in
   request.flags = flags;
   request.handle = next_handle++;
   const std::uint64_t old_size = node->size_known ? node->inode.size : kUnknownSize;
+  Opening unanswered({request.handle, fs::kNoInode, flags, false});
+  opening.push_back(unanswered);
   const auto reply = co_await meta.open(request);
+  unanswered.unlink();
   if (!reply.ok()) co_return reply.status;
   if (reply.body.inode.id != inode) co_return Status{Code::invalid, 0, "another inode was opened"};
   learn(reply.body.inode);
@@ -92,11 +95,15 @@ Task<Result<OpenFile>> FileSystem::Impl::open(fs::Caller& caller, fs::InodeId in
 
 Task<Result<OpenFile>> FileSystem::Impl::create(fs::MakeRequest& request, std::uint64_t asked) {
   request.handle = next_handle++;
+  const bool nameless = request.name.empty() && (request.open_flags & fs::kOpenExclusive) == 0;
+  Opening unanswered({request.handle, fs::kNoInode, request.open_flags, nameless});
+  opening.push_back(unanswered);
   const auto reply = co_await make(request);
+  unanswered.unlink();
   if (!reply.ok()) co_return reply.status;
   NodeRef node = inodes.get(reply.body.inode.id);
   HandleRef handle = add_handle(request.handle, node, request.open_flags, request.caller);
-  if (request.name.empty()) node->nameless = (request.open_flags & fs::kOpenExclusive) == 0;
+  if (request.name.empty()) node->nameless = nameless;
   const bool writes = (request.open_flags & fs::kOpenWrite) != 0;
   while (writes && node->lock.mode != Mode::exclusive && paged.contains(node->inode.id)) co_await drop_pages_of(node);
   if (handle->writes()) ++node->writers;

@@ -16,6 +16,8 @@
 #include "plugins/client/meta_client.hpp"
 #include "plugins/client/name_cache.hpp"
 
+#include <boost/intrusive/list.hpp>
+
 #include <deque>
 #include <map>
 #include <memory>
@@ -182,6 +184,13 @@ struct FileSystem::Impl final : rpc::SessionEvents {
   Task<Result<std::uint64_t>> seek(HandleRef handle, std::uint64_t offset, bool hole);
   Task<Status> sync(HandleRef handle);
 
+  // An open or a create without an answer yet; in the frame of its call. After a restart it is claimed as well: the
+  // server may have carried it out, and must keep the inode until the call was sent again.
+  struct Opening : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+    explicit Opening(const fs::ReclaimedOpen& what) : claim(what) {}
+    fs::ReclaimedOpen claim;
+  };
+
   // Closes and sizes (file_system_closing.cpp).
   struct PendingClose {
     HandleRef handle;
@@ -244,6 +253,7 @@ struct FileSystem::Impl final : rpc::SessionEvents {
   std::map<fs::HandleId, HandleRef> handles;
   std::set<fs::InodeId> lost_names;  // directories whose fsync says so, once
   fs::HandleId next_handle = 1;
+  boost::intrusive::list<Opening, boost::intrusive::constant_time_size<false>> opening;
   std::size_t kept_opens = 0;
 
   std::map<fs::InodeId, NodeRef> changed;  // inodes with news for the metadata server

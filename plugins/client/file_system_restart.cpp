@@ -49,6 +49,7 @@ Task<Status> FileSystem::Impl::claim_opens() {
   };
   for (const auto& [id, handle] : handles) add(*handle);
   for (const PendingClose& item : closes) add(*item.handle);
+  for (const Opening& unanswered : opening) all.push_back(unanswered.claim);
   inodes.for_each([&all](Node& node) {
     if (node.kept_open != 0) all.push_back({node.kept_open, node.inode.id, fs::kOpenRead, false});
   });

@@ -326,9 +326,9 @@ struct CancelAdvisoryLockReply {
 // What a client holds under a session that the target knows from before its restart. The same may be claimed again.
 struct ReclaimedOpen {
   HandleId handle = 0;
-  InodeId inode = kNoInode;
-  std::uint32_t flags = 0;  // OpenFlags
-  bool nameless = false;    // made without a name, and may still get one
+  InodeId inode = kNoInode;  // kNoInode: of an open or a create that had no answer yet
+  std::uint32_t flags = 0;   // OpenFlags
+  bool nameless = false;     // made without a name, and may still get one
 };
 struct ReclaimedLock {
   InodeId inode = kNoInode;

@@ -71,6 +71,10 @@ struct SlotRecord {
   std::uint64_t transaction = 0;
   std::uint16_t method = 0;
   Status status{};
+  // What it opened: who never had the answer does not know it, and may claim it by its handle.
+  HandleId opened_handle = 0;  // 0: nothing
+  InodeId opened_inode = kNoInode;
+  std::uint32_t opened_flags = 0;
   bool body_kept = false;  // false: the reply was larger than limits::kKeptReplyBytesMax
   Bytes body{};            // decoded: into the record
 };

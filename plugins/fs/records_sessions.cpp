@@ -7,6 +7,7 @@ namespace rideau::fs {
 
 namespace {
 constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kSlotVersion = 2;
 constexpr std::uint8_t kTargetVersion = 2;  // of superblock and counters: 2 tells creates that a crash lost
 constexpr char kMagic[8] = {'R', 'I', 'D', 'E', 'A', 'U', 'M', 'D'};
 }  // namespace
@@ -72,20 +73,26 @@ Status decode(Bytes key, Bytes record, SessionRecord* to) {
 }
 
 void encode(const SlotRecord& from, Bytes key, RecordBuffer& to) {
-  RecordWriter out(to, kVersion);
+  RecordWriter out(to, kSlotVersion);
   out.put(from.sequence).put(from.transaction).put(from.method);
   out.put(static_cast<std::int32_t>(from.status.code)).put(from.status.os_error);
+  out.put(from.opened_handle).put(from.opened_inode).put(from.opened_flags);
   out.put(static_cast<std::uint8_t>(from.body_kept)).raw(from.body.data, from.body.size);
   out.finish(key);
 }
 
 Status decode(Bytes key, Bytes record, SlotRecord* to) {
-  RecordReader in(key, record, kVersion);
+  RecordReader in(key, record, kSlotVersion);
   in.get(&to->sequence);
   in.get(&to->transaction);
   in.get(&to->method);
   to->status = {static_cast<Code>(in.get<std::int32_t>()), 0, nullptr};
   in.get(&to->status.os_error);
+  if (in.version() >= 2) {
+    in.get(&to->opened_handle);
+    in.get(&to->opened_inode);
+    in.get(&to->opened_flags);
+  }
   to->body_kept = in.get<std::uint8_t>() != 0;
   to->body = in.bytes(in.left());
   return in.end();

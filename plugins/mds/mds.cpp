@@ -252,6 +252,7 @@ Task<> Mds::change(rpc::ServerCall& call, Need need) {
     if (!status.ok()) break;
     auto* session = static_cast<Session*>(call.session().owner_slot);
     target_.names.forget_seen();
+    session->opened = {};
     Transaction transaction(target_, &locks_, id);
     auto result = apply_change(target_, transaction, request, *session);
     if (!transaction.wanted().empty()) {
@@ -311,6 +312,7 @@ Task<> Mds::change_again(rpc::ServerCall& call, const Request& request, Need nee
     number = transaction.number();
     if (number != 0) {
       target_.sessions.made(number, session->id, target_.committer.durable());
+      session->opened = {};
       keep_reply(call, *session, number, Bytes());
     }
     forget_purged();
@@ -338,6 +340,10 @@ void Mds::keep_reply(rpc::ServerCall& call, Session& session, std::uint64_t tran
   record.sequence = call.sequence();
   record.transaction = transaction;
   record.method = call.method();
+  const auto& [handle, opened] = session.opened;
+  record.opened_handle = handle;
+  record.opened_inode = opened.inode;
+  record.opened_flags = opened.flags;
   record.body_kept = body.size <= limits::kKeptReplyBytesMax;
   if (record.body_kept) record.body = body;
   target_.names.put_record(slot_key(session.id, call.slot()), record);

@@ -110,7 +110,8 @@ class Mds final : public rpc::Service {
   std::uint64_t sessions_made_ = 0;
   bool started_ = false;
   std::vector<rpc::RestoredSession> restored_;
-  std::map<std::uint64_t, std::vector<bool>> restored_slots_;  // that have records in the index
+  std::map<std::uint64_t, std::vector<bool>> restored_slots_;                   // that have records in the index
+  std::map<std::uint64_t, std::map<fs::HandleId, OpenHandle>> restored_opens_;  // by the last changes of these slots
   std::uint64_t sweep_end_ = 0;
   Recovery recovery_;
   AdvisoryLocks advisory_locks_;

@@ -60,6 +60,8 @@ Task<Status> Mds::load_sessions() {
         record.body_kept ? record.status : Status{Code::io_error, EIO, "the answer was too large to be kept"};
     restored.body.assign(record.body.data, record.body.data + record.body.size);
     session->second.slots.push_back(std::move(restored));
+    if (record.opened_handle == 0) continue;
+    restored_opens_[id][record.opened_handle] = OpenHandle{record.opened_inode, record.opened_flags};
   }
   for (auto& [id, session] : found) restored_.push_back(std::move(session));
   constexpr std::size_t kKeysPerPortion = 64;
@@ -121,6 +123,7 @@ Task<> Mds::recover() {
                      target_.options.target, recovery_.elapsed_ms(), recovery_.came(), recovery_.given_up());
   }
   restored_slots_.clear();
+  restored_opens_.clear();
   recovery_.end();
 }
 
@@ -136,9 +139,17 @@ Task<> Mds::reclaim(rpc::ServerCall& call) {
   for (const ReclaimedOpen& open : request.opens) {
     if (open.handle == 0 || session.find(open.handle) != nullptr) continue;
     if (session.handles.size() >= limits::kOpenFilesPerSession) break;
-    session.handles.emplace(open.handle, OpenHandle{open.inode, open.flags});
-    target_.opens.add(open.inode, open.flags);
-    if (open.nameless) target_.nameless.insert(open.inode);
+    OpenHandle claimed{open.inode, open.flags};
+    if (open.inode == kNoInode) {
+      // The client has had no answer: if the call was carried out, it will be told of it when it sends it again.
+      const auto& opened = restored_opens_[session.id];
+      const auto found = opened.find(open.handle);
+      if (found == opened.end()) continue;
+      claimed = found->second;
+    }
+    session.handles.emplace(open.handle, claimed);
+    target_.opens.add(claimed.inode, claimed.flags);
+    if (open.nameless) target_.nameless.insert(claimed.inode);
   }
   ReclaimReply reply;
   for (const ReclaimedLock& wanted : request.locks) {

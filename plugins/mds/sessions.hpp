@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace rideau::rpc {
@@ -28,12 +29,13 @@ struct Session {
   std::uint64_t id = 0;
   rpc::ServerSession* link = nullptr;  // null once the client has gone
   std::map<fs::HandleId, OpenHandle> handles;
-  std::uint64_t record_transaction = 0;  // that put its record into the index; 0: there is none
-  std::vector<bool> slots_kept;          // slots with a record in the index
-  std::uint64_t last_transaction = 0;    // of this client
-  bool fenced = false;                   // it ends, and nothing rests on its locks any more
-  bool restored = false;                 // of before a restart
-  bool closing = false;                  // it ends: its calls wait for nothing any more
+  std::uint64_t record_transaction = 0;          // that put its record into the index; 0: there is none
+  std::vector<bool> slots_kept;                  // slots with a record in the index
+  std::uint64_t last_transaction = 0;            // of this client
+  std::pair<fs::HandleId, OpenHandle> opened{};  // by the change that is being applied; handle 0: nothing
+  bool fenced = false;                           // it ends, and nothing rests on its locks any more
+  bool restored = false;                         // of before a restart
+  bool closing = false;                          // it ends: its calls wait for nothing any more
 
   const OpenHandle* find(fs::HandleId handle) const {
     const auto at = handles.find(handle);

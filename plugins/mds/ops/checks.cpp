@@ -128,7 +128,8 @@ Status check_xattr_room(Target& target, const InodeRecord& record, std::string_v
 bool add_open(Target& target, const Transaction& transaction, Session& session, HandleId handle, std::uint32_t flags,
               Inode* inode) {
   if (transaction.repeats() == nullptr) {
-    session.handles.emplace(handle, OpenHandle{inode->id, flags});
+    session.opened = {handle, OpenHandle{inode->id, flags}};
+    session.handles.insert(session.opened);
     target.opens.add(inode->id, flags);
   }
   const bool cleared = (flags & kOpenWrite) != 0 && inode->is_regular() && (inode->flags & kExact) != 0;

@@ -148,7 +148,7 @@ TEST_CASE("other records", "[fs][records]") {
   check_damage(Counters{1, 2, 3, 4}, counters_key(), superblock_key());
   check_damage(SessionRecord{make_uuid({4}), "host:/mnt", 9}, session_key(1), session_key(2));
   const std::uint8_t reply[] = {1, 2, 3};
-  const SlotRecord slot{8, 9, 4, posix_error(EEXIST), true, Bytes(reply, 3)};
+  const SlotRecord slot{8, 9, 4, posix_error(EEXIST), 10, 11, 12, true, Bytes(reply, 3)};
   check_damage(slot, slot_key(1, 2), slot_key(1, 3));
   encode(slot, slot_key(1, 2), bytes);
   SlotRecord slot_back;
@@ -156,6 +156,8 @@ TEST_CASE("other records", "[fs][records]") {
   REQUIRE(std::tie(slot.sequence, slot.transaction, slot.method, slot.status.code, slot.status.os_error,
                    slot.body_kept) == std::tie(slot_back.sequence, slot_back.transaction, slot_back.method,
                                                slot_back.status.code, slot_back.status.os_error, slot_back.body_kept));
+  REQUIRE(std::tie(slot.opened_handle, slot.opened_inode, slot.opened_flags) ==
+          std::tie(slot_back.opened_handle, slot_back.opened_inode, slot_back.opened_flags));
   REQUIRE(slot_back.body.view() == slot.body.view());
   check_damage(DestroyRecord{{1, 2, 3}}, destroy_key(1, 2), destroy_key(1, 3));
 
