@@ -172,6 +172,7 @@ Task<Status> ClientSession::Impl::attempt(const Request& request, Slot& slot, st
     envelope.payload_checksum = crc32c(request.payload, request.payload_parts, payload);
   }
   Status outcome = lent;
+  slot.sent_ns = runtime.now_ns();
   if (lent.ok()) {
     ++messages_sent;
     payload_sent += payload;

@@ -39,6 +39,29 @@ ClientSession::ClientSession(Runtime& runtime, Transport& transport, Logger& log
 ClientSession::~ClientSession() = default;
 
 bool ClientSession::connected() const noexcept { return impl_->state == Impl::State::up; }
+
+bool ClientSession::trusted() const noexcept {
+  const Impl& self = *impl_;
+  const std::uint64_t trust_ns = limits::kTrustMs * kMillisecond;
+  return self.state == Impl::State::up && self.runtime.now_ns() - self.confirmed_ns <= trust_ns;
+}
+
+Task<> ClientSession::until_trusted() {
+  Impl& self = *impl_;
+  const std::uint64_t give_up_ns = self.runtime.now_ns() + limits::kCallMs * kMillisecond;
+  while (!trusted()) {
+    if (self.state != Impl::State::up && !self.away()) co_return;
+    const std::uint64_t now = self.runtime.now_ns();
+    if (!self.options.patient && now >= give_up_ns) co_return;
+    if (self.leave_by_ns != 0 && now >= self.leave_by_ns) co_return;
+    const bool asked = !self.pings_sent_ns.empty() && now - self.pings_sent_ns.back() < kSecond;
+    if (self.state == Impl::State::up && !asked) self.send_ping();
+    ++self.doubters;
+    co_await self.changed.wait();  // at the next tick at the latest
+    --self.doubters;
+  }
+}
+
 std::uint64_t ClientSession::id() const noexcept { return impl_->session_id; }
 std::uint64_t ClientSession::boot_epoch() const noexcept { return impl_->boot_epoch; }
 std::uint64_t ClientSession::durable() const noexcept { return impl_->durable; }
@@ -176,6 +199,7 @@ Task<Status> ClientSession::Impl::open_link() {
   envelope.kind = Kind::hello;
   const LinkReference reference(hello_link);
   ++messages_sent;
+  hello_sent_ns = runtime.now_ns();
   const Status sent = co_await send_message(reference, envelope, body.bytes(), Eager{});
   if (sent.ok()) {
     Alarm too_late(runtime, [&] {
@@ -211,6 +235,8 @@ Task<Status> ClientSession::Impl::open_link() {
 
 void ClientSession::Impl::on_welcome(const wire::Welcome& welcome) {
   last_heard_ns = runtime.now_ns();
+  pings_sent_ns.clear();
+  confirm(hello_sent_ns);
   time_offset_ns = welcome.server_time_ns - runtime.wall_ns();
   server_eager_bytes = welcome.eager_bytes_max;
   server_version = welcome.version;
@@ -277,8 +303,8 @@ void ClientSession::Impl::tick() {
     if (now - last_heard_ns > 3 * limits::kPingMs * kMillisecond) {
       log.warning("target %u at %s is silent: trying a new link", options.target, options.address.c_str());
       link.link().close();
-    } else if (now - last_heard_ns > limits::kPingMs * kMillisecond / 2) {
-      send_simple(Kind::ping);
+    } else if (now - confirmed_ns > limits::kPingMs * kMillisecond / 2) {
+      send_ping();
     }
   }
   ticker.set(kSecond);
@@ -289,6 +315,16 @@ void ClientSession::Impl::send_simple(Kind kind) {
   envelope.kind = kind;
   ++messages_sent;
   tasks.spawn(send_owned(link, envelope, wire::Encoded{}));
+}
+
+void ClientSession::Impl::send_ping() {
+  pings_sent_ns.push_back(runtime.now_ns());
+  send_simple(Kind::ping);
+}
+
+void ClientSession::Impl::confirm(std::uint64_t sent_ns) {
+  confirmed_ns = std::max(confirmed_ns, sent_ns);
+  if (doubters != 0) changed.wake_all();
 }
 
 void ClientSession::Impl::malformed(Link& from, const char* what) {
@@ -347,6 +383,12 @@ Sink ClientSession::Impl::receive(LinkHold& hold, MessageLoan loan_given, std::u
       receive_callback(hold, envelope, body, std::move(loan));
       return {};
     case Kind::pong:
+      if (pings_sent_ns.empty()) {
+        malformed(hold.link(), "an answer to a ping that was not sent");
+        return {};
+      }
+      confirm(pings_sent_ns.front());
+      pings_sent_ns.pop_front();
       if (state == State::up) set_durable(envelope.durable);
       return {};
     case Kind::goodbye:
@@ -370,6 +412,7 @@ Sink ClientSession::Impl::receive_reply(LinkHold& hold, const wire::Envelope& en
                       slot.sequence == envelope.sequence && slot.link == &hold;
   if (!wanted) return {};
   set_durable(envelope.durable);
+  confirm(slot.sent_ns);
   slot.envelope = envelope;
   slot.body = body;
   slot.loan = std::move(loan);

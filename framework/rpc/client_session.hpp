@@ -85,6 +85,11 @@ class ClientSession final : LinkEvents {
   Task<> close();
 
   bool connected() const noexcept;
+  // Whether the server certainly has this session still: something that was sent within limits::kTrustMs was answered.
+  // Who slept for longer finds out here before he uses what he held under the session.
+  bool trusted() const noexcept;
+  // Until it is, or until a call would wait no longer either.
+  Task<> until_trusted();
   std::uint64_t id() const noexcept;
   std::uint64_t boot_epoch() const noexcept;
   std::uint64_t durable() const noexcept;              // the highest durable transaction the target told

@@ -29,6 +29,7 @@ struct ClientSession::Impl {
     const Request* request = nullptr;
     LinkHold* link = nullptr;       // that the call was sent over
     std::uint64_t deadline_ns = 0;  // 0: none
+    std::uint64_t sent_ns = 0;
     std::uint64_t trace_id = 0;
     std::uint64_t transaction = 0;  // that a call had which is made again
     wire::Envelope envelope{};      // of the reply
@@ -62,6 +63,8 @@ struct ClientSession::Impl {
   void receive_callback(LinkHold& hold, const wire::Envelope& envelope, Bytes body, Loan loan);
   Task<> answer_callback(LinkReference link, wire::Envelope envelope, Bytes body, Loan loan);
   void send_simple(wire::Kind kind);
+  void send_ping();
+  void confirm(std::uint64_t sent_ns);
   void malformed(Link& link, const char* what);
 
   // client_calls.cpp: calls
@@ -123,7 +126,11 @@ struct ClientSession::Impl {
   Slot* eager_slot = nullptr;  // whose payload is arriving
   std::uint32_t callbacks_running = 0;
   std::uint64_t last_heard_ns = 0;
-  std::uint64_t leave_by_ns = 0;  // not 0: calls without a link end then
+  std::uint64_t hello_sent_ns = 0;
+  std::deque<std::uint64_t> pings_sent_ns;  // over this link, without an answer yet
+  std::uint64_t confirmed_ns = 0;           // when the newest message was sent that the server answered
+  std::uint32_t doubters = 0;               // who wait in until_trusted()
+  std::uint64_t leave_by_ns = 0;            // not 0: calls without a link end then
   std::string last_refusal;
   std::string server_version;
   std::uint64_t next_trace = 0;  // random at the start: two clients do not mean the same

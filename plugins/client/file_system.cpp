@@ -238,6 +238,9 @@ bool FileSystem::waits_for_server() const noexcept {
   return !impl_->meta_session.connected() || std::any_of(impl_->targets.begin(), impl_->targets.end(), away);
 }
 
+bool FileSystem::trusted() const noexcept { return impl_->meta_session.trusted(); }
+Task<> FileSystem::until_trusted() { return impl_->meta_session.until_trusted(); }
+
 Task<Status> FileSystem::stop() {
   Impl& impl = *impl_;
   if (impl.stopped) co_return kOk;

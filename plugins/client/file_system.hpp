@@ -200,6 +200,9 @@ class FileSystem {
   void leave();
   // Whether a server is away, so that calls may wait for it.
   bool waits_for_server() const noexcept;
+  // Whether the metadata server certainly has this client's session, see rpc::ClientSession.
+  bool trusted() const noexcept;
+  Task<> until_trusted();
   Task<Status> sync(fs::HandleId handle, bool data_only);
 
   // Everything this client wrote is durable when this ended.

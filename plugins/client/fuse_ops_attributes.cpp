@@ -13,19 +13,19 @@ using Server = FuseMount::Impl;
 
 Task<> get_attributes(Server& server, fuse_req_t req, fs::InodeId inode) {
   const auto begin = [&] { return server.files.get_attributes(inode); };
-  const Result<fs::Inode> found = co_await repeated(Repeat::always, begin);
+  const Result<fs::Inode> found = co_await repeated(server.files, Repeat::always, begin);
   server.reply_attributes(req, found);
 }
 
 Task<> set_attributes(Server& server, fuse_req_t req, fs::SetAttributesRequest wanted) {
   const auto begin = [&] { return server.files.set_attributes(wanted); };
-  const Result<fs::Inode> done = co_await repeated(Repeat::unless_sent, begin);
+  const Result<fs::Inode> done = co_await repeated(server.files, Repeat::unless_sent, begin);
   server.reply_attributes(req, done);
 }
 
 Task<> stat_file_system(Server& server, fuse_req_t req) {
   const auto begin = [&] { return server.files.stat_file_system(); };
-  const Result<StatFileSystem> found = co_await repeated(Repeat::always, begin);
+  const Result<StatFileSystem> found = co_await repeated(server.files, Repeat::always, begin);
   if (!found.ok()) {
     fuse_reply_err(req, errno_of(found.status()));
     co_return;
@@ -58,7 +58,7 @@ void reply_bytes(fuse_req_t req, const std::string& bytes, std::size_t room) {
 Task<> get_attribute(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId inode, std::string name,
                      std::size_t room) {
   const auto begin = [&] { return server.files.get_attribute(caller, inode, name); };
-  const Result<std::string> value = co_await repeated(Repeat::always, begin);
+  const Result<std::string> value = co_await repeated(server.files, Repeat::always, begin);
   if (value.ok()) {
     reply_bytes(req, *value, room);
   } else {
@@ -68,7 +68,7 @@ Task<> get_attribute(Server& server, fuse_req_t req, fs::Caller caller, fs::Inod
 
 Task<> list_attributes(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId inode, std::size_t room) {
   const auto begin = [&] { return server.files.list_attributes(caller, inode); };
-  const auto names = co_await repeated(Repeat::always, begin);
+  const auto names = co_await repeated(server.files, Repeat::always, begin);
   if (!names.ok()) {
     fuse_reply_err(req, errno_of(names.status()));
     co_return;
@@ -85,13 +85,13 @@ Task<> list_attributes(Server& server, fuse_req_t req, fs::Caller caller, fs::In
 Task<> set_attribute(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId inode, std::string name,
                      std::string value, std::uint32_t flags) {
   const auto begin = [&] { return server.files.set_attribute(caller, inode, name, value, flags); };
-  const Status status = co_await repeated(Repeat::unless_sent, begin);
+  const Status status = co_await repeated(server.files, Repeat::unless_sent, begin);
   fuse_reply_err(req, errno_of(status));
 }
 
 Task<> remove_attribute(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId inode, std::string name) {
   const auto begin = [&] { return server.files.remove_attribute(caller, inode, name); };
-  const Status status = co_await repeated(Repeat::unless_sent, begin);
+  const Status status = co_await repeated(server.files, Repeat::unless_sent, begin);
   fuse_reply_err(req, errno_of(status));
 }
 

@@ -36,7 +36,7 @@ Task<> create(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId par
               std::uint32_t mode, fuse_file_info file) {
   const std::uint64_t token = server.names_token(parent);
   const auto begin = [&] { return server.files.create(caller, parent, name, mode, open_flags(file.flags)); };
-  const Result<OpenFile> made = co_await repeated(Repeat::unless_sent, begin);
+  const Result<OpenFile> made = co_await repeated(server.files, Repeat::unless_sent, begin);
   if (!made.ok()) {
     fuse_reply_err(req, errno_of(made.status()));
     co_return;
@@ -56,7 +56,7 @@ Task<> open(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId inode
   const auto begin = [&] { return server.files.open(caller, inode, flags); };
   // A handle that the old session may have got is gone with it.
   const Repeat repeat = (flags & fs::kOpenTruncate) != 0 ? Repeat::unless_sent : Repeat::always;
-  const Result<OpenFile> opened = co_await repeated(repeat, begin);
+  const Result<OpenFile> opened = co_await repeated(server.files, repeat, begin);
   if (!opened.ok()) {
     fuse_reply_err(req, errno_of(opened.status()));
     co_return;
@@ -97,7 +97,7 @@ Task<> read(Server& server, fuse_req_t req, fs::HandleId handle, std::uint64_t o
   size = std::min(size, kTransferBytesMax);
   Answer answer(req);
   const auto begin = [&] { return server.files.read(handle, offset, size, answer); };
-  const Result<std::uint64_t> count = co_await repeated(Repeat::always, begin);
+  const Result<std::uint64_t> count = co_await repeated(server.files, Repeat::always, begin);
   if (answer.given()) co_return;
   if (count.ok()) {
     fuse_reply_buf(req, nullptr, 0);
@@ -120,7 +120,7 @@ Task<> write(Server& server, fuse_req_t req, fs::Caller caller, fs::HandleId han
   const auto begin = [&] {
     return server.files.write(handle, offset, data, static_cast<std::uint32_t>(buffers.size()), &details);
   };
-  const Result<std::uint64_t> count = co_await repeated(Repeat::unless_sent, begin);
+  const Result<std::uint64_t> count = co_await repeated(server.files, Repeat::unless_sent, begin);
   if (count.ok()) {
     fuse_reply_write(req, *count);
   } else {
@@ -131,13 +131,13 @@ Task<> write(Server& server, fuse_req_t req, fs::Caller caller, fs::HandleId han
 Task<> allocate(Server& server, fuse_req_t req, fs::HandleId handle, Allocate mode, bool keep_size,
                 std::uint64_t offset, std::uint64_t size) {
   const auto begin = [&] { return server.files.allocate(handle, mode, keep_size, offset, size); };
-  const Status status = co_await repeated(Repeat::unless_sent, begin);
+  const Status status = co_await repeated(server.files, Repeat::unless_sent, begin);
   fuse_reply_err(req, errno_of(status));
 }
 
 Task<> seek(Server& server, fuse_req_t req, fs::HandleId handle, std::uint64_t offset, bool hole) {
   const auto begin = [&] { return server.files.seek(handle, offset, hole); };
-  const Result<std::uint64_t> found = co_await repeated(Repeat::always, begin);
+  const Result<std::uint64_t> found = co_await repeated(server.files, Repeat::always, begin);
   if (found.ok()) {
     fuse_reply_lseek(req, static_cast<off_t>(*found));
   } else {
@@ -153,7 +153,7 @@ Task<> flush(Server& server, fuse_req_t req, fs::HandleId handle, std::uint64_t 
 Task<> sync(Server& server, fuse_req_t req, fs::HandleId handle, bool data_only) {
   // What was lost with the session is known when the call begins anew.
   const auto begin = [&] { return server.files.sync(handle, data_only); };
-  const Status status = co_await repeated(Repeat::always, begin);
+  const Status status = co_await repeated(server.files, Repeat::always, begin);
   fuse_reply_err(req, errno_of(status));
 }
 

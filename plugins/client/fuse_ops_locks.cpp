@@ -20,13 +20,13 @@ Task<> set_lock(Server& server, fuse_req_t req, AdvisoryLock lock) {
   Interruption interruption;
   if (lock.wait) fuse_req_interrupt_func(req, on_interrupt, &interruption);
   const auto begin = [&] { return server.files.set_lock(lock, &interruption); };
-  const Status status = co_await repeated(Repeat::always, begin);
+  const Status status = co_await repeated(server.files, Repeat::always, begin);
   fuse_reply_err(req, errno_of(status));
 }
 
 Task<> test_lock(Server& server, fuse_req_t req, AdvisoryLock lock) {
   const auto begin = [&] { return server.files.test_lock(lock); };
-  const Result<AdvisoryConflict> found = co_await repeated(Repeat::always, begin);
+  const Result<AdvisoryConflict> found = co_await repeated(server.files, Repeat::always, begin);
   if (!found.ok()) {
     fuse_reply_err(req, errno_of(found.status()));
     co_return;

@@ -18,7 +18,7 @@ bool is_special(const fs::Inode& inode) { return !inode.is_directory() && !inode
 Task<Status> check_special(Server& server, const fs::Caller& caller, fs::InodeId inode) {
   std::uint32_t want = fs::kWantRead | fs::kWantWrite;
   const auto begin = [&] { return server.files.access(caller, inode, want); };
-  Status allowed = co_await repeated(Repeat::always, begin);
+  Status allowed = co_await repeated(server.files, Repeat::always, begin);
   if (errno_of(allowed) != EACCES) co_return allowed;
   // A process that was taken off its CPU on the way to its wait runs on before long.
   constexpr std::uint64_t kPatienceNs = 5 * kSecond;
@@ -34,14 +34,14 @@ Task<Status> check_special(Server& server, const fs::Caller& caller, fs::InodeId
     co_await run_blocking(server.runtime, look);
   }
   want = told.value_or(want);
-  allowed = co_await repeated(Repeat::always, begin);
+  allowed = co_await repeated(server.files, Repeat::always, begin);
   co_return allowed;
 }
 
 Task<> lookup(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId parent, std::string name) {
   const std::uint64_t token = server.names_token(parent);
   const auto begin = [&] { return server.files.lookup(caller, parent, name); };
-  Result<fs::Inode> found = co_await repeated(Repeat::always, begin);
+  Result<fs::Inode> found = co_await repeated(server.files, Repeat::always, begin);
   const double seconds = server.name_seconds(parent, token);
   if (!found.ok() && errno_of(found.status()) == ENOENT && seconds > 0) {
     fuse_entry_param absent{};
@@ -60,7 +60,7 @@ Task<> make(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId paren
             std::uint64_t device, std::string target) {
   const std::uint64_t token = server.names_token(parent);
   const auto begin = [&] { return server.files.make(caller, parent, name, mode, device, target); };
-  const Result<fs::Inode> made = co_await repeated(Repeat::unless_sent, begin);
+  const Result<fs::Inode> made = co_await repeated(server.files, Repeat::unless_sent, begin);
   server.reply_entry(req, server.name_seconds(parent, token), made);
 }
 
@@ -70,26 +70,26 @@ Task<> link(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId inode
   const bool guarded = !server.options.default_permissions && !caller.is_root() && kernel_guards_links();
   const std::uint64_t token = server.names_token(parent);
   const auto begin = [&] { return server.files.link(caller, inode, parent, name, guarded); };
-  const Result<fs::Inode> linked = co_await repeated(Repeat::unless_sent, begin);
+  const Result<fs::Inode> linked = co_await repeated(server.files, Repeat::unless_sent, begin);
   server.reply_entry(req, server.name_seconds(parent, token), linked);
 }
 
 Task<> remove(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId parent, std::string name, bool directory) {
   const auto begin = [&] { return server.files.remove(caller, parent, name, directory); };
-  const Status status = co_await repeated(Repeat::unless_sent, begin);
+  const Status status = co_await repeated(server.files, Repeat::unless_sent, begin);
   fuse_reply_err(req, errno_of(status));
 }
 
 Task<> rename(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId old_parent, std::string old_name,
               fs::InodeId new_parent, std::string new_name, std::uint32_t flags) {
   const auto begin = [&] { return server.files.rename(caller, old_parent, old_name, new_parent, new_name, flags); };
-  const Status status = co_await repeated(Repeat::unless_sent, begin);
+  const Status status = co_await repeated(server.files, Repeat::unless_sent, begin);
   fuse_reply_err(req, errno_of(status));
 }
 
 Task<> read_link(Server& server, fuse_req_t req, fs::InodeId inode) {
   const auto begin = [&] { return server.files.read_link(inode); };
-  const Result<std::string> target = co_await repeated(Repeat::always, begin);
+  const Result<std::string> target = co_await repeated(server.files, Repeat::always, begin);
   if (target.ok()) {
     fuse_reply_readlink(req, target->c_str());
   } else {
@@ -119,7 +119,7 @@ Task<> read_directory(Server& server, fuse_req_t req, fs::InodeId directory, std
   const std::uint32_t entries_max = static_cast<std::uint32_t>(std::clamp<std::size_t>(size / entry_bytes, 1, 4096));
   const std::uint64_t token = server.names_token(directory);
   const auto begin = [&] { return server.files.read_directory(directory, after, entries_max, plus); };
-  const auto entries = co_await repeated(Repeat::always, begin);
+  const auto entries = co_await repeated(server.files, Repeat::always, begin);
   if (!entries.ok()) {
     fuse_reply_err(req, errno_of(entries.status()));
     co_return;
@@ -138,7 +138,7 @@ Task<> read_directory(Server& server, fuse_req_t req, fs::InodeId directory, std
 
 Task<> open_directory(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId directory, fuse_file_info file) {
   const auto begin = [&] { return server.files.access(caller, directory, fs::kWantRead); };
-  const Status allowed = co_await repeated(Repeat::always, begin);
+  const Status allowed = co_await repeated(server.files, Repeat::always, begin);
   if (allowed.ok()) {
     fuse_reply_open(req, &file);
   } else {
@@ -148,7 +148,7 @@ Task<> open_directory(Server& server, fuse_req_t req, fs::Caller caller, fs::Ino
 
 Task<> access(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId inode, std::uint32_t want) {
   const auto begin = [&] { return server.files.access(caller, inode, want); };
-  const Status allowed = co_await repeated(Repeat::always, begin);
+  const Status allowed = co_await repeated(server.files, Repeat::always, begin);
   fuse_reply_err(req, errno_of(allowed));
 }
 

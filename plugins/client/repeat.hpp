@@ -5,6 +5,7 @@
 
 #include "framework/base/result.hpp"
 #include "framework/rpc/call.hpp"
+#include "plugins/client/file_system.hpp"
 
 namespace rideau::client {
 
@@ -18,11 +19,13 @@ Status status_of(const Result<T>& result) {
   return result.ok() ? kOk : result.status();
 }
 
-// `begin` makes the call, and must be able to do so several times.
+// `begin` makes the call of `files`, and must be able to do so several times. A client that slept long may have lost
+// its locks without knowing, so it asks before it answers from its caches.
 template <class Begin>
-auto repeated(Repeat repeat, Begin begin) -> decltype(begin()) {
+auto repeated(FileSystem& files, Repeat repeat, Begin begin) -> decltype(begin()) {
   constexpr int kTriesMax = 8;
   for (int tries = 1;; ++tries) {
+    if (!files.trusted()) co_await files.until_trusted();
     auto result = co_await begin();
     const Status status = status_of(result);
     const bool cut_off = rpc::is_never_sent(status) || (repeat == Repeat::always && rpc::is_outcome_unknown(status));

@@ -113,25 +113,25 @@ std::vector<std::string> parts_of(std::string_view path) {
 
 // `call` makes the call of FileSystem, and can do so several times.
 template <class T, class Call>
-Task<Client::Result<T>> answer(Repeat repeat, Call call) {
-  auto result = co_await repeated(repeat, call);
+Task<Client::Result<T>> answer(FileSystem& files, Repeat repeat, Call call) {
+  auto result = co_await repeated(files, repeat, call);
   co_return to_result<T>(std::move(result));
 }
 template <class Call>
-Task<Client::Status> answer_status(Repeat repeat, Call call) {
-  const Status status = co_await repeated(repeat, call);
+Task<Client::Status> answer_status(FileSystem& files, Repeat repeat, Call call) {
+  const Status status = co_await repeated(files, repeat, call);
   co_return to_client(status);
 }
 
 Task<Client::Result<Client::Attributes>> find_parts(FileSystem& files, const fs::Caller& caller,
                                                     const std::vector<std::string>& parts) {
   const auto root = [&] { return files.get_attributes(fs::kRootInode); };
-  Result<fs::Inode> at = co_await repeated(Repeat::always, root);
+  Result<fs::Inode> at = co_await repeated(files, Repeat::always, root);
   for (const std::string& part : parts) {
     if (!at.ok()) break;
     const fs::InodeId directory = at->id;
     const auto next = [&] { return files.lookup(caller, directory, part); };
-    at = co_await repeated(Repeat::always, next);
+    at = co_await repeated(files, Repeat::always, next);
   }
   co_return to_result<Client::Attributes>(std::move(at));
 }
@@ -146,7 +146,7 @@ Task<Client::Status> close_handle(FileSystem& files, fs::HandleId handle) {
 
 void Client::lookup(const Caller& caller, InodeId directory, std::string_view name, Done<Attributes> done) {
   auto make = [who = to_fs(caller), directory, name = std::string(name)](FileSystem& files) {
-    return answer<Attributes>(Repeat::always, [&] { return files.lookup(who, directory, name); });
+    return answer<Attributes>(files, Repeat::always, [&] { return files.lookup(who, directory, name); });
   };
   impl_->begin<Result<Attributes>>(std::move(make), std::move(done));
 }
@@ -166,7 +166,7 @@ void Client::make_directory(const Caller& caller, InodeId directory, std::string
 void Client::make_node(const Caller& caller, InodeId directory, std::string_view name, std::uint32_t mode,
                        std::uint64_t device, Done<Attributes> done) {
   auto make = [who = to_fs(caller), directory, name = std::string(name), mode, device](FileSystem& files) {
-    return answer<Attributes>(Repeat::unless_sent,
+    return answer<Attributes>(files, Repeat::unless_sent,
                               [&] { return files.make(who, directory, name, mode, device, std::string()); });
   };
   impl_->begin<Result<Attributes>>(std::move(make), std::move(done));
@@ -176,7 +176,7 @@ void Client::make_symlink(const Caller& caller, InodeId directory, std::string_v
                           Done<Attributes> done) {
   auto make = [who = to_fs(caller), directory, name = std::string(name),
                target = std::string(target)](FileSystem& files) {
-    return answer<Attributes>(Repeat::unless_sent,
+    return answer<Attributes>(files, Repeat::unless_sent,
                               [&] { return files.make(who, directory, name, S_IFLNK | 0777, 0, target); });
   };
   impl_->begin<Result<Attributes>>(std::move(make), std::move(done));
@@ -184,7 +184,7 @@ void Client::make_symlink(const Caller& caller, InodeId directory, std::string_v
 
 void Client::read_link(InodeId inode, Done<std::string> done) {
   auto make = [inode](FileSystem& files) {
-    return answer<std::string>(Repeat::always, [&files, inode] { return files.read_link(inode); });
+    return answer<std::string>(files, Repeat::always, [&files, inode] { return files.read_link(inode); });
   };
   impl_->begin<Result<std::string>>(std::move(make), std::move(done));
 }
@@ -192,21 +192,21 @@ void Client::read_link(InodeId inode, Done<std::string> done) {
 void Client::link(const Caller& caller, InodeId inode, InodeId directory, std::string_view name,
                   Done<Attributes> done) {
   auto make = [who = to_fs(caller), inode, directory, name = std::string(name)](FileSystem& files) {
-    return answer<Attributes>(Repeat::unless_sent, [&] { return files.link(who, inode, directory, name); });
+    return answer<Attributes>(files, Repeat::unless_sent, [&] { return files.link(who, inode, directory, name); });
   };
   impl_->begin<Result<Attributes>>(std::move(make), std::move(done));
 }
 
 void Client::unlink(const Caller& caller, InodeId directory, std::string_view name, DoneStatus done) {
   auto make = [who = to_fs(caller), directory, name = std::string(name)](FileSystem& files) {
-    return answer_status(Repeat::unless_sent, [&] { return files.remove(who, directory, name, false); });
+    return answer_status(files, Repeat::unless_sent, [&] { return files.remove(who, directory, name, false); });
   };
   impl_->begin<Status>(std::move(make), std::move(done));
 }
 
 void Client::remove_directory(const Caller& caller, InodeId directory, std::string_view name, DoneStatus done) {
   auto make = [who = to_fs(caller), directory, name = std::string(name)](FileSystem& files) {
-    return answer_status(Repeat::unless_sent, [&] { return files.remove(who, directory, name, true); });
+    return answer_status(files, Repeat::unless_sent, [&] { return files.remove(who, directory, name, true); });
   };
   impl_->begin<Status>(std::move(make), std::move(done));
 }
@@ -215,7 +215,7 @@ void Client::rename(const Caller& caller, InodeId old_directory, std::string_vie
                     std::string_view new_name, std::uint32_t flags, DoneStatus done) {
   auto make = [who = to_fs(caller), old_directory, old_name = std::string(old_name), new_directory,
                new_name = std::string(new_name), flags](FileSystem& files) {
-    return answer_status(Repeat::unless_sent,
+    return answer_status(files, Repeat::unless_sent,
                          [&] { return files.rename(who, old_directory, old_name, new_directory, new_name, flags); });
   };
   impl_->begin<Status>(std::move(make), std::move(done));
@@ -224,7 +224,7 @@ void Client::rename(const Caller& caller, InodeId old_directory, std::string_vie
 void Client::read_directory(InodeId directory, std::uint64_t after, std::uint32_t entries_max, bool attributes,
                             Done<std::vector<Entry>> done) {
   auto make = [directory, after, entries_max, attributes](FileSystem& files) {
-    return answer<std::vector<Entry>>(Repeat::always,
+    return answer<std::vector<Entry>>(files, Repeat::always,
                                       [&] { return files.read_directory(directory, after, entries_max, attributes); });
   };
   impl_->begin<Result<std::vector<Entry>>>(std::move(make), std::move(done));
@@ -232,21 +232,21 @@ void Client::read_directory(InodeId directory, std::uint64_t after, std::uint32_
 
 void Client::get_attributes(InodeId inode, Done<Attributes> done) {
   auto make = [inode](FileSystem& files) {
-    return answer<Attributes>(Repeat::always, [&files, inode] { return files.get_attributes(inode); });
+    return answer<Attributes>(files, Repeat::always, [&files, inode] { return files.get_attributes(inode); });
   };
   impl_->begin<Result<Attributes>>(std::move(make), std::move(done));
 }
 
 void Client::set_attributes(const Caller& caller, InodeId inode, const Change& change, Done<Attributes> done) {
   auto make = [request = to_request(caller, inode, change)](FileSystem& files) {
-    return answer<Attributes>(Repeat::unless_sent, [&] { return files.set_attributes(request); });
+    return answer<Attributes>(files, Repeat::unless_sent, [&] { return files.set_attributes(request); });
   };
   impl_->begin<Result<Attributes>>(std::move(make), std::move(done));
 }
 
 void Client::get_attribute(const Caller& caller, InodeId inode, std::string_view name, Done<std::string> done) {
   auto make = [who = to_fs(caller), inode, name = std::string(name)](FileSystem& files) {
-    return answer<std::string>(Repeat::always, [&] { return files.get_attribute(who, inode, name); });
+    return answer<std::string>(files, Repeat::always, [&] { return files.get_attribute(who, inode, name); });
   };
   impl_->begin<Result<std::string>>(std::move(make), std::move(done));
 }
@@ -255,21 +255,22 @@ void Client::set_attribute(const Caller& caller, InodeId inode, std::string_view
                            std::uint32_t flags, DoneStatus done) {
   auto make = [who = to_fs(caller), inode, name = std::string(name), value = std::string(value),
                flags](FileSystem& files) {
-    return answer_status(Repeat::unless_sent, [&] { return files.set_attribute(who, inode, name, value, flags); });
+    return answer_status(files, Repeat::unless_sent,
+                         [&] { return files.set_attribute(who, inode, name, value, flags); });
   };
   impl_->begin<Status>(std::move(make), std::move(done));
 }
 
 void Client::list_attributes(const Caller& caller, InodeId inode, Done<std::vector<std::string>> done) {
   auto make = [who = to_fs(caller), inode](FileSystem& files) {
-    return answer<std::vector<std::string>>(Repeat::always, [&] { return files.list_attributes(who, inode); });
+    return answer<std::vector<std::string>>(files, Repeat::always, [&] { return files.list_attributes(who, inode); });
   };
   impl_->begin<Result<std::vector<std::string>>>(std::move(make), std::move(done));
 }
 
 void Client::remove_attribute(const Caller& caller, InodeId inode, std::string_view name, DoneStatus done) {
   auto make = [who = to_fs(caller), inode, name = std::string(name)](FileSystem& files) {
-    return answer_status(Repeat::unless_sent, [&] { return files.remove_attribute(who, inode, name); });
+    return answer_status(files, Repeat::unless_sent, [&] { return files.remove_attribute(who, inode, name); });
   };
   impl_->begin<Status>(std::move(make), std::move(done));
 }
@@ -277,7 +278,7 @@ void Client::remove_attribute(const Caller& caller, InodeId inode, std::string_v
 void Client::create(const Caller& caller, InodeId directory, std::string_view name, std::uint32_t mode,
                     std::uint32_t flags, Done<File> done) {
   auto make = [who = to_fs(caller), directory, name = std::string(name), mode, flags](FileSystem& files) {
-    return answer<File>(Repeat::unless_sent, [&] {
+    return answer<File>(files, Repeat::unless_sent, [&] {
       return files.create(who, directory, name, S_IFREG | (mode & 07777), flags & kFlagsKnown);
     });
   };
@@ -288,14 +289,14 @@ void Client::open(const Caller& caller, InodeId inode, std::uint32_t flags, Done
   // A handle that a lost session may have got is gone with it.
   const Repeat repeat = (flags & kTruncate) != 0 ? Repeat::unless_sent : Repeat::always;
   auto make = [who = to_fs(caller), inode, flags, repeat](FileSystem& files) {
-    return answer<File>(repeat, [&] { return files.open(who, inode, flags & kFlagsKnown); });
+    return answer<File>(files, repeat, [&] { return files.open(who, inode, flags & kFlagsKnown); });
   };
   impl_->begin<Result<File>>(std::move(make), std::move(done));
 }
 
 void Client::read(HandleId handle, std::uint64_t offset, void* to, std::size_t size, Done<std::size_t> done) {
   auto make = [handle, offset, room = IoVec{to, size}](FileSystem& files) {
-    return answer<std::size_t>(Repeat::always, [&] { return files.read(handle, offset, &room, 1); });
+    return answer<std::size_t>(files, Repeat::always, [&] { return files.read(handle, offset, &room, 1); });
   };
   impl_->begin<Result<std::size_t>>(std::move(make), std::move(done));
 }
@@ -304,14 +305,15 @@ void Client::write(HandleId handle, std::uint64_t offset, const void* from, std:
   client::WriteDetails details;
   details.kill_privileges = true;
   auto make = [handle, offset, data = IoVec{const_cast<void*>(from), size}, details](FileSystem& files) mutable {
-    return answer<std::size_t>(Repeat::unless_sent, [&] { return files.write(handle, offset, &data, 1, &details); });
+    return answer<std::size_t>(files, Repeat::unless_sent,
+                               [&] { return files.write(handle, offset, &data, 1, &details); });
   };
   impl_->begin<Result<std::size_t>>(std::move(make), std::move(done));
 }
 
 void Client::fsync(HandleId handle, DoneStatus done) {
   auto make = [handle](FileSystem& files) {
-    return answer_status(Repeat::always, [&files, handle] { return files.sync(handle, false); });
+    return answer_status(files, Repeat::always, [&files, handle] { return files.sync(handle, false); });
   };
   impl_->begin<Status>(std::move(make), std::move(done));
 }
@@ -323,19 +325,21 @@ void Client::close(HandleId handle, DoneStatus done) {
 
 void Client::sync_directory(InodeId directory, DoneStatus done) {
   auto make = [directory](FileSystem& files) {
-    return answer_status(Repeat::always, [&files, directory] { return files.sync_directory(directory); });
+    return answer_status(files, Repeat::always, [&files, directory] { return files.sync_directory(directory); });
   };
   impl_->begin<Status>(std::move(make), std::move(done));
 }
 
 void Client::sync(DoneStatus done) {
-  auto make = [](FileSystem& files) { return answer_status(Repeat::always, [&files] { return files.sync_all(); }); };
+  auto make = [](FileSystem& files) {
+    return answer_status(files, Repeat::always, [&files] { return files.sync_all(); });
+  };
   impl_->begin<Status>(std::move(make), std::move(done));
 }
 
 void Client::stat_file_system(Done<Space> done) {
   auto make = [](FileSystem& files) {
-    return answer<Space>(Repeat::always, [&files] { return files.stat_file_system(); });
+    return answer<Space>(files, Repeat::always, [&files] { return files.stat_file_system(); });
   };
   impl_->begin<Result<Space>>(std::move(make), std::move(done));
 }

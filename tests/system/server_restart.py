@@ -253,7 +253,8 @@ def stopped_client(made, other):
     os.close(reader)
     expect(call("read", read_file, f"{mount}/not-stopped") == b"goes on", "the stopped client does not see what happened")
     call("write", write_durably, f"{mount}/back", b"back")
-    expect(call("read", read_file, f"{other}/back") == b"back", "other bytes")
+    found = call("read", read_file, f"{other}/back")
+    expect(found == b"back", f"other bytes: {found[:20]!r}, {len(found)}; here {read_file(f'{mount}/back')[:20]!r}")
     dirty.check(must_tell=False)
 
 

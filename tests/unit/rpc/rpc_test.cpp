@@ -13,8 +13,10 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <numeric>
 #include <optional>
+#include <thread>
 
 namespace rideau {
 namespace {
@@ -400,6 +402,26 @@ Task<> callback_moves(Pair& pair) {
 TEST_CASE("a callback that one link did not carry comes over the next, though the server thought the first was alive") {
   Pair pair;
   pair.runtime.run(callback_moves(pair));
+}
+
+Task<> sleeping(Pair& pair) {
+  co_await pair.open();
+  CHECK_FALSE(pair.session->trusted());
+  const Status connected = co_await pair.session->connect();
+  REQUIRE(connected.ok());
+  CHECK(pair.session->trusted());
+  // The whole process sleeps, as one that was stopped: nothing of it runs meanwhile.
+  std::this_thread::sleep_for(std::chrono::milliseconds(limits::kTrustMs + 100));
+  CHECK_FALSE(pair.session->trusted());
+  co_await pair.session->until_trusted();
+  CHECK(pair.session->trusted());
+  CHECK(pair.service.sessions == 1);
+  co_await pair.close();
+}
+
+TEST_CASE("who slept for long asks the server before he takes it for certain that his session is there") {
+  Pair pair;
+  pair.runtime.run(sleeping(pair));
 }
 
 }  // namespace
