@@ -163,6 +163,8 @@ class FileSystem {
   Task<Result<fs::Inode>> get_attributes(fs::InodeId inode);
   // `request.inode` and mask say what; kSetSize cuts or grows the file.
   Task<Result<fs::Inode>> set_attributes(fs::SetAttributesRequest request);
+  // The metadata server has the rules; names that it would refuse anyhow are not worth a call.
+  static Status check_attribute_name(std::string_view name);
   Task<Result<std::string>> get_attribute(fs::Caller caller, fs::InodeId inode, std::string name);
   Task<Status> set_attribute(fs::Caller caller, fs::InodeId inode, std::string name, std::string value,
                              std::uint32_t flags);

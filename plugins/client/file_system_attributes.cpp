@@ -218,11 +218,10 @@ Task<Result<fs::Inode>> FileSystem::set_attributes(fs::SetAttributesRequest requ
 }
 
 namespace {
-
 constexpr std::string_view kCapabilityXattr = "security.capability";
+}  // namespace
 
-// The metadata server has the rules; what it would refuse anyhow is not worth a call.
-Status check_attribute_name(std::string_view name) {
+Status FileSystem::check_attribute_name(std::string_view name) {
   if (name == fs::kLayoutAttribute || fs::names_access_list(name)) return kOk;
   for (const std::string_view served : {"user.", "trusted.", "security."}) {
     if (!name.starts_with(served)) continue;
@@ -231,8 +230,6 @@ Status check_attribute_name(std::string_view name) {
   }
   return posix_error(EOPNOTSUPP);
 }
-
-}  // namespace
 
 Task<Result<std::string>> FileSystem::get_attribute(fs::Caller caller, fs::InodeId inode, std::string name) {
   Status status = check_attribute_name(name);

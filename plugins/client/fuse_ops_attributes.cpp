@@ -57,6 +57,12 @@ void reply_bytes(fuse_req_t req, const std::string& bytes, std::size_t room) {
 
 Task<> get_attribute(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId inode, std::string name,
                      std::size_t room) {
+  // Without waiting for anybody: who asks whether the mount is alive asks for a name that is not served.
+  const Status served = FileSystem::check_attribute_name(name);
+  if (!served.ok()) {
+    fuse_reply_err(req, errno_of(served));
+    co_return;
+  }
   const auto begin = [&] { return server.files.get_attribute(caller, inode, name); };
   const Result<std::string> value = co_await repeated(server.files, Repeat::always, begin);
   if (value.ok()) {
