@@ -261,6 +261,7 @@ Status Home::take_count() noexcept {
     return fail(status_of(error, "").code, error, "begin to use the store", path_ + "/clean: " + errno_text(error));
   }
   const Status status = count_objects(objects_, object_count_);
+  left_open_ = object_count_ != 0;
   if (status.ok()) return kOk;
   return fail(status.code, status.os_error, status.where, path_ + "/objects: " + errno_text(status.os_error));
 }

@@ -39,6 +39,8 @@ class Home {
   int objects() const noexcept { return objects_; }
   FreeFiles& free_files() noexcept { return free_files_; }
   std::uint64_t object_count() const noexcept { return object_count_; }
+  // The last process that had the store ended without a word: what it had written may not be durable yet.
+  bool left_open() const noexcept { return left_open_; }
   std::uint64_t object_bytes_max() const noexcept { return object_bytes_max_; }
   // The same number for every store of this kernel whose folder is on the same file system; 0: not known.
   std::uint64_t device() const noexcept { return device_; }
@@ -64,6 +66,7 @@ class Home {
   int objects_ = -1;
   FreeFiles free_files_;
   std::uint64_t object_count_ = 0;
+  bool left_open_ = false;
   std::uint64_t object_bytes_max_ = 0;
   std::uint64_t device_ = 0;
 };

@@ -194,6 +194,7 @@ class RawFileStore final : public ObjectStore {
   void flush_folders(Flush& flush, std::vector<FolderKey> folders) noexcept;
   void flush_everything(Flush& flush) noexcept;
   void clean_folder(FolderKey folder, std::uint64_t captured) noexcept;
+  void flush_what_was_left() noexcept;
   void flush_part_done(Flush& flush, Status status, bool sync_failed) noexcept;
 
   Host& host_;

@@ -174,7 +174,7 @@ void RawFileStore::flush_part_done(Flush& flush, Status status, bool sync_failed
   if (flush.status.ok()) flush_more(flush);
   if (flush.outstanding != 0) return;
   --op_count_;
-  deliver(*flush.done, flush.status, 0);
+  if (flush.done != nullptr) deliver(*flush.done, flush.status, 0);
   const auto own = [&flush](const std::unique_ptr<Flush>& other) { return other.get() == &flush; };
   flushes_.erase(std::find_if(flushes_.begin(), flushes_.end(), own));
 }

@@ -44,6 +44,7 @@ void RawFileStore::on_started(Status status, Completion& done) noexcept {
     object_bytes_max_ = home_->object_bytes_max();
     bound_open_files();
     life_ = Life::running;
+    if (home_->left_open()) flush_what_was_left();
   }
   if (!status.ok()) {
     home_->close();
@@ -52,6 +53,15 @@ void RawFileStore::on_started(Status status, Completion& done) noexcept {
     log(Level::info, "store " + home_->uuid() + " in " + settings_.path + " is open");
   }
   host_.complete(done, status, 0);
+}
+
+// What the process before had written is in the kernel's cache, if the machine ran on, and no table knows of it.
+void RawFileStore::flush_what_was_left() noexcept {
+  overflow_ = ++change_;
+  Flush& flush = *flushes_.emplace_back(std::make_unique<Flush>());
+  flush.captured = change_;
+  ++op_count_;
+  flush_everything(flush);
 }
 
 void RawFileStore::bound_open_files() noexcept {

@@ -57,7 +57,7 @@ Task<Status> Node::start_target(Target& target) {
                             transport_->transport(),
                             target.index->index_store(),
                             target.objects ? &target.objects->object_store() : nullptr,
-                            target.objects && (target.objects->descriptor().capabilities & kObjectChecksums) != 0};
+                            target.objects ? target.objects->descriptor().capabilities : 0};
   target.role = factory->second(context);
   const Status started = co_await target.role->start();
   if (!started.ok()) {
@@ -65,7 +65,8 @@ Task<Status> Node::start_target(Target& target) {
                                 ") does not start: " + target.role->problem());
   }
   target.started = true;
-  server_->add_target(target.role->service(), {cluster_.uuid, config.id, target.role->boot_epoch()});
+  server_->add_target(target.role->service(),
+                      {cluster_.uuid, config.id, target.role->boot_epoch(), target.role->kept_from()});
   co_return kOk;
 }
 

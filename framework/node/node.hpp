@@ -25,7 +25,8 @@ class RoleInstance {
   virtual ~RoleInstance() = default;
   virtual Task<Status> start() = 0;  // before the node listens; formats a new target
   virtual rpc::Service& service() = 0;
-  virtual std::uint64_t boot_epoch() const = 0;  // after start()
+  virtual std::uint64_t boot_epoch() const = 0;          // after start()
+  virtual std::uint64_t kept_from() const { return 0; }  // after start(); rpc::TargetOptions
   // The node listens: the role may call other nodes now.
   virtual void on_listening() = 0;
   // The node takes no calls any more, and none runs.
@@ -48,8 +49,8 @@ struct RoleContext {
   const TargetConfig& target;
   Transport& transport;
   IndexStore& index;
-  ObjectStore* objects;         // of an oss
-  bool objects_have_checksums;  // kObjectChecksums
+  ObjectStore* objects;                // of an oss
+  std::uint64_t objects_capabilities;  // Capability; 0: no object store
 };
 using RoleFactory = std::function<std::unique_ptr<RoleInstance>(const RoleContext&)>;
 

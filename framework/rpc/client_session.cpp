@@ -42,8 +42,7 @@ bool ClientSession::connected() const noexcept { return impl_->state == Impl::St
 
 bool ClientSession::trusted() const noexcept {
   const Impl& self = *impl_;
-  const std::uint64_t trust_ns = limits::kTrustMs * kMillisecond;
-  return self.state == Impl::State::up && self.runtime.now_ns() - self.confirmed_ns <= trust_ns;
+  return self.runtime.now_ns() - self.confirmed_ns <= limits::kTrustMs * kMillisecond;
 }
 
 Task<> ClientSession::until_trusted() {
@@ -243,6 +242,7 @@ void ClientSession::Impl::on_welcome(const wire::Welcome& welcome) {
   const bool known = session_id != 0;
   const bool same = known && welcome.resumed && welcome.session == session_id;
   const bool new_epoch = known && welcome.boot_epoch != boot_epoch;
+  const bool kept_all = known && boot_epoch >= welcome.kept_from;
   session_id = welcome.session;
   boot_epoch = welcome.boot_epoch;
   slot_count = std::clamp<std::uint32_t>(welcome.slots, 1, limits::kSlotsPerSession);
@@ -261,7 +261,7 @@ void ClientSession::Impl::on_welcome(const wire::Welcome& welcome) {
     if (known) {
       log.warning("target %u at %s has forgotten this client's session (boot epoch %llu): starting a new one",
                   options.target, options.address.c_str(), static_cast<unsigned long long>(boot_epoch));
-      events.on_new_epoch(boot_epoch);
+      events.on_new_epoch(boot_epoch, kept_all);
     }
   }
 }

@@ -39,7 +39,8 @@ class SessionEvents {
   // `body` is valid until the returned task ended.
   virtual Task<CallbackReply> on_callback(std::uint16_t method, Bytes body, std::uint64_t trace_id) = 0;
   // The target lost this session (restart, or an eviction): locks, opens and grants under it are gone.
-  virtual void on_new_epoch(std::uint64_t boot_epoch) = 0;
+  // `kept_all`: nothing that it answered is lost.
+  virtual void on_new_epoch(std::uint64_t boot_epoch, bool kept_all) = 0;
   // The target restarted and knows this session. Claims, by ClientSession::claim() and replay(), what the target had in
   // memory alone; ok ends the restart: ordinary calls go on, and all that was answered before is durable. After a
   // failure it is called again, over a new link.

@@ -252,6 +252,7 @@ void Server::Impl::welcome(ServerLink& link, const wire::Hello& hello) {
   wire::Welcome answer;
   answer.session = session->id();
   answer.boot_epoch = target.options.boot_epoch;
+  answer.kept_from = target.options.kept_from != 0 ? target.options.kept_from : target.options.boot_epoch;
   answer.target = hello.target;
   answer.slots = static_cast<std::uint32_t>(session->slots.size());
   answer.resumed = resumed;

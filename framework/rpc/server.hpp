@@ -142,6 +142,8 @@ struct TargetOptions {
   Uuid cluster{};
   std::uint32_t target = 0;
   std::uint64_t boot_epoch = 0;
+  // Nothing that was answered in this epoch or later ones is lost, durable or not. 0: that is boot_epoch itself.
+  std::uint64_t kept_from = 0;
 };
 
 class Server {

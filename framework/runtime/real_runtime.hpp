@@ -35,6 +35,7 @@ class RealRuntime final : public Runtime {
   std::uint64_t now_ns() noexcept override;
   std::int64_t wall_ns() noexcept override;
   void random(MutableBytes out) noexcept override;
+  Uuid machine_boot() override;  // boot_id of random(4)
   Submitted sleep(std::uint64_t ns, Completion& done) noexcept override;
   Submitted wait_fd(int fd, std::uint32_t events, Completion& done) noexcept override;
   void forget_fd(int fd) noexcept override;

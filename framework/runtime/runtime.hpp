@@ -6,6 +6,7 @@
 // Threads: a node has one thread; every function except complete() is called on it.
 #pragma once
 
+#include "framework/base/uuid.hpp"
 #include "rideau/buffer.hpp"
 #include "rideau/completion.hpp"
 
@@ -20,6 +21,8 @@ class Runtime {
   virtual std::uint64_t now_ns() noexcept = 0;  // monotonic
   virtual std::int64_t wall_ns() noexcept = 0;  // since 1970, UTC; may jump: for time stamps only
   virtual void random(MutableBytes out) noexcept = 0;
+  // Another one each time the machine starts, and the same until then; nil where it cannot be told.
+  virtual Uuid machine_boot() { return {}; }
 
   virtual Submitted sleep(std::uint64_t ns, Completion& done) noexcept = 0;
   virtual Submitted wait_fd(int fd, std::uint32_t events, Completion& done) noexcept = 0;  // as Host::wait_fd

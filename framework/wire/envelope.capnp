@@ -79,6 +79,7 @@ struct Welcome {
   durable @8 :UInt64;
   eagerBytesMax @9 :UInt32;   # that the server takes with one call
   version @10 :Text;          # of the server's software, for people
+  keptFrom @11 :UInt64;       # what was answered in this boot epoch and later ones is all there, durable or not
 }
 
 struct Refusal {

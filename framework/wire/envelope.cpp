@@ -145,6 +145,7 @@ void encode(const Welcome& from, Encoded& to) {
     out.setEagerBytesMax(from.eager_bytes_max);
     const std::string version(from.version.substr(0, kVersionMax));
     out.setVersion(version);
+    out.setKeptFrom(from.kept_from);
   });
 }
 
@@ -163,6 +164,7 @@ Status decode(Bytes body, Welcome* to) {
     const auto version = in.getVersion();
     if (version.size() > kVersionMax) return kBadField;
     to->version = {version.begin(), version.size()};
+    to->kept_from = in.getKeptFrom();
     return kOk;
   });
 }

@@ -77,6 +77,7 @@ struct Welcome {
   std::uint64_t durable = 0;
   std::uint32_t eager_bytes_max = 0;
   std::string_view version{};  // into the message
+  std::uint64_t kept_from = 0;
 };
 
 struct Refusal {

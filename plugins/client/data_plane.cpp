@@ -208,7 +208,7 @@ void DataPlane::discard_all() {
   impl_->sweep();
 }
 
-void DataPlane::on_new_epoch(fs::TargetId id) {
+void DataPlane::on_new_epoch(fs::TargetId id, bool kept_all) {
   DataTarget* target = impl_->target(id);
   if (target == nullptr) return;
   ++target->epoch;
@@ -217,7 +217,7 @@ void DataPlane::on_new_epoch(fs::TargetId id) {
   target->unbacked = 0;
   target->asked = 0;
   target->returned = 0;
-  for (const auto& [inode, entry] : impl_->files) entry.data->impl().lose_target(id);
+  for (const auto& [inode, entry] : impl_->files) entry.data->impl().meet_again(id, kept_all);
   impl_->progress.wake_all();
 }
 

@@ -3,6 +3,7 @@
 #include "plugins/client/file_data_impl.hpp"
 
 #include "framework/base/limits.hpp"
+#include "framework/observe/log.hpp"
 #include "plugins/fs/object_parts.hpp"
 
 #include <algorithm>
@@ -33,7 +34,12 @@ void FileData::Impl::reopen() {
 void FileData::Impl::keep_error(Status status) noexcept {
   ++failures;
   last_failure = status;
-  if (error.ok()) error = status;
+  if (!error.ok()) return;
+  error = status;
+  if (plane.options.log == nullptr) return;
+  plane.options.log->warning(
+      "bytes that were written to inode %llu are lost (%s, errno %d): whoever has it open hears of it",
+      static_cast<unsigned long long>(inode), status.where != nullptr ? status.where : "", errno_of(status));
 }
 
 void FileData::Impl::wrote(std::uint32_t stripe, std::uint64_t bytes_used) {
@@ -66,12 +72,12 @@ void FileData::Impl::discard() {
   plane.progress.wake_all();
 }
 
-// Acknowledged bytes that were not made durable may be gone with the target's memory. What was not sent yet is here: it
-// stays dirty, and goes to the target without a grant.
-void FileData::Impl::lose_target(fs::TargetId id) {
+// Acknowledged bytes that were not made durable may be gone with the target's memory, unless it says that it has lost
+// nothing. What was not sent yet is here: it stays dirty, and goes to the target without a grant.
+void FileData::Impl::meet_again(fs::TargetId id, bool kept_all) {
   bool lost = false;
   for (std::uint32_t stripe = 0; stripe < stripes.size(); ++stripe) {
-    if (striping.target(stripe) != id) continue;
+    if (striping.target(stripe) != id || kept_all) continue;
     if (stripes[stripe].changes != stripes[stripe].durable) lost = true;
     stripes[stripe].durable = stripes[stripe].changes;
   }

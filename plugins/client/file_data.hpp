@@ -27,6 +27,7 @@ struct DataOptions {
   std::uint64_t dirty_age_ms = 5'000;
   std::uint64_t read_ahead_bytes = 4ull << 20;
   LendableMemory* lendable = nullptr;  // for what requests lend; outlives the plane. Null: any memory
+  Logger* log = nullptr;               // told of bytes that are lost; outlives the plane
 };
 
 // For statistics; bytes.
@@ -63,7 +64,7 @@ class DataPlane {
   // are under way end as they may.
   void discard_all();
   // A target lost our session: its grants are gone; files with dirty bytes there get the error EIO once.
-  void on_new_epoch(fs::TargetId target);
+  void on_new_epoch(fs::TargetId target, bool kept_all);
   std::uint64_t dirty_bytes() const noexcept;  // those on their way included
   // Memory of one block, to be filled and passed to FileData::write().
   std::shared_ptr<Buffer> lend_buffer();

@@ -115,7 +115,7 @@ struct FileData::Impl {
   void undirty(std::uint64_t index, Block& block, std::uint32_t begin, std::uint32_t end);
   void drop();
   void discard();
-  void lose_target(fs::TargetId id);
+  void meet_again(fs::TargetId id, bool kept_all);
   void keep_error(Status status) noexcept;
   void leave();
   bool dirty() const noexcept { return dirty_bytes + sending_bytes > 0; }

@@ -22,8 +22,9 @@ rpc::SessionOptions session_options(const FileSystemOptions& options, const Targ
   return session;
 }
 
-DataOptions data_options(const FileSystemOptions& options) {
+DataOptions data_options(const FileSystemOptions& options, Logger& log) {
   DataOptions data;
+  data.log = &log;
   data.cache_bytes = options.cache_bytes;
   data.dirty_bytes_max = options.dirty_bytes_max;
   data.dirty_age_ms = options.dirty_age_ms;
@@ -45,9 +46,10 @@ Task<rpc::CallbackReply> FileSystem::Impl::ObjectTarget::on_callback(std::uint16
   co_return reply;
 }
 
-void FileSystem::Impl::ObjectTarget::on_new_epoch(std::uint64_t boot_epoch) {
-  impl.log.warning("object target %u has a new epoch %llu", target, static_cast<unsigned long long>(boot_epoch));
-  impl.plane.on_new_epoch(target);
+void FileSystem::Impl::ObjectTarget::on_new_epoch(std::uint64_t boot_epoch, bool kept_all) {
+  impl.log.warning("object target %u has a new epoch %llu%s", target, static_cast<unsigned long long>(boot_epoch),
+                   kept_all ? "; it has lost nothing" : "");
+  impl.plane.on_new_epoch(target, kept_all);
 }
 
 FileSystem::Impl::Impl(Runtime& host, Logger& logger, FileSystemOptions wanted)
@@ -57,7 +59,7 @@ FileSystem::Impl::Impl(Runtime& host, Logger& logger, FileSystemOptions wanted)
       tasks(std::in_place, host),
       meta_session(host, *options.meta.transport, logger, *this, session_options(options, options.meta)),
       meta(meta_session),
-      plane(host, *tasks, data_options(options)),
+      plane(host, *tasks, data_options(options, logger)),
       advisory(host, logger, meta),
       inodes(options.cached_inodes,
              [this](Node& node) {
@@ -143,7 +145,7 @@ void FileSystem::Impl::break_lost_locks() {
 
 // Everything that was known under the lost session goes. What other clients did since is not known, so bytes that were
 // not written back are lost too, and the handles they came through say so.
-void FileSystem::Impl::on_new_epoch(std::uint64_t boot_epoch) {
+void FileSystem::Impl::on_new_epoch(std::uint64_t boot_epoch, bool) {
   bool holds = !handles.empty() || !closes.empty() || !changed.empty();
   inodes.for_each([&holds](Node& node) { holds = holds || node.lock.mode != Mode::none || node.transaction != 0; });
   if (!holds) {

@@ -70,13 +70,13 @@ struct FileSystem::Impl final : rpc::SessionEvents {
   struct ObjectTarget final : rpc::SessionEvents {
     ObjectTarget(Impl& owner, const TargetAddress& address);
     Task<rpc::CallbackReply> on_callback(std::uint16_t method, Bytes body, std::uint64_t trace_id) override;
-    void on_new_epoch(std::uint64_t boot_epoch) override;
+    void on_new_epoch(std::uint64_t boot_epoch, bool kept_all) override;
     Impl& impl;
     fs::TargetId target;
     rpc::ClientSession session;
   };
   Task<rpc::CallbackReply> on_callback(std::uint16_t method, Bytes body, std::uint64_t trace_id) override;
-  void on_new_epoch(std::uint64_t boot_epoch) override;
+  void on_new_epoch(std::uint64_t boot_epoch, bool kept_all) override;
   // file_system_restart.cpp
   Task<Status> on_restart() override;
   Task<Status> claim(const fs::ReclaimRequest& request, fs::ReclaimReply* reply);

@@ -46,6 +46,24 @@ Status OssIndex::load_superblock(Superblock* to) {
   return status;
 }
 
+Status OssIndex::load_boot(BootRecord* to) {
+  Snapshot* snapshot = nullptr;
+  if (const Status made = store_.snapshot(&snapshot); !made.ok()) return made;
+  Bytes value{};
+  Status status = snapshot->get(view(boot_key()), &value);
+  if (status.ok()) status = read_boot(value, to);
+  snapshot->release();
+  return status;
+}
+
+Task<Status> OssIndex::close() {
+  boot_.stopped = true;
+  Changes changes;
+  changes.puts.emplace_back(boot_key(), boot_value(boot_));
+  const Status stored = co_await commit(changes, Durability::durable);
+  co_return stored;
+}
+
 Task<Status> OssIndex::format(Uuid cluster, std::uint32_t target, std::string* why) {
   Superblock found{};
   const Status loaded = load_superblock(&found);
@@ -63,7 +81,7 @@ Task<Status> OssIndex::format(Uuid cluster, std::uint32_t target, std::string* w
   co_return stored;
 }
 
-Task<Status> OssIndex::open(Uuid cluster, std::uint32_t target, std::string* why) {
+Task<Status> OssIndex::open(Uuid cluster, std::uint32_t target, const Uuid& machine_boot, std::string* why) {
   Superblock found{};
   Status status = load_superblock(&found);
   if (status.code == Code::not_found) {
@@ -86,6 +104,11 @@ Task<Status> OssIndex::open(Uuid cluster, std::uint32_t target, std::string* why
   }
   superblock_ = found;
   ++superblock_.boot_epoch;
+  BootRecord before{};
+  const bool told = load_boot(&before).ok() && before.boot_epoch == found.boot_epoch;
+  const bool same_machine_boot = machine_boot != Uuid{} && before.machine_boot == machine_boot;
+  const bool kept = told && (before.stopped || same_machine_boot);
+  boot_ = {superblock_.boot_epoch, kept ? before.kept_from : superblock_.boot_epoch, machine_boot, false};
   status = co_await erase_all('s');
   if (status.ok()) status = co_await erase_all('l');
   if (status.ok()) status = load_destroyed();
@@ -93,6 +116,7 @@ Task<Status> OssIndex::open(Uuid cluster, std::uint32_t target, std::string* why
   if (status.ok()) {
     Changes changes;
     changes.puts.emplace_back(superblock_key(), superblock_value(superblock_));
+    changes.puts.emplace_back(boot_key(), boot_value(boot_));
     status = co_await commit(changes, Durability::durable);
   }
   if (!status.ok()) *why = "the index cannot be read or written";

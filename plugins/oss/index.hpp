@@ -39,9 +39,13 @@ class OssIndex {
   // Writes the superblock of a new target. `why`, here and below, is for people.
   Task<Status> format(Uuid cluster, std::uint32_t target, std::string* why);
   // Checks who the target is, and begins a new boot epoch: durable when this ended. What earlier epochs knew of
-  // sessions is erased, since none of them can be resumed.
-  Task<Status> open(Uuid cluster, std::uint32_t target, std::string* why);
+  // sessions is erased, since none of them can be resumed. `machine_boot`: as in OssOptions.
+  Task<Status> open(Uuid cluster, std::uint32_t target, const Uuid& machine_boot, std::string* why);
   std::uint64_t boot_epoch() const noexcept { return superblock_.boot_epoch; }
+  // Nothing that was answered in this epoch and later ones was lost.
+  std::uint64_t kept_from() const noexcept { return boot_.kept_from; }
+  // Everything that was answered is durable, and nothing more is.
+  Task<Status> close();
 
   // 0: never truncated or punched.
   Result<std::uint64_t> version(ObjectId id);
@@ -73,10 +77,12 @@ class OssIndex {
   Status load_destroyed();
   Status load_fences();
   Status load_superblock(Superblock* to);
+  Status load_boot(BootRecord* to);
 
   IndexStore& store_;
   std::uint32_t destroyed_max_;
   Superblock superblock_{};
+  BootRecord boot_{};
   std::map<std::uint64_t, ObjectId> destroyed_order_;  // what is stored, by sequence
   std::map<ObjectId, std::uint64_t> destroyed_;        // its sequence; 0: not stored yet
   std::uint64_t next_destroyed_ = 1;

@@ -19,7 +19,7 @@ Task<Status> Oss::format() {
 }
 
 Task<Status> Oss::start() {
-  const Status opened = co_await index_.open(options_.cluster, options_.target, &last_problem_);
+  const Status opened = co_await index_.open(options_.cluster, options_.target, options_.machine_boot, &last_problem_);
   if (!opened.ok()) {
     target_.log.error("target %u: %s", options_.target, last_problem_.c_str());
     co_return opened;
@@ -32,7 +32,9 @@ Task<Status> Oss::start() {
 Task<Status> Oss::stop() {
   co_await tasks_.join();
   const fs::ObjectSyncRequest everything;
-  co_return co_await sync(target_, everything);
+  const Status synced = co_await sync(target_, everything);
+  if (!synced.ok()) co_return synced;
+  co_return co_await index_.close();
 }
 
 Task<> Oss::handle(rpc::ServerCall& call) {

@@ -22,6 +22,7 @@ struct OssOptions {
   GrantOptions grants{};
   std::uint32_t destroyed_max = 65'536;  // destroyed objects that are remembered
   bool checksums = false;                // the store has kObjectChecksums
+  Uuid machine_boot{};                   // of the machine now, if the store has kObjectOutlivesProcess
 };
 
 class Oss final : public rpc::Service {
@@ -39,6 +40,7 @@ class Oss final : public rpc::Service {
   Task<Status> fence(const fs::ObjectFenceRequest& request) { return target_.fences.fence(request); }
   const std::string& last_problem() const noexcept { return last_problem_; }
   std::uint64_t boot_epoch() const noexcept { return index_.boot_epoch(); }
+  std::uint64_t kept_from() const noexcept { return index_.kept_from(); }
   // Space, grants, the index.
   void collect(MetricList& to) const;
 

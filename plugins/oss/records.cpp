@@ -87,6 +87,7 @@ Bytes view(const std::string& text) { return Bytes(std::string_view(text)); }
 }  // namespace
 
 std::string superblock_key() { return "S"; }
+std::string boot_key() { return "b"; }
 std::string mark_key() { return "m"; }
 std::string destroyed_key(std::uint64_t sequence) {
   std::string key = "d";
@@ -136,6 +137,14 @@ std::string superblock_value(const Superblock& from) {
   Writer to;
   return to.put(from.format).put(from.cluster).put(from.target).put(from.boot_epoch).seal(superblock_key());
 }
+std::string boot_value(const BootRecord& from) {
+  Writer to;
+  return to.put(from.boot_epoch)
+      .put(from.kept_from)
+      .put(from.machine_boot)
+      .put(static_cast<std::uint8_t>(from.stopped))
+      .seal(boot_key());
+}
 std::string mark_value(std::uint64_t count) {
   Writer to;
   return to.put(count).seal(mark_key());
@@ -172,6 +181,14 @@ Status read_superblock(Bytes value, Superblock* to) {
   to->cluster = from.take_uuid();
   to->target = from.take<std::uint32_t>();
   to->boot_epoch = from.take<std::uint64_t>();
+  return from.status();
+}
+Status read_boot(Bytes value, BootRecord* to) {
+  Reader from(view(boot_key()), value);
+  to->boot_epoch = from.take<std::uint64_t>();
+  to->kept_from = from.take<std::uint64_t>();
+  to->machine_boot = from.take_uuid();
+  to->stopped = from.take<std::uint8_t>() != 0;
   return from.status();
 }
 Status read_destroyed(Bytes key, Bytes value, ObjectId* to) {

@@ -5,6 +5,7 @@
 //   u8 version of the record | fields, little-endian | u32 crc32c of the key and all that precedes
 //
 //   'S'                        superblock: format, cluster, target, boot epoch
+//   'b'                        boot: how what was answered may have been lost
 //   'd' sequence:u64           a destroyed object: writes to it are refused
 //   'f' client:uuid target:u32  a fence: the client's last session at that metadata target which is void
 //   'l' session:u64 slot:u32   the last modifying call of a slot, and how it ended
@@ -32,6 +33,13 @@ struct Superblock {
   std::uint64_t boot_epoch = 0;
 };
 
+struct BootRecord {
+  std::uint64_t boot_epoch = 0;  // that wrote it
+  std::uint64_t kept_from = 0;   // nothing that was answered since that epoch was lost
+  Uuid machine_boot{};           // of the machine at that time; nil: what was answered does not outlive the process
+  bool stopped = false;          // in order: everything is durable
+};
+
 struct SessionRecord {
   Uuid client{};
 };
@@ -52,6 +60,7 @@ struct FenceId {
 };
 
 std::string superblock_key();
+std::string boot_key();
 std::string mark_key();
 std::string destroyed_key(std::uint64_t sequence);
 std::string fence_key(const FenceId& id);
@@ -63,6 +72,7 @@ bool parse_destroyed_key(Bytes key, std::uint64_t* sequence);
 // False when it is no key of a fence.
 bool parse_fence_key(Bytes key, FenceId* id);
 
+std::string boot_value(const BootRecord& from);
 std::string superblock_value(const Superblock& from);
 std::string mark_value(std::uint64_t count);
 std::string destroyed_value(std::uint64_t sequence, ObjectId id);
@@ -72,6 +82,7 @@ std::string slot_value(std::uint64_t session, std::uint32_t slot, const SlotReco
 std::string version_value(ObjectId id, std::uint64_t version);
 
 // corrupt: the checksum fails; unsupported: a newer version of the record.
+Status read_boot(Bytes value, BootRecord* to);
 Status read_superblock(Bytes value, Superblock* to);
 Status read_destroyed(Bytes key, Bytes value, ObjectId* to);
 Status read_fence(Bytes key, Bytes value, std::uint64_t* session);

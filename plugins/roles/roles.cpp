@@ -27,6 +27,7 @@ class OssRole final : public RoleInstance {
   }
   rpc::Service& service() override { return oss_; }
   std::uint64_t boot_epoch() const override { return oss_.boot_epoch(); }
+  std::uint64_t kept_from() const override { return oss_.kept_from(); }
   void on_listening() override {}
   Task<> stop() override {
     const Status stopped = co_await oss_.stop();
@@ -42,7 +43,9 @@ class OssRole final : public RoleInstance {
     options.cluster = context.cluster.uuid;
     options.target = context.target.id;
     options.grants.device_shares = targets_of_host(context);
-    options.checksums = context.objects_have_checksums;
+    options.checksums = (context.objects_capabilities & kObjectChecksums) != 0;
+    if ((context.objects_capabilities & kObjectOutlivesProcess) != 0)
+      options.machine_boot = context.runtime.machine_boot();
     return options;
   }
   // Targets of one host may lie on one device; none of them can know.
@@ -96,7 +99,7 @@ class ObjectSession final : rpc::SessionEvents {
 
  private:
   Task<rpc::CallbackReply> on_callback(std::uint16_t, Bytes, std::uint64_t) override { co_return rpc::CallbackReply{}; }
-  void on_new_epoch(std::uint64_t) override {}
+  void on_new_epoch(std::uint64_t, bool) override {}
 
   Runtime& runtime_;
   Logger& log_;

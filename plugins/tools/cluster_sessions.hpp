@@ -35,7 +35,7 @@ class ClusterSessions final : rpc::SessionEvents {
  private:
   Task<bool> open_one(TargetPlace place);
   Task<rpc::CallbackReply> on_callback(std::uint16_t, Bytes, std::uint64_t) override { co_return rpc::CallbackReply{}; }
-  void on_new_epoch(std::uint64_t) override {}
+  void on_new_epoch(std::uint64_t, bool) override {}
 
   Runtime& runtime_;
   Logger& log_;

@@ -34,7 +34,8 @@ std::string capability_text(std::uint64_t capabilities) {
                {kObjectPunches, "punches"},
                {kObjectAllocates, "allocates"},
                {kObjectMaps, "maps"},
-               {kObjectChecksums, "checksums"}};
+               {kObjectChecksums, "checksums"},
+               {kObjectOutlivesProcess, "outlives its process"}};
   std::string text;
   for (const auto& entry : known) {
     if ((capabilities & entry.bit) != 0) text += (text.empty() ? "" : ",") + std::string(entry.name);

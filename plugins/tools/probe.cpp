@@ -21,7 +21,7 @@ constexpr std::uint32_t kAnswerMs = 2'000;  // for an answer, once the target is
 class QuietEvents final : public rpc::SessionEvents {
  public:
   Task<rpc::CallbackReply> on_callback(std::uint16_t, Bytes, std::uint64_t) override { co_return rpc::CallbackReply{}; }
-  void on_new_epoch(std::uint64_t) override {}
+  void on_new_epoch(std::uint64_t, bool) override {}
 };
 
 struct Prober {

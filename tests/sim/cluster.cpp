@@ -183,7 +183,7 @@ struct Cluster::LiveChecker final : rpc::SessionEvents {
     co_return checked;
   }
   Task<rpc::CallbackReply> on_callback(std::uint16_t, Bytes, std::uint64_t) override { co_return rpc::CallbackReply{}; }
-  void on_new_epoch(std::uint64_t) override {}
+  void on_new_epoch(std::uint64_t, bool) override {}
 
   SimRuntime runtime;
   TraceLogger log;

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Goal: a server that is killed while mounts are in use is a pause. Calls end, those that begin meanwhile succeed after its
-restart, what was fsynced is there. Of the metadata server nothing is lost; an open file whose bytes an object server lost says so with EIO
-instead of losing them silently."""
+restart, and nothing that was answered is lost, fsynced or not."""
 import contextlib
 import errno
 import hashlib
@@ -213,17 +212,15 @@ def kill_in_use(made, other, nodes, tag, pause):
     call("fsync", os.fsync, writable)
     os.close(writable)
     expect(call("read", read_file, f"{other}/{tag}/{names[-1]}")[:7] == b"changed", "the write does not show")
-    step("lost changes are told, once")
-    told = [one.check(must_tell=False) for one in dirty]
-    print("         told EIO:", told, flush=True)
-    expect(not any(told) or nodes != ["mds0"], "the metadata server has no bytes to lose")
+    step("what was written is there, though nobody had made it durable")
+    for one in dirty:
+        expect(not one.check(must_tell=False), f"{one.path}: its bytes are lost")
     names_not_durable.check()
     call("fsync of a file whose mode was changed", os.fsync, mode_not_durable)
     expect(os.fstat(mode_not_durable).st_mode & 0o777 == 0o611, "a change of mode is lost")
     for descriptor in [*clean.values(), *far.values(), mode_not_durable]:
         call("close", os.close, descriptor)
     check_status(made, down=())
-    # What told of lost changes is an ordinary file again, or was never there.
     for one in dirty:
         call("write again", write_durably, one.path, one.data)
         expect(call("read again", read_file, one.path.replace(mount, other)) == one.data, f"{one.path}: written again, other bytes")
@@ -265,22 +262,19 @@ class Worker(threading.Thread):
         super().__init__(daemon=True)
         self.folder, self.tag, self.chance = f"{mount}/load", tag, random.Random(tag)
         self.durable, self.problems, self.stop = {}, [], False
-        self.calls = self.lost = 0
+        self.calls = 0
         self.doing, self.since = "", time.monotonic()
 
     def changes(self, what, function, *arguments):
-        """A call that may be cut off by the end of a server: then nobody knows whether it was done, and it says EIO; or
-        ESTALE, when the create of the file was lost and its objects are destroyed already."""
+        """A call: servers come and go, and it succeeds all the same."""
         self.doing, self.since = what, time.monotonic()
         self.calls += 1
         try:
             function(*arguments)
-            return True
         except OSError as error:
-            if error.errno not in (errno.EIO, errno.ESTALE):
-                self.problems.append(f"{what}: {error}")
-            self.lost += 1
+            self.problems.append(f"{what}: {error}")
             return False
+        return True
 
     def expect_to_go_on(self):
         waits = time.monotonic() - self.since
@@ -295,19 +289,10 @@ class Worker(threading.Thread):
             if self.changes(f"write and fsync of {name}", write_durably, path, data):
                 self.durable[name] = data
             if self.changes(f"write of {name}.tmp", write_file, path + ".tmp", data[:5000]) and self.changes(
-                    f"rename of {name}.tmp", self.rename, path + ".tmp", path + ".new"):
-                self.changes(f"unlink of {name}.new", self.unlink, path + ".new")
+                    f"rename of {name}.tmp", os.rename, path + ".tmp", path + ".new"):
+                self.changes(f"unlink of {name}.new", os.unlink, path + ".new")
             if self.durable:
                 self.look(self.chance.choice(sorted(self.durable)))
-
-    # What was made without fsync may be gone with a server.
-    def rename(self, old, new):
-        with contextlib.suppress(FileNotFoundError):
-            os.rename(old, new)
-
-    def unlink(self, path):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
 
     def look(self, name):
         self.doing, self.since = f"read of {name}", time.monotonic()
@@ -345,8 +330,7 @@ def under_load(made, other):
         worker.join(CALL_SECONDS)
         expect(not worker.is_alive(), f"worker {worker.tag}: {worker.doing} does not end")
         expect(not worker.problems, f"worker {worker.tag}: {worker.problems[:3]}")
-        print(f"         worker {worker.tag}: {worker.calls} changing calls, {worker.lost} cut off, "
-              f"{len(worker.durable)} files durable", flush=True)
+        print(f"         worker {worker.tag}: {worker.calls} changing calls, {len(worker.durable)} files durable", flush=True)
     for worker in workers:
         for name, data in worker.durable.items():
             for where in (made.mount, other):

@@ -29,6 +29,8 @@ enum Capability : std::uint64_t {
   kObjectAllocates = 1ull << 34,       // ObjectStore::allocate works
   kObjectMaps = 1ull << 35,            // ObjectStore::find_data works
   kObjectChecksums = 1ull << 36,       // a read of bytes that are not what was written answers corrupt
+  // What was acknowledged outlives the process as long as the machine runs, and the flush of a later process covers it.
+  kObjectOutlivesProcess = 1ull << 37,
 };
 
 struct PluginDescriptor {

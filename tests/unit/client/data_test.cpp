@@ -54,7 +54,7 @@ Task<> lose_a_target(DataBench& bench, FileData& lost, FileData& kept) {
   done = co_await write_bytes(kept, 64 * 1024, filled(10, 1));
   Status synced = co_await kept.sync();
   RIDEAU_HOLDS(synced.ok());
-  bench.plane->on_new_epoch(1);
+  bench.plane->on_new_epoch(1, false);
   RIDEAU_HOLDS(lost.dirty());  // what was not sent yet is not lost
   RIDEAU_HOLDS(errno_of(lost.take_error()) == EIO);
   RIDEAU_HOLDS(lost.take_error().ok());
@@ -71,7 +71,7 @@ Task<> lose_a_target(DataBench& bench, FileData& lost, FileData& kept) {
   const std::vector<std::uint8_t> got = co_await read_bytes(lost, 0, 8202, 8202);
   RIDEAU_HOLDS(got == expected);
   // Written, acknowledged, never made durable: gone with the target, as far as anybody knows.
-  bench.plane->on_new_epoch(1);
+  bench.plane->on_new_epoch(1, false);
   RIDEAU_HOLDS(errno_of(lost.take_error()) == EIO);
 }
 

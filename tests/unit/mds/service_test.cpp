@@ -67,7 +67,7 @@ struct Client final : rpc::SessionEvents {
     if (on_revoke == OnRevoke::give_back) tasks->spawn(unlock(request.items));
     co_return rpc::CallbackReply{};
   }
-  void on_new_epoch(std::uint64_t) override { ++new_epochs; }
+  void on_new_epoch(std::uint64_t, bool) override { ++new_epochs; }
   Task<bool> leave() {
     co_await session->close();
     co_return true;

@@ -57,6 +57,32 @@ TEST_CASE("boot epochs and session numbers grow over power cuts") {
   }
 }
 
+TEST_CASE(
+    "what was answered is kept through deaths of the process and stops in order, not through a start of the machine") {
+  OssBench bench(2);
+  enum class End { killed, stopped };
+  const auto live = [&](int machine_boot, End end) {
+    bench.options.machine_boot = {};
+    bench.options.machine_boot.bytes[0] = static_cast<std::uint8_t>(machine_boot);
+    auto life = bench.live();
+    if (life->start().code == Code::not_found) {
+      REQUIRE(life->format().ok());
+      REQUIRE(life->start().ok());
+    }
+    if (end == End::stopped) life->stop();
+    return life->oss->kept_from();
+  };
+  CHECK(live(1, End::killed) == 1);
+  CHECK(live(1, End::killed) == 1);
+  CHECK(live(2, End::killed) == 3);
+  CHECK(live(2, End::stopped) == 3);
+  CHECK(live(3, End::killed) == 3);
+  CHECK(live(4, End::killed) == 6);
+  // A store that keeps what it answered in its memory: nil.
+  CHECK(live(0, End::killed) == 7);
+  CHECK(live(0, End::killed) == 8);
+}
+
 TEST_CASE("records: what was put in comes out, and damage or a newer version is told") {
   const Superblock made{kFormat, kTestCluster, 7, 12};
   const std::string value = superblock_value(made);

@@ -29,11 +29,11 @@ struct Ops {
   }
   Task<> open(OssBench& bench) {
     std::string why;
-    Status status = co_await index.open(bench.options.cluster, bench.options.target, &why);
+    Status status = co_await index.open(bench.options.cluster, bench.options.target, {}, &why);
     if (status.code == Code::not_found) {
       status = co_await index.format(bench.options.cluster, bench.options.target, &why);
       RIDEAU_HOLDS(status.ok());
-      status = co_await index.open(bench.options.cluster, bench.options.target, &why);
+      status = co_await index.open(bench.options.cluster, bench.options.target, {}, &why);
     }
     RIDEAU_HOLDS(status.ok());
   }

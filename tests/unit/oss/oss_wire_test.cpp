@@ -16,7 +16,7 @@ class Events final : public rpc::SessionEvents {
  public:
   explicit Events(client::DataPlane& plane) : plane_(plane) {}
   Task<rpc::CallbackReply> on_callback(std::uint16_t, Bytes, std::uint64_t) override { co_return rpc::CallbackReply{}; }
-  void on_new_epoch(std::uint64_t) override { plane_.on_new_epoch(7); }
+  void on_new_epoch(std::uint64_t, bool kept_all) override { plane_.on_new_epoch(7, kept_all); }
 
  private:
   client::DataPlane& plane_;

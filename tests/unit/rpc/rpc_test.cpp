@@ -99,7 +99,7 @@ class Client final : public rpc::SessionEvents {
     std::copy_n(body.data, body.size, reinterpret_cast<std::uint8_t*>(reply.body.words().data()));
     co_return reply;
   }
-  void on_new_epoch(std::uint64_t) override {}
+  void on_new_epoch(std::uint64_t, bool) override {}
 };
 
 const Uuid kCluster = *parse_uuid("0f0e0d0c-0b0a-4908-8706-050403020100");
