@@ -167,14 +167,13 @@ class Kept:
             os.close(descriptor)
 
 
-def kill_fresh(made):
+def kill_fresh(made, old):
     """The server that was started just now, as soon as it has told its process."""
     def told():
         with contextlib.suppress(FileNotFoundError, ValueError):
             return made.process("mds0")
         return None
 
-    old = told()
     until = time.monotonic() + 30 * PATIENCE
     while told() in (old, None):
         expect(time.monotonic() < until, "the metadata server does not come back")
@@ -196,12 +195,13 @@ def run(kills):
             time.sleep(chance.uniform(0.1, 1.2))
             nodes = VICTIMS[number % len(VICTIMS)]
             step(f"kill -9 of {', '.join(nodes)}, number {number + 1}")
+            server = made.process("mds0")
             made.kill(*nodes)
             time.sleep(chance.uniform(0, 0.7))
             made.serve(*nodes)
             if "mds0" in nodes and number % 4 == 3:
                 step("and again while clients come back")
-                kill_fresh(made)
+                kill_fresh(made, server)
                 made.serve("mds0")
             before = [worker.calls for worker in workers]
             kept.check()
