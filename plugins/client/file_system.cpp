@@ -194,6 +194,7 @@ Task<Status> FileSystem::Impl::sync_object_targets() {
     rpc::Request message;
     message.method = static_cast<std::uint16_t>(fs::ObjectMethod::sync);
     message.body = body.bytes();
+    message.outlives_restart = true;  // what a restart lost, the files themselves say
     const rpc::Reply reply = co_await target->session.call(message);
     if (!reply.ok()) result = reply.status;
   }

@@ -239,6 +239,7 @@ void Cluster::kill_server(std::size_t number, bool power_cut) {
   servers_[number].reset();
   if (!power_cut) return;
   Disk& disk = places_[number]->disk;
+  ++places_[number]->clock.machine_boot;
   Random& random = world_.random();
   disk.index.power_cut(random.next());
   disk.objects.power_cut(random.next());

@@ -54,6 +54,7 @@ class Cluster {
   void kill_server(std::size_t number, bool power_cut);
   void restart_server(std::size_t number);
   bool is_up(std::size_t number) const noexcept { return servers_[number] != nullptr; }
+  std::size_t server_count() const noexcept { return servers_.size(); }
   // Links between some client and some server break: what is on its way is lost, both ends may connect again.
   void cut_a_link();
   // Of servers that were started again; empty: none.

@@ -11,10 +11,12 @@ namespace {
 constexpr std::uint64_t kCallNsMax = 20 * kSecond;
 constexpr std::uint64_t kEventsMax = 20'000'000;
 
-// Kills the metadata server at any moment of a run and starts it again, and breaks links.
+// Kills servers at any moment of a run, also several, and starts them again, and breaks links. The power of the
+// metadata server is cut as well; what object servers lose then, clients cannot make good yet.
 class Faults {
  public:
-  Faults(SimWorld& world, Cluster& cluster, bool wanted) : world_(world), cluster_(cluster) {
+  Faults(SimWorld& world, Cluster& cluster, bool wanted, bool blocks)
+      : world_(world), cluster_(cluster), victims_(blocks ? 1 : cluster.server_count()) {
     if (!wanted) return;
     left_ = 1 + static_cast<std::uint32_t>(world_.random().below(4));
     cuts_ = static_cast<std::uint32_t>(world_.random().below(5));
@@ -34,11 +36,15 @@ class Faults {
       next_ns_ = world_.now_ns() + 1 + random.below(20 * kMillisecond);
       return;
     }
-    if (!cluster_.is_up(kVictim)) {
-      cluster_.restart_server(kVictim);
+    std::vector<std::size_t> up;
+    std::vector<std::size_t> down;
+    for (std::size_t i = 0; i < victims_; ++i) (cluster_.is_up(i) ? up : down).push_back(i);
+    const bool one_more = left_ > 0 && !up.empty() && random.chance(20);
+    if (!down.empty() && !one_more) {
+      cluster_.restart_server(down[random.below(down.size())]);
       // Also during recovery.
       const std::uint64_t soon = random.chance(40) ? 10 * kMillisecond : 2 * kSecond;
-      next_ns_ = left_ > 0 ? world_.now_ns() + random.below(soon) : 0;
+      next_ns_ = left_ > 0 || down.size() > 1 ? world_.now_ns() + 1 + random.below(soon) : 0;
       return;
     }
     if (left_ == 0) {
@@ -46,25 +52,28 @@ class Faults {
       return;
     }
     --left_;
-    cluster_.kill_server(kVictim, random.chance(50));
+    const bool meta_server = up.front() == kMetaServer && random.chance(50);
+    const std::size_t victim = meta_server ? kMetaServer : up[random.below(up.size())];
+    cluster_.kill_server(victim, victim == kMetaServer && random.chance(50));
     next_ns_ = world_.now_ns() + 1 + random.below(random.chance(50) ? 20 * kMillisecond : kSecond);
   }
 
  private:
-  static constexpr std::size_t kVictim = 0;  // the metadata server
+  static constexpr std::size_t kMetaServer = 0;
   SimWorld& world_;
   Cluster& cluster_;
+  const std::size_t victims_;  // the first so many servers
   std::uint32_t left_ = 0;     // kills
   std::uint32_t cuts_ = 0;     // of links
   std::uint64_t next_ns_ = 0;  // when the next step is due; 0: none
 };
 
-std::string run_workload(SimWorld& world, Cluster& cluster, Workload& workload, bool with_faults) {
+std::string run_workload(SimWorld& world, Cluster& cluster, Workload& workload, bool with_faults, bool blocks) {
   std::string problem = cluster.run(cluster.mounts()[0], workload.prepare(cluster.mounts()[0]), "prepare");
   if (!problem.empty()) return problem;
   if (!workload.history().failures.empty()) return workload.check();
   workload.start(cluster.mounts());
-  Faults faults(world, cluster, with_faults);
+  Faults faults(world, cluster, with_faults, blocks);
   while (workload.running() > 0) {
     const std::uint64_t before = workload.calls_returned();
     const auto moved = [&] {
@@ -85,10 +94,11 @@ std::string run_workload(SimWorld& world, Cluster& cluster, Workload& workload, 
   return {};
 }
 
-std::string run(SimWorld& world, Cluster& cluster, Workload& workload, bool with_checks, bool with_faults) {
+std::string run(SimWorld& world, Cluster& cluster, Workload& workload, bool with_checks, bool with_faults,
+                bool blocks) {
   std::string problem = cluster.start();
   if (problem.empty() && with_checks) cluster.begin_checks();
-  if (problem.empty()) problem = run_workload(world, cluster, workload, with_faults);
+  if (problem.empty()) problem = run_workload(world, cluster, workload, with_faults, blocks);
   if (problem.empty() && with_checks) problem = cluster.end_checks();
   if (!problem.empty()) return problem;
   Mount* fresh = cluster.add_client(&problem);
@@ -121,7 +131,7 @@ SeedResult run_seed(std::uint64_t seed, const RunOptions& how, std::FILE* trace)
     Workload workload(world, options);
     // Not by chance: without checks a seed means the same as before there were any. The check does not outlive a
     // server.
-    result.problem = run(world, cluster, workload, seed % 4 == 0 && !how.faults, how.faults);
+    result.problem = run(world, cluster, workload, seed % 4 == 0 && !how.faults, how.faults, how.blocks);
     result.calls = workload.calls_returned();
   }
   result.hash = world.hash();

@@ -147,6 +147,12 @@ void SimRuntime::kill() noexcept {
   world_.drop_events_of(id_);
 }
 
+Uuid SimRuntime::machine_boot() {
+  Uuid boot{};
+  boot.bytes[0] = options_.machine_boot;
+  return boot;
+}
+
 std::uint64_t SimRuntime::now_ns() noexcept { return options_.clock_start_ns + world_.now_ns(); }
 
 std::int64_t SimRuntime::wall_ns() noexcept {

@@ -103,6 +103,7 @@ struct SimRuntimeOptions {
   std::uint64_t clock_start_ns = 0;                    // what now_ns says at the begin of the world
   std::int64_t wall_offset_ns = 0;                     // how wrong this node's calendar is
   std::uint64_t blocking_ns_max = 500 * kMicrosecond;  // how long a blocking job takes at most
+  std::uint8_t machine_boot = 1;                       // how often its machine was started; below 255
 };
 
 class SimRuntime final : public Runtime {
@@ -121,6 +122,7 @@ class SimRuntime final : public Runtime {
   std::uint64_t now_ns() noexcept override;
   std::int64_t wall_ns() noexcept override;
   void random(MutableBytes out) noexcept override;
+  Uuid machine_boot() override;
   Submitted sleep(std::uint64_t ns, Completion& done) noexcept override;
   Submitted wait_fd(int fd, std::uint32_t events, Completion& done) noexcept override;  // unsupported
   void forget_fd(int fd) noexcept override;
