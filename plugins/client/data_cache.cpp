@@ -20,6 +20,7 @@ void DataCache::make_room() {
   while (pool_->bytes > bytes_max_ && !unused_.empty()) {
     const auto [map, index] = unused_.back();
     unused_.pop_back();
+    if (!map->blocks_[index].unstable.empty()) map->evicted_(index);
     map->blocks_.erase(index);
     if (map->blocks_.empty()) on_empty_(map->owner_);
   }

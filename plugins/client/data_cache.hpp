@@ -18,11 +18,13 @@ namespace rideau::client {
 class BlockMap;
 
 struct Block {
-  std::shared_ptr<Buffer> buffer;  // covers what is valid
-  ByteRanges valid;                // includes dirty and sending
-  ByteRanges dirty;                // must still be sent
-  ByteRanges sending;              // as it was when its request was made
-  std::uint64_t dirty_stamp = 0;   // of the oldest dirty byte (FileData counts)
+  std::shared_ptr<Buffer> buffer;     // covers what is valid
+  ByteRanges valid;                   // includes dirty and sending
+  ByteRanges dirty;                   // must still be sent
+  ByteRanges sending;                 // as it was when its request was made
+  ByteRanges unstable;                // acknowledged by the target, which may lose it still; all of it is valid
+  std::uint64_t unstable_change = 0;  // of the stripe, that acknowledged the last of it
+  std::uint64_t dirty_stamp = 0;      // of the oldest dirty byte (FileData counts)
   std::uint64_t sending_stamp = 0;
   std::uint32_t pins = 0;  // must not be evicted
   bool listed = false;
@@ -60,7 +62,9 @@ class DataCache {
 
 class BlockMap {
  public:
-  BlockMap(DataCache& cache, std::uint64_t owner) : cache_(cache), owner_(owner) {}
+  // `evicted` is told of blocks with unstable bytes that the cache lets go.
+  BlockMap(DataCache& cache, std::uint64_t owner, std::function<void(std::uint64_t index)> evicted = nullptr)
+      : cache_(cache), owner_(owner), evicted_(std::move(evicted)) {}
   ~BlockMap();
   BlockMap(const BlockMap&) = delete;
   BlockMap& operator=(const BlockMap&) = delete;
@@ -95,6 +99,7 @@ class BlockMap {
   void unlist(Block& block) noexcept;
   DataCache& cache_;
   std::uint64_t owner_;
+  std::function<void(std::uint64_t)> evicted_;
   std::map<std::uint64_t, Block> blocks_;
 };
 

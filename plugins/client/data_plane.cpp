@@ -221,6 +221,12 @@ void DataPlane::on_new_epoch(fs::TargetId id, bool kept_all) {
   impl_->progress.wake_all();
 }
 
+std::uint64_t DataPlane::epochs() const noexcept {
+  std::uint64_t sum = 0;
+  for (const auto& [id, target] : impl_->targets) sum += target.epoch;
+  return sum;
+}
+
 std::uint64_t DataPlane::dirty_bytes() const noexcept { return impl_->dirty_total; }
 std::shared_ptr<Buffer> DataPlane::lend_buffer() { return impl_->cache.lend_buffer(); }
 

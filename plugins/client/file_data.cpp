@@ -16,7 +16,8 @@ FileData::Impl::Impl(DataPlane::Impl& plane_in, fs::InodeId inode_in, fs::Layout
       inode(inode_in),
       striping(std::move(layout)),
       bytes_max(plane_in.file_bytes_max(striping)),
-      blocks(plane_in.cache, inode_in),
+      blocks(plane_in.cache, inode_in,
+             [this](std::uint64_t index) { forget_unstable(index, *blocks.find(index), 0, kBlockBytes); }),
       gate(plane_in.runtime),
       stripes(striping.stripe_count()) {}
 
@@ -63,6 +64,7 @@ void FileData::Impl::undirty(std::uint64_t index, Block& block, std::uint32_t be
 void FileData::Impl::drop() {
   ++generation;
   ahead_end = 0;
+  forget_all_unstable();
   blocks.drop_clean();
 }
 
@@ -73,22 +75,13 @@ void FileData::Impl::discard() {
 }
 
 // Acknowledged bytes that were not made durable may be gone with the target's memory, unless it says that it has lost
-// nothing. What was not sent yet is here: it stays dirty, and goes to the target without a grant.
+// nothing: what is here is sent again. What was not sent yet stays dirty, and goes to the target without a grant.
 void FileData::Impl::meet_again(fs::TargetId id, bool kept_all) {
-  bool lost = false;
-  for (std::uint32_t stripe = 0; stripe < stripes.size(); ++stripe) {
-    if (striping.target(stripe) != id || kept_all) continue;
-    if (stripes[stripe].changes != stripes[stripe].durable) lost = true;
-    stripes[stripe].durable = stripes[stripe].changes;
-  }
+  if (!kept_all && !send_again(id)) keep_error(posix_error(EIO, "the object target restarted"));
   for (const std::uint64_t index : dirty_blocks) {
     if (striping.target(striping.stripe_at(index * kBlockBytes)) != id) continue;
-    DataTarget* target = target_at(index * kBlockBytes);
-    const std::uint64_t space = blocks.find(index)->dirty_space();
-    target->held += space;
-    target->unbacked += space;
+    hold_without_grant(*target_at(index * kBlockBytes), blocks.find(index)->dirty_space());
   }
-  if (lost) keep_error(posix_error(EIO, "the object target restarted"));
 }
 
 FileData::FileData(DataPlane::Impl& plane, fs::InodeId inode, fs::Layout layout)
@@ -161,7 +154,12 @@ Task<> FileData::cut_failed(std::uint64_t attempted_end, const std::uint64_t& fi
 
 Task<Status> FileData::flush() {
   co_await impl_->gate.enter();
-  const Status done = co_await impl_->flush();
+  Status done{};
+  std::uint64_t before = 0;
+  do {
+    before = impl_->epochs();
+    done = co_await impl_->flush();
+  } while (done.ok() && before != impl_->epochs());
   impl_->leave();
   co_return done;
 }
@@ -169,10 +167,16 @@ Task<Status> FileData::flush() {
 Task<Status> FileData::sync() {
   if (!impl_->striping.valid()) co_return kNoTarget;
   co_await impl_->gate.enter();
-  const Status flushed = co_await impl_->flush();
-  const Status synced = co_await impl_->sync();
+  Status status{};
+  std::uint64_t before = 0;
+  do {  // a restart on the way: what it lost is dirty again
+    before = impl_->epochs();
+    status = co_await impl_->flush();
+    const Status synced = co_await impl_->sync();
+    if (status.ok()) status = synced;
+  } while (status.ok() && before != impl_->epochs());
   impl_->leave();
-  co_return flushed.ok() ? synced : flushed;
+  co_return status;
 }
 
 Task<Result<FileData::ObjectsStat>> FileData::stat_objects() {

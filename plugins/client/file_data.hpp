@@ -63,8 +63,11 @@ class DataPlane {
   // The lock was lost: forgets everything, dirty bytes too; a file that had some gets the error EIO once. Writes that
   // are under way end as they may.
   void discard_all();
-  // A target lost our session: its grants are gone; files with dirty bytes there get the error EIO once.
+  // A target lost our session: its grants are gone. Unless it kept all that it answered, what is not durable is sent
+  // again as far as the cache has it; a file of which it has not everything gets the error EIO once.
   void on_new_epoch(fs::TargetId target, bool kept_all);
+  // Grows with each restart of a target: what was flushed before may be dirty again.
+  std::uint64_t epochs() const noexcept;
   std::uint64_t dirty_bytes() const noexcept;  // those on their way included
   // Memory of one block, to be filled and passed to FileData::write().
   std::shared_ptr<Buffer> lend_buffer();

@@ -104,22 +104,33 @@ Task<> FileData::Impl::send(Segment segment, std::uint64_t space, std::uint64_t 
   buffers.clear();
   --target->sends;
   if (done.ok()) wrote(segment.stripe, done->bytes_used);
-  sent(segment, done.status());
+  // Whether it was the server before a restart that took it, nobody knows.
+  sent(segment, done.status(), target->epoch != epoch);
   leave();
   plane.kick(*this);
 }
 
-void FileData::Impl::sent(const Segment& segment, Status status) {
+void FileData::Impl::sent(const Segment& segment, Status status, bool restarted) {
   for (std::uint64_t at = segment.file_offset; at < segment.file_offset + segment.size;) {
     const std::uint64_t index = at / kBlockBytes;
     const auto from = static_cast<std::uint32_t>(at % kBlockBytes);
     const auto to = static_cast<std::uint32_t>(
         std::min<std::uint64_t>(kBlockBytes, segment.file_offset + segment.size - index * kBlockBytes));
     Block& block = *blocks.find(index);
-    block.sending.remove(from, to);
-    if (block.sending.empty()) sending_blocks.erase(index);
-    if (!status.ok()) {
-      for (const ByteRange& gone : block.dirty.gaps(from, to)) block.valid.remove(gone.begin, gone.end);
+    if (status.ok()) {
+      acknowledged(index, block, from, to);
+      if (restarted) {
+        const std::uint64_t before = block.dirty_space();
+        make_dirty_again(index, block);
+        hold_without_grant(*target_of(segment.stripe), block.dirty_space() - before);
+      }
+    } else {
+      block.sending.remove(from, to);
+      if (block.sending.empty()) sending_blocks.erase(index);
+      for (const ByteRange& gone : block.dirty.gaps(from, to)) {
+        forget_unstable(index, block, gone.begin, gone.end);
+        block.valid.remove(gone.begin, gone.end);
+      }
     }
     blocks.settle(index);
     at = index * kBlockBytes + to;

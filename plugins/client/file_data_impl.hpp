@@ -78,7 +78,7 @@ struct FileData::Impl {
   void start_send(const Segment& segment);
   Task<> send(Segment segment, std::uint64_t space, std::uint64_t epoch, std::vector<IoVec> parts,
               std::vector<std::shared_ptr<Buffer>> buffers);
-  void sent(const Segment& segment, Status status);
+  void sent(const Segment& segment, Status status, bool restarted);
   bool has_older(std::uint64_t stamp);
   Task<Status> flush();
 
@@ -92,6 +92,26 @@ struct FileData::Impl {
   Task<> stat_target(fs::TargetId id, std::vector<std::uint32_t> stripes, ObjectsStat* out, Status* status);
   std::map<fs::TargetId, std::vector<std::uint32_t>> stripes_by_target() const;
   void wrote(std::uint32_t stripe, std::uint64_t bytes_used);
+
+  // What targets may lose (file_data_unstable.cpp). Only a target's restart, and only one that does not keep what it
+  // answered, makes a difference of it.
+  void acknowledged(std::uint64_t index, Block& block, std::uint32_t begin, std::uint32_t end);  // after its sending
+  void acknowledged(const Segment& segment);  // of a write past the cache, which has it too by now
+  void make_dirty_again(std::uint64_t index, Block& block);
+  static void hold_without_grant(DataTarget& target, std::uint64_t space) noexcept {
+    target.held += space;
+    target.unbacked += space;
+  }
+  // Of a block, or of all: it cannot be sent again any more.
+  void forget_unstable(std::uint64_t index, Block& block, std::uint32_t begin, std::uint32_t end);
+  void forget_all_unstable();
+  void became_durable(const std::vector<std::uint32_t>& own, const std::vector<std::uint64_t>& covered);
+  // Everything of the target's that is here is dirty again; false: not all of it is here.
+  bool send_again(fs::TargetId id);
+  // A change that is not kept here to be made again.
+  void changed_object(std::uint32_t stripe) noexcept { stripes[stripe].blind = ++stripes[stripe].changes; }
+  // Grows with each restart of a target of this file.
+  std::uint64_t epochs() const noexcept;
 
   // Space.
   enum class Change { punch, keep, zero };
@@ -130,6 +150,7 @@ struct FileData::Impl {
   DataGate gate;
   std::set<std::uint64_t> dirty_blocks;  // indexes
   std::set<std::uint64_t> sending_blocks;
+  std::set<std::uint64_t> unstable_blocks;
   std::uint64_t dirty_bytes = 0;  // not sent
   std::uint64_t sending_bytes = 0;
   std::uint64_t stamp = 1;                    // grows with each flush
@@ -149,6 +170,7 @@ struct FileData::Impl {
     std::uint64_t bytes_used = 0;
     std::uint64_t changes = 0;  // acknowledged, and how many of them are durable
     std::uint64_t durable = 0;
+    std::uint64_t blind = 0;  // the last of them whose bytes are not here, or that was no write
   };
   std::vector<StripeState> stripes;
 };

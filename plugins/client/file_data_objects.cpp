@@ -52,6 +52,7 @@ void FileData::Impl::cut_cache(std::uint64_t begin, std::uint64_t end) {
     const auto from = static_cast<std::uint32_t>(begin > base ? begin - base : 0);
     const auto to = static_cast<std::uint32_t>(std::min<std::uint64_t>(kBlockBytes, end - base));
     undirty(index, block, from, to);
+    forget_unstable(index, block, from, to);
     block.valid.remove(from, to);
     blocks.settle(index);
   });
@@ -64,16 +65,18 @@ Task<> FileData::Impl::truncate_object(std::uint32_t stripe, std::uint64_t size,
     co_return;
   }
   for (int attempt = 0; attempt < kVersionTries; ++attempt) {
+    const std::uint64_t epoch = target->epoch;
     const fs::ObjectTruncateRequest request{object(stripe), size, plane.next_version(*target)};
     std::uint64_t seen = 0;
     *out = co_await target->channel->truncate(request, &seen);
     plane.saw_version(seen);
-    // Somebody whose clock was ahead cut it before us.
-    if (out->code != Code::check_failed) break;
+    // Somebody whose clock was ahead cut it before us; or nobody knows which server did it, before or after a restart.
+    if (out->code != Code::check_failed && (!out->ok() || target->epoch == epoch)) break;
   }
   if (!out->ok()) co_return;
   constexpr std::uint64_t kUnit = 4096;
-  wrote(stripe, std::min(stripes[stripe].bytes_used, (size + kUnit - 1) / kUnit * kUnit));
+  stripes[stripe].bytes_used = std::min(stripes[stripe].bytes_used, (size + kUnit - 1) / kUnit * kUnit);
+  changed_object(stripe);
 }
 
 Task<Status> FileData::Impl::sync() {
@@ -101,11 +104,10 @@ Task<> FileData::Impl::sync_target(fs::TargetId id, std::vector<std::uint32_t> o
     request.objects.push_back(object(stripe));
     covered.push_back(stripes[stripe].changes);
   }
+  const std::uint64_t epoch = target->epoch;
   *out = co_await target->channel->sync(std::move(request));
-  if (!out->ok()) co_return;
-  for (std::size_t i = 0; i < own.size(); ++i) {
-    stripes[own[i]].durable = std::max(stripes[own[i]].durable, covered[i]);
-  }
+  // After a restart in between nobody knows of what it was said.
+  if (out->ok() && target->epoch == epoch) became_durable(own, covered);
 }
 
 Task<Result<FileData::ObjectsStat>> FileData::Impl::stat_objects() {

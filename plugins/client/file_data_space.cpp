@@ -41,6 +41,7 @@ Task<> FileData::Impl::change_object(std::uint32_t stripe, Range range, Change c
   for (int attempt = 0; attempt < kVersionTries; ++attempt) {
     const std::uint64_t version = plane.next_version(*target);
     const std::uint64_t size = range.end - range.begin;
+    const std::uint64_t epoch = target->epoch;
     std::uint64_t seen = 0;
     if (change == Change::punch) {
       const fs::ObjectPunchRequest request{object(stripe), range.begin, size, version};
@@ -50,10 +51,10 @@ Task<> FileData::Impl::change_object(std::uint32_t stripe, Range range, Change c
       *out = co_await target->channel->allocate(request, &seen);
     }
     plane.saw_version(seen);
-    // Somebody whose clock was ahead changed it before us.
-    if (out->code != Code::check_failed) break;
+    // As in truncate_object().
+    if (out->code != Code::check_failed && (!out->ok() || target->epoch == epoch)) break;
   }
-  if (out->ok()) ++stripes[stripe].changes;
+  if (out->ok()) changed_object(stripe);
 }
 
 // Alone behind the gate: nothing is on its way.

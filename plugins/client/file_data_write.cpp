@@ -146,17 +146,22 @@ Task<std::uint64_t> FileData::Impl::write_through(std::uint64_t begin, std::uint
   for (std::uint64_t at = begin; at < end; at += segments.back().size)
     segments.push_back(striping.segment_at(at, end - at));
   std::vector<Status> results(segments.size());
-  Gather gather(plane.runtime, plane.tasks);
-  for (std::size_t i = 0; i < segments.size(); ++i) {
-    Source piece = source.slice(segments[i].file_offset - begin, segments[i].size);
-    gather.spawn(write_segment(segments[i], std::move(piece.parts), &results[i]));
-  }
-  co_await gather.join();
+  std::uint64_t before = 0;
+  do {  // also what a restart lost while others of these were on their way
+    before = epochs();
+    Gather gather(plane.runtime, plane.tasks);
+    for (std::size_t i = 0; i < segments.size(); ++i) {
+      Source piece = source.slice(segments[i].file_offset - begin, segments[i].size);
+      gather.spawn(write_segment(segments[i], std::move(piece.parts), &results[i]));
+    }
+    co_await gather.join();
+  } while (before != epochs());
   std::uint64_t safe = 0;
   for (std::size_t i = 0; i < segments.size(); ++i) {
     const std::uint64_t at = segments[i].file_offset;
     if (results[i].ok()) {
       take_in(at, at + segments[i].size, source.slice(at - begin, segments[i].size), false);
+      acknowledged(segments[i]);
       if (failure->ok()) safe += segments[i].size;
       continue;
     }
@@ -165,8 +170,10 @@ Task<std::uint64_t> FileData::Impl::write_through(std::uint64_t begin, std::uint
       const std::uint64_t index = from / kBlockBytes;
       const std::uint64_t stop = std::min((index + 1) * kBlockBytes, at + segments[i].size);
       if (Block* block = blocks.find(index); block != nullptr) {
-        block->valid.remove(static_cast<std::uint32_t>(from - index * kBlockBytes),
-                            static_cast<std::uint32_t>(stop - index * kBlockBytes));
+        const auto gone_from = static_cast<std::uint32_t>(from - index * kBlockBytes);
+        const auto gone_to = static_cast<std::uint32_t>(stop - index * kBlockBytes);
+        forget_unstable(index, *block, gone_from, gone_to);
+        block->valid.remove(gone_from, gone_to);
         blocks.settle(index);
       }
       from = stop;

@@ -278,9 +278,14 @@ Task<Status> FileSystem::sync_directory(fs::InodeId directory) {
 
 Task<Status> FileSystem::sync_all() {
   Impl& impl = *impl_;
-  Status status = co_await impl.plane.flush_all();
-  const Status durable = co_await impl.sync_object_targets();
-  if (status.ok()) status = durable;
+  Status status{};
+  std::uint64_t before = 0;
+  do {
+    before = impl.plane.epochs();
+    status = co_await impl.plane.flush_all();
+    const Status durable = co_await impl.sync_object_targets();
+    if (status.ok()) status = durable;
+  } while (status.ok() && before != impl.plane.epochs());
   const Status sizes = co_await impl.send_everything();
   if (status.ok()) status = sizes;
   const Status names = co_await impl.meta.sync(0);

@@ -196,9 +196,8 @@ class FileSystem {
   Task<Status> set_lock(AdvisoryLock lock, Interruption* interruption);
   // What is in the way of such a lock.
   Task<Result<AdvisoryConflict>> test_lock(AdvisoryLock lock);
-  // Ends every wait for a lock, before the calls that wait are joined; later waits end at once.
-  void stop_waiting_for_locks();
-  // The same, and calls wait no longer than limits::kLeaveMs for servers that are away.
+  // Ends every wait for a lock, before the calls that wait are joined, later waits at once; and calls wait no longer
+  // than limits::kLeaveMs for servers that are away.
   void leave();
   // Whether a server is away, so that calls may wait for it.
   bool waits_for_server() const noexcept;

@@ -141,7 +141,7 @@ Task<Status> FileSystem::Impl::cut_created(HandleRef handle) {
   co_return done.status();
 }
 
-// A handle of before the metadata server's restart is opened again, unless changes made through it were lost.
+// A handle of a session that the metadata server has ended is opened again, unless changes made through it were lost.
 Task<Status> FileSystem::Impl::usable(HandleRef handle) {
   if (handle->broken) co_return Status{Code::io_error, EIO, "changes of this open file were lost"};
   if (handle->lost_locks) co_return Status{Code::io_error, EIO, "locks of this open file were lost"};
@@ -381,8 +381,6 @@ Task<Result<AdvisoryConflict>> FileSystem::test_lock(AdvisoryLock lock) {
   auto result = co_await impl_->advisory.test(handle->inode(), lock);
   co_return result;
 }
-
-void FileSystem::stop_waiting_for_locks() { impl_->advisory.stop_waiting(); }
 
 Task<Status> FileSystem::sync(fs::HandleId id, bool data_only) {
   static_cast<void>(data_only);  // the size belongs to the data, and both travel in one call

@@ -23,6 +23,7 @@ class FakeTarget final : public ObjectChannel {
   FakeTarget(Runtime& runtime, std::uint64_t seed) : runtime_(runtime), random_(seed) {}
 
   std::map<ObjectId, std::vector<std::uint8_t>> objects;
+  std::map<ObjectId, std::vector<std::uint8_t>> durable;  // as the last sync left them
   std::map<ObjectId, std::uint64_t> versions;
   std::uint64_t grant_max = ~0ull;  // of one reply
   std::uint64_t space = ~0ull;      // bytes that can still be written
@@ -35,6 +36,14 @@ class FakeTarget final : public ObjectChannel {
   std::uint64_t syncs = 0;
   std::uint64_t bytes_written_max = 0;  // of one request
   std::uint32_t writes_in_flight_max = 0;
+
+  // What no sync made durable is gone, and a new server is there at once. Calls on their way are carried out by it, or
+  // were answered by the old one: nobody can tell.
+  void lose_what_is_not_durable() {
+    objects = durable;
+    granted = 0;
+    ++restarts_;
+  }
 
   Task<Result<std::uint64_t>> read(fs::ObjectReadRequest request, const IoVec* room, std::uint32_t parts) override {
     ++reads;
@@ -65,22 +74,27 @@ class FakeTarget final : public ObjectChannel {
     }
     const auto place = in_flight_.insert(in_flight_.end(), own);
     writes_in_flight_max = std::max(writes_in_flight_max, static_cast<std::uint32_t>(in_flight_.size()));
-    co_await delay();
-    std::vector<std::uint8_t> now(sent.size());
-    fs::PartsCursor(data, parts).copy_out(now.data(), now.size());
-    if (now != sent) complain("bytes changed while they were sent");
     fs::ObjectWriteReply reply;
-    const bool fits = sent.size() <= space;
-    if (fits) {
-      space -= sent.size();
-      std::vector<std::uint8_t>& bytes = objects[request.object];
-      if (bytes.size() < own.end) bytes.resize(own.end);
-      std::copy(sent.begin(), sent.end(), bytes.begin() + static_cast<long>(own.begin));
-      reply.grant = std::min(request.grant_wanted, grant_max);
-      reply.bytes_used = (bytes.size() + 4095) / 4096 * 4096;
-      granted += reply.grant;
-    }
-    co_await delay();
+    bool fits = true;
+    std::uint64_t before = 0;
+    do {
+      before = restarts_;
+      co_await delay();
+      std::vector<std::uint8_t> now(sent.size());
+      fs::PartsCursor(data, parts).copy_out(now.data(), now.size());
+      if (now != sent) complain("bytes changed while they were sent");
+      fits = sent.size() <= space;
+      if (fits) {
+        space -= sent.size();
+        std::vector<std::uint8_t>& bytes = objects[request.object];
+        if (bytes.size() < own.end) bytes.resize(own.end);
+        std::copy(sent.begin(), sent.end(), bytes.begin() + static_cast<long>(own.begin));
+        reply.grant = std::min(request.grant_wanted, grant_max);
+        reply.bytes_used = (bytes.size() + 4095) / 4096 * 4096;
+        granted += reply.grant;
+      }
+      co_await delay();
+    } while (carried_out_again(before));
     in_flight_.erase(place);
     if (!fits) co_return Status{Code::no_space, ENOSPC, "write"};
     co_return reply;
@@ -90,8 +104,12 @@ class FakeTarget final : public ObjectChannel {
     co_await delay();
     const Status newer = take_version(request.object, request.version, seen);
     if (!newer.ok()) co_return newer;
-    if (request.size > 0 || objects.contains(request.object)) objects[request.object].resize(request.size);
-    co_await delay();
+    std::uint64_t before = 0;
+    do {
+      before = restarts_;
+      if (request.size > 0 || objects.contains(request.object)) objects[request.object].resize(request.size);
+      co_await delay();
+    } while (carried_out_again(before));
     co_return kOk;
   }
 
@@ -137,9 +155,16 @@ class FakeTarget final : public ObjectChannel {
     co_return reply;
   }
 
-  Task<Status> sync(fs::ObjectSyncRequest) override {
+  Task<Status> sync(fs::ObjectSyncRequest request) override {
     ++syncs;
-    co_await delay();
+    std::uint64_t before = 0;
+    do {
+      before = restarts_;
+      for (const ObjectId& id : request.objects) {
+        if (objects.contains(id)) durable[id] = objects[id];
+      }
+      co_await delay();
+    } while (carried_out_again(before));
     co_return read_failure;
   }
   Task<Result<fs::ObjectStatFileSystemReply>> stat_file_system() override {
@@ -172,12 +197,14 @@ class FakeTarget final : public ObjectChannel {
     const std::uint64_t end = begin + std::min<std::uint64_t>(size, bytes.size() - begin);
     std::fill(bytes.begin() + static_cast<long>(begin), bytes.begin() + static_cast<long>(end), std::uint8_t{0});
   }
+  bool carried_out_again(std::uint64_t restarts_before) { return restarts_ != restarts_before && random_.chance(50); }
   Task<> delay() {
     if (random_.chance(70)) co_await sleep_for(runtime_, random_.below(delay_ns_max) + 1);
   }
   Runtime& runtime_;
   sim::Random random_;
   std::list<InFlight> in_flight_;
+  std::uint64_t restarts_ = 0;
 };
 
 }  // namespace rideau::client

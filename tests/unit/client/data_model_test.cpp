@@ -25,12 +25,13 @@ std::vector<std::uint8_t> random_bytes(sim::Random& random, std::uint64_t size) 
   return made;
 }
 
-std::vector<std::uint8_t> bytes_at_targets(DataBench& bench, const Model& file) {
+std::vector<std::uint8_t> bytes_at_targets(DataBench& bench, const Model& file, bool durable = false) {
   std::vector<std::uint8_t> found(file.bytes.size());
   const Striping striping(file.layout);
   for (std::uint64_t at = 0; at < found.size();) {
     const Segment place = striping.segment_at(at, found.size() - at);
-    const auto& objects = bench.targets[file.layout.targets[place.stripe] - 1]->objects;
+    const FakeTarget& target = *bench.targets[file.layout.targets[place.stripe] - 1];
+    const auto& objects = durable ? target.durable : target.objects;
     const auto object = objects.find(fs::object_id(file.inode, file.layout.generation, place.stripe));
     if (object != objects.end() && place.object_offset < object->second.size()) {
       const std::uint64_t size = std::min<std::uint64_t>(place.size, object->second.size() - place.object_offset);
@@ -101,8 +102,53 @@ Task<> one_step(DataBench& bench, Model& file, sim::Random& random) {
   } else if (kind < 97) {
     const Status done = co_await file.data->sync();
     RIDEAU_HOLDS(done.ok());
+    RIDEAU_HOLDS(bytes_at_targets(bench, file, true) == file.bytes);
   } else {
     co_await sleep_for(bench.node, random.below(8 * kSecond));
+  }
+}
+
+struct Restarts {
+  int all = 0;
+  int with_loss = 0;
+};
+
+void lose_a_target(DataBench& bench, sim::Random& random) {
+  const std::size_t number = random.below(bench.targets.size());
+  bench.targets[number]->lose_what_is_not_durable();
+  bench.plane->on_new_epoch(static_cast<fs::TargetId>(number + 1), false);
+}
+
+// A target loses what was not durable. What the cache has of it is written again; where something is not there any
+// more, the file says so once, and is then written anew by whoever it belongs to.
+Task<> restart(DataBench& bench, std::vector<Model>& files, sim::Random& random, Restarts& restarts) {
+  lose_a_target(bench, random);
+  ++restarts.all;
+  bool lost = false;
+  for (Model& file : files) {
+    if (file.data->take_error().ok()) continue;
+    lost = true;
+    constexpr std::uint64_t kLongest = 4 << 20;  // a cut may have been lost as well
+    Status done = co_await file.data->truncate(kLongest, 0);
+    RIDEAU_HOLDS(done.ok());
+    const Result<std::uint64_t> written = co_await write_bytes(*file.data, 0, file.bytes);
+    RIDEAU_HOLDS(written.ok());
+    done = co_await file.data->sync();
+    RIDEAU_HOLDS(done.ok());
+  }
+  if (lost) ++restarts.with_loss;
+}
+
+Task<> many_steps_and_restarts(DataBench& bench, std::vector<Model>& files, sim::Random& random, int steps,
+                               Restarts& restarts) {
+  for (int i = 0; i < steps; ++i) {
+    if (random.chance(10)) co_await restart(bench, files, random, restarts);
+    co_await one_step(bench, files[random.below(files.size())], random);
+  }
+  for (Model& file : files) {
+    const Status synced = co_await file.data->sync();
+    RIDEAU_HOLDS(synced.ok());
+    RIDEAU_HOLDS(bytes_at_targets(bench, file, true) == file.bytes);
   }
 }
 
@@ -119,7 +165,7 @@ Task<> many_steps(DataBench& bench, std::vector<Model>& files, sim::Random& rand
   }
 }
 
-std::uint64_t run_seed(std::uint64_t seed) {
+std::uint64_t run_seed(std::uint64_t seed, Restarts* restarts = nullptr) {
   sim::Random random(seed);
   DataOptions options;
   const std::uint64_t caches[] = {256 << 10, 1 << 20, 256 << 20};
@@ -138,12 +184,17 @@ std::uint64_t run_seed(std::uint64_t seed) {
     file.data = bench.plane->file(inode, file.layout);
     files.push_back(std::move(file));
   }
-  bench.run(many_steps(bench, files, random, 60));
+  if (restarts != nullptr) {
+    bench.run(many_steps_and_restarts(bench, files, random, 60, *restarts));
+  } else {
+    bench.run(many_steps(bench, files, random, 60));
+  }
   return bench.world.hash();
 }
 
 // A file of several writers at once, each in its own pages; readers look at what was written already.
-Task<> page_writer(DataBench& bench, FileData& file, std::uint64_t own, std::uint64_t count, sim::Random random) {
+Task<> page_writer(DataBench& bench, FileData& file, std::uint64_t own, std::uint64_t count, sim::Random random,
+                   bool targets_restart = false) {
   constexpr std::uint64_t kPage = 5000;
   constexpr std::uint64_t kPages = 40;
   std::vector<std::uint8_t> value(kPages, 0);
@@ -163,6 +214,8 @@ Task<> page_writer(DataBench& bench, FileData& file, std::uint64_t own, std::uin
     } else if (random.chance(50)) {
       const Status done = co_await file.flush();
       RIDEAU_HOLDS(done.ok());
+    } else if (targets_restart) {
+      lose_a_target(bench, random);
     } else {
       // Grows the objects, and waits for everybody inside; the bytes stay.
       const Status done =
@@ -179,6 +232,33 @@ TEST_CASE("a file reads as an array of bytes, and its objects hold it") {
   for (std::uint64_t seed = 1; seed <= 150; ++seed) {
     INFO("seed " << seed);
     run_seed(seed);
+  }
+}
+
+TEST_CASE("what a target lost is written again from the cache, or the file says that it is lost") {
+  Restarts restarts;
+  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+    INFO("seed " << seed);
+    run_seed(seed, &restarts);
+  }
+  CHECK(restarts.with_loss > 50);
+  CHECK(restarts.all - restarts.with_loss > 200);
+}
+
+TEST_CASE("writers and readers of one file while targets lose what is not durable: nothing is lost") {
+  for (std::uint64_t seed = 1; seed <= 150; ++seed) {
+    INFO("seed " << seed);
+    sim::Random random(seed);
+    DataBench bench(seed);
+    const std::uint64_t grants[] = {0, 20'000, ~0ull};
+    for (const auto& target : bench.targets) target->grant_max = grants[random.below(3)];
+    const std::shared_ptr<FileData> file = bench.plane->file(7, bench.layout(3));
+    int running = 0;
+    for (std::uint64_t own = 0; own < 6; ++own) {
+      bench.spawn(page_writer(bench, *file, own, 6, random.fork(), true), running);
+    }
+    bench.run_all(running);
+    CHECK(file->take_error().ok());
   }
 }
 
