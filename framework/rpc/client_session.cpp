@@ -120,10 +120,10 @@ Task<Status> ClientSession::connect() {
   co_return kOk;
 }
 
-void ClientSession::leave() noexcept {
+void ClientSession::leave(std::uint32_t patience_ms) noexcept {
   Impl& self = *impl_;
   const std::uint64_t now = self.runtime.now_ns();
-  self.leave_by_ns = now + limits::kLeaveMs * kMillisecond;
+  self.leave_by_ns = now + patience_ms * kMillisecond;
   for (Impl::Slot& slot : self.slots) {
     if (slot.busy && slot.patient) slot.deadline_ns = now + limits::kCallMs * kMillisecond;
   }

@@ -80,8 +80,8 @@ class ClientSession final : LinkEvents {
   Task<Status> replay();
   // Whether so much is kept for a restart that the target should make something durable before more is changed.
   bool keeps_too_much() const noexcept;
-  // The client is about to stop: from here on no call waits longer than limits::kLeaveMs for a target that is away.
-  void leave() noexcept;
+  // The client is about to stop: from here on no call waits longer than this for a target that is away.
+  void leave(std::uint32_t patience_ms = limits::kLeaveMs) noexcept;
   // Ends the session in order: waits for calls in flight, says goodbye, closes the link.
   Task<> close();
 

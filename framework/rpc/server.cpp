@@ -109,8 +109,6 @@ void Server::collect(MetricList& to) const {
            static_cast<double>(impl_->buffers.bytes_free()));
 }
 
-std::uint64_t Server::calls_handled() const noexcept { return impl_->calls_handled; }
-
 LinkEvents* Server::Impl::on_link(Link& link) noexcept {
   if (stopping) return nullptr;
   const std::uint64_t number = next_link++;

@@ -167,7 +167,6 @@ class Server {
   std::vector<SessionInfo> sessions() const;
   // Ends every session of this client at once; false when there is none. `reason` is for the log.
   bool evict(const Uuid& client, const std::string& reason);
-  std::uint64_t calls_handled() const noexcept;
   // Calls by target and method, messages, bytes of payloads, sessions, buffers.
   void collect(MetricList& to) const;
 

@@ -100,7 +100,6 @@ void Server::Impl::start(std::unique_ptr<ServerCall::State> call) {
   slot.replied = false;
   slot.kept = false;
   ++session.calls_running;
-  ++calls_handled;
   log.note({.trace_id = call->envelope.trace_id,
             .subject = session.id(),
             .target = session.target.options.target,

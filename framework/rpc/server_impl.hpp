@@ -158,7 +158,6 @@ struct Server::Impl final : LinkEvents {
   std::map<std::uint64_t, std::unique_ptr<ServerLink>> links;
   std::uint64_t next_link = 1;
   bool stopping = false;
-  std::uint64_t calls_handled = 0;
   std::uint64_t messages_received = 0;
   std::uint64_t messages_sent = 0;
   std::uint64_t payload_received = 0;  // bytes

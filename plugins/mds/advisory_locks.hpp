@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Locks that programs take with flock(2) and fcntl(2), for all clients of a target. In memory: a restart forgets them,
-// a session that ends takes its own with it. No call waits for a lock: who has to is told so, and called back when the
-// lock is granted.
+// Locks that programs take with flock(2) and fcntl(2), for all clients of a target. In memory: after a restart
+// clients claim them again, a session that ends takes its own with it. No call waits for a lock: who has to is told so,
+// and called back when the lock is granted.
 #pragma once
 
 #include "framework/base/limits.hpp"

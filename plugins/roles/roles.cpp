@@ -142,6 +142,8 @@ class MdsRole final : public RoleInstance {
     for (auto& session : sessions_) tasks_.spawn(session->keep_trying());
   }
   Task<> stop() override {
+    // An object target that is away is not waited for: what it was to be asked stands in the index for the next start.
+    for (auto& session : sessions_) session->session().leave(kSecond / kMillisecond);
     co_await mds_.stop();
     for (auto& session : sessions_) {
       if (!listening_) session->never_started();

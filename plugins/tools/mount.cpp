@@ -10,6 +10,7 @@
 #include "plugins/tools/signals.hpp"
 
 #include <cstdio>
+#include <filesystem>
 #include <set>
 #include <sstream>
 
@@ -190,16 +191,19 @@ void await_end_of_client(const std::string& config, const std::string& mount_poi
   if (!loaded.ok()) return;  // moved or changed since: then nobody can tell which process it is
   const std::uint64_t until = clock_ms() + kEndMs;
   Progress progress;
-  for (const NodeConfig& node : loaded.config.nodes) {
-    const std::string pid_file = pid_path(loaded.config.folder, node.name);
-    for (auto client = living_process(pid_file); client && client->detail == mount_point;
-         client = living_process(pid_file)) {
+  // Mounts that no configuration names have their places there as well.
+  std::error_code unreadable;
+  for (const auto& file : std::filesystem::directory_iterator(run_folder(loaded.config.folder), unreadable)) {
+    if (file.path().extension() != ".pid") continue;
+    const std::string node = file.path().stem();
+    for (auto client = living_process(file.path()); client && client->detail == mount_point;
+         client = living_process(file.path())) {
       if (clock_ms() >= until) {
-        std::fprintf(stderr, "unmounted; node %s (process %d) is still at work, its log is %s\n", node.name.c_str(),
-                     static_cast<int>(client->pid), log_path(loaded.config.folder, node.name).c_str());
+        std::fprintf(stderr, "unmounted; node %s (process %d) is still at work, its log is %s\n", node.c_str(),
+                     static_cast<int>(client->pid), log_path(loaded.config.folder, node).c_str());
         return;
       }
-      progress.tell("waiting for node " + node.name + " to write what it holds");
+      progress.tell("waiting for node " + node + " to write what it holds");
       pause_ms(10);
     }
   }

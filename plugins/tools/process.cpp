@@ -104,6 +104,7 @@ pid_t start_detached(const std::vector<std::string>& arguments, const std::strin
     ::dup2(input, 0);
     ::dup2(output, 1);
     ::dup2(output, 2);
+    ::close_range(3, ~0u, 0);  // a file that the caller has open on a mount would keep it busy
     ::execv(words[0], words.data());
     ::_exit(127);
   }
@@ -120,7 +121,7 @@ bool child_ended(pid_t pid) {
   return ::waitpid(pid, &status, WNOHANG) == pid;
 }
 
-bool end_process(const std::string& pid_file, std::uint32_t patience_ms) {
+bool end_process(const std::string& pid_file, std::uint32_t patience_ms, bool* killed) {
   const std::optional<PidRecord> process = living_process(pid_file);
   if (!process || process->pid <= 1) return false;
   ::kill(process->pid, SIGTERM);
@@ -128,6 +129,7 @@ bool end_process(const std::string& pid_file, std::uint32_t patience_ms) {
   while (living_process(pid_file)) {
     if (clock_ms() >= until) {
       ::kill(process->pid, SIGKILL);
+      if (killed != nullptr) *killed = true;
       // The kernel frees the lock when the process is gone; a process stuck in the kernel may take its time.
       for (int i = 0; i < 100 && living_process(pid_file); ++i) pause_ms(50);
       break;

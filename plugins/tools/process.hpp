@@ -48,7 +48,7 @@ pid_t start_detached(const std::vector<std::string>& arguments, const std::strin
 // True when our child `pid` has ended.
 bool child_ended(pid_t pid);
 // TERM, then KILL after `patience_ms`. False when it was not there.
-bool end_process(const std::string& pid_file, std::uint32_t patience_ms);
+bool end_process(const std::string& pid_file, std::uint32_t patience_ms, bool* killed = nullptr);
 
 // What a process asks of the kernel and of the C library before it becomes a node.
 void prepare_node_process();

@@ -102,7 +102,13 @@ int serve(const CommonOptions& common, const ServeOptions& options) {
   }
   PidFile pid_file;
   PidRecord holder;
-  if (!pid_file.acquire(pid_path(cluster.folder, config->name), &holder, &why)) {
+  // One that was killed a moment ago holds it until the kernel has taken it apart.
+  const std::uint64_t until = clock_ms() + 1'000;
+  bool acquired = pid_file.acquire(pid_path(cluster.folder, config->name), &holder, &why);
+  for (; !acquired && why.empty() && clock_ms() < until; pause_ms(10)) {
+    acquired = pid_file.acquire(pid_path(cluster.folder, config->name), &holder, &why);
+  }
+  if (!acquired) {
     if (!why.empty()) {
       std::fprintf(stderr, "%s\n", why.c_str());
     } else {

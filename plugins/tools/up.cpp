@@ -316,7 +316,14 @@ int down(const CommonOptions&, const std::string& folder_given) {
   for (const Role role : {Role::mds, Role::oss}) {
     for (const NodeConfig& node : cluster.nodes) {
       if (!node.has(role)) continue;
-      if (end_process(pid_path(folder, node.name), kStopMs)) std::printf("%s stopped\n", node.name.c_str());
+      bool killed = false;
+      const bool ended = end_process(pid_path(folder, node.name), kStopMs, &killed);
+      if (killed) {
+        std::fprintf(stderr, "%s did not stop within %u s and was killed; its log is %s\n", node.name.c_str(),
+                     kStopMs / 1000, log_path(folder, node.name).c_str());
+      } else if (ended) {
+        std::printf("%s stopped\n", node.name.c_str());
+      }
       if (living_process(pid_path(folder, node.name))) {
         std::fprintf(stderr, "%s does not end\n", node.name.c_str());
         result = kFailed;

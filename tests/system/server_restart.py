@@ -337,20 +337,25 @@ def under_load(made, other):
                 expect(read_file(f"{where}/load/{name}") == data, f"{where}: {name} was fsynced and is not as it was")
 
 
-def down_without(nodes):
+def down_without(nodes, started=()):
+    """`started`: nodes that were killed as well, and are back."""
     step(f"umount and down without {' and '.join(nodes)}")
     with cluster() as made:
         other = made.mount_another("second")
         write_durably(made.mount + "/durable", b"d" * 100_000)
         write_file(made.mount + "/unsynced", b"u" * 100_000)
         os.listdir(other)
-        kill(made, *nodes)
+        kill(made, *nodes, *started)
+        if started:
+            made.serve(*started)
+            time.sleep(4)       # it has found out what is away
         begun = time.monotonic()
         rideau("umount", other, timeout=CALL_SECONDS)
         expect(not os.path.ismount(other), "still mounted after umount")
         done = made.down(check=False, timeout=2 * CALL_SECONDS)
         step(f"umount and down took {time.monotonic() - begun:.1f} s, exit status {done.returncode}")
         expect(not os.path.ismount(made.mount), f"still mounted after down:\n{done.stdout}")
+        expect("was killed" not in done.stdout, f"a server does not stop while others are away:\n{done.stdout}")
         for node in made.nodes():
             with contextlib.suppress(ValueError):
                 await_end(made.process(node))
@@ -373,5 +378,5 @@ if __name__ == "__main__":
         stopped_client(both, second)
         both.down()
     down_without(["mds0"])
-    down_without(["oss0"])
+    down_without(["oss0"], ["mds0"])
     print("servers came and went")
