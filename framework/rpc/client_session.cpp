@@ -99,6 +99,7 @@ Task<Status> ClientSession::connect() {
   Impl& self = *impl_;
   RIDEAU_ASSERT(self.state == Impl::State::idle);
   const std::uint64_t give_up_ns = self.runtime.now_ns() + self.options.connect_ms * kMillisecond;
+  self.ticker.set(kSecond);  // calls that wait for the first link look at their deadlines
   std::uint64_t pause_ms = limits::kReconnectFirstMs;
   for (;;) {
     self.state = Impl::State::connecting;
@@ -115,7 +116,6 @@ Task<Status> ClientSession::connect() {
     co_await sleep_for(self.runtime, pause_ms * kMillisecond);
     pause_ms = std::min<std::uint64_t>(pause_ms * 2, limits::kReconnectLastMs);
   }
-  self.ticker.set(kSecond);
   self.tasks.spawn(self.keep_link());
   co_return kOk;
 }
