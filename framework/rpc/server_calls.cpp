@@ -7,6 +7,21 @@
 
 namespace rideau::rpc {
 
+namespace {
+
+wire::Envelope reply_to(const wire::Envelope& call, const Service& service) {
+  wire::Envelope envelope;
+  envelope.kind = wire::Kind::reply;
+  envelope.method = call.method;
+  envelope.slot = call.slot;
+  envelope.sequence = call.sequence;
+  envelope.trace_id = call.trace_id;
+  envelope.durable = service.durable();
+  return envelope;
+}
+
+}  // namespace
+
 Sink Server::Impl::receive_call(ServerLink& link, const wire::Envelope& envelope, Bytes body, Loan loan,
                                 std::uint64_t eager_bytes) {
   SessionState& session = *link.session;
@@ -53,15 +68,9 @@ Sink Server::Impl::receive_call(ServerLink& link, const wire::Envelope& envelope
 }
 
 void Server::Impl::send_kept(const ServerCall::State& call, const SlotState& slot) {
-  wire::Envelope envelope;
-  envelope.kind = wire::Kind::reply;
-  envelope.method = call.envelope.method;
-  envelope.slot = call.envelope.slot;
-  envelope.sequence = call.envelope.sequence;
-  envelope.trace_id = call.envelope.trace_id;
+  wire::Envelope envelope = reply_to(call.envelope, *call.session.target.service);
   envelope.status = slot.status;
   envelope.transaction = slot.transaction;
-  envelope.durable = call.session.target.service->durable();
   wire::Encoded body;
   body.words().assign((slot.body.size() + 7) / 8, 0);
   std::copy(slot.body.begin(), slot.body.end(), reinterpret_cast<std::uint8_t*>(body.words().data()));
@@ -70,13 +79,7 @@ void Server::Impl::send_kept(const ServerCall::State& call, const SlotState& slo
 }
 
 void Server::Impl::send_survived(const ServerCall::State& call) {
-  wire::Envelope envelope;
-  envelope.kind = wire::Kind::reply;
-  envelope.method = call.envelope.method;
-  envelope.slot = call.envelope.slot;
-  envelope.sequence = call.envelope.sequence;
-  envelope.trace_id = call.envelope.trace_id;
-  envelope.durable = call.session.target.service->durable();
+  wire::Envelope envelope = reply_to(call.envelope, *call.session.target.service);
   ++messages_sent;
   tasks.spawn(send_owned(call.link, envelope, wire::Encoded{}));
 }
@@ -243,15 +246,9 @@ Task<> ServerCall::reply(Status status, Bytes body, std::uint64_t transaction, s
     slot.body.assign(body.data, body.data + body.size);
   }
   if (!state.link.usable()) co_return;
-  wire::Envelope envelope;
-  envelope.kind = wire::Kind::reply;
-  envelope.method = state.envelope.method;
-  envelope.slot = state.envelope.slot;
-  envelope.sequence = state.envelope.sequence;
-  envelope.trace_id = state.envelope.trace_id;
+  wire::Envelope envelope = reply_to(state.envelope, *state.session.target.service);
   envelope.status = status;
   envelope.transaction = transaction;
-  envelope.durable = state.session.target.service->durable();
   envelope.payload_bytes = payload_bytes;
   const IoVec payload{state.room_part.base, payload_bytes};
   Eager eager;
