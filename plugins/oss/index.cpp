@@ -18,6 +18,17 @@ Bytes view(const std::string& text) { return Bytes(std::string_view(text)); }
 
 }  // namespace
 
+template <class Record>
+Status OssIndex::load(const std::string& key, Status (*read)(Bytes, Record*), Record* to) {
+  Snapshot* snapshot = nullptr;
+  if (const Status made = store_.snapshot(&snapshot); !made.ok()) return made;
+  Bytes value{};
+  Status status = snapshot->get(view(key), &value);
+  if (status.ok()) status = read(value, to);
+  snapshot->release();
+  return status;
+}
+
 Task<Status> OssIndex::commit(const Changes& changes, Durability durability) {
   std::vector<Edit> edits;
   edits.reserve(changes.puts.size() + changes.erases.size());
@@ -36,26 +47,6 @@ Task<Status> OssIndex::commit(const Changes& changes, Durability durability) {
   co_return kOk;
 }
 
-Status OssIndex::load_superblock(Superblock* to) {
-  Snapshot* snapshot = nullptr;
-  if (const Status made = store_.snapshot(&snapshot); !made.ok()) return made;
-  Bytes value{};
-  Status status = snapshot->get(view(superblock_key()), &value);
-  if (status.ok()) status = read_superblock(value, to);
-  snapshot->release();
-  return status;
-}
-
-Status OssIndex::load_boot(BootRecord* to) {
-  Snapshot* snapshot = nullptr;
-  if (const Status made = store_.snapshot(&snapshot); !made.ok()) return made;
-  Bytes value{};
-  Status status = snapshot->get(view(boot_key()), &value);
-  if (status.ok()) status = read_boot(value, to);
-  snapshot->release();
-  return status;
-}
-
 Task<Status> OssIndex::close() {
   boot_.stopped = true;
   Changes changes;
@@ -66,7 +57,7 @@ Task<Status> OssIndex::close() {
 
 Task<Status> OssIndex::format(Uuid cluster, std::uint32_t target, std::string* why) {
   Superblock found{};
-  const Status loaded = load_superblock(&found);
+  const Status loaded = load(superblock_key(), read_superblock, &found);
   if (loaded.code != Code::not_found) {
     *why = loaded.ok() ? "the index already belongs to target " + std::to_string(found.target) + " of cluster " +
                              to_text(found.cluster)
@@ -83,7 +74,7 @@ Task<Status> OssIndex::format(Uuid cluster, std::uint32_t target, std::string* w
 
 Task<Status> OssIndex::open(Uuid cluster, std::uint32_t target, const Uuid& machine_boot, std::string* why) {
   Superblock found{};
-  Status status = load_superblock(&found);
+  Status status = load(superblock_key(), read_superblock, &found);
   if (status.code == Code::not_found) {
     *why = "the index holds no object target; format it first";
     co_return status;
@@ -105,7 +96,7 @@ Task<Status> OssIndex::open(Uuid cluster, std::uint32_t target, const Uuid& mach
   superblock_ = found;
   ++superblock_.boot_epoch;
   BootRecord before{};
-  const bool told = load_boot(&before).ok() && before.boot_epoch == found.boot_epoch;
+  const bool told = load(boot_key(), read_boot, &before).ok() && before.boot_epoch == found.boot_epoch;
   const bool same_machine_boot = machine_boot != Uuid{} && before.machine_boot == machine_boot;
   const bool kept = told && (before.stopped || same_machine_boot);
   boot_ = {superblock_.boot_epoch, kept ? before.kept_from : superblock_.boot_epoch, machine_boot, false};

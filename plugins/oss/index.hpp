@@ -76,8 +76,8 @@ class OssIndex {
   Task<Status> erase_all(char letter);
   Status load_destroyed();
   Status load_fences();
-  Status load_superblock(Superblock* to);
-  Status load_boot(BootRecord* to);
+  template <class Record>
+  Status load(const std::string& key, Status (*read)(Bytes, Record*), Record* to);
 
   IndexStore& store_;
   std::uint32_t destroyed_max_;
