@@ -113,6 +113,22 @@ struct FileData::Impl {
   // Grows with each restart of a target of this file.
   std::uint64_t epochs() const noexcept;
 
+  // `begin` makes a change of an object under a version. Tried again when somebody whose clock was ahead changed it
+  // before us, or when nobody knows which server did it, before or after a restart.
+  template <class Begin>
+  Task<Status> change_in_order(DataTarget& target, Begin begin) {
+    constexpr int kTriesMax = 4;
+    Status done{};
+    for (int attempt = 0; attempt < kTriesMax; ++attempt) {
+      const std::uint64_t epoch = target.epoch;
+      std::uint64_t seen = 0;
+      done = co_await begin(plane.next_version(target), &seen);
+      plane.saw_version(seen);
+      if (done.code != Code::check_failed && (!done.ok() || target.epoch == epoch)) break;
+    }
+    co_return done;
+  }
+
   // Space.
   enum class Change { punch, keep, zero };
   Range object_range(std::uint32_t stripe, const Range& range) const noexcept;

@@ -9,10 +9,6 @@
 
 namespace rideau::client {
 
-namespace {
-constexpr int kVersionTries = 4;
-}
-
 std::map<fs::TargetId, std::vector<std::uint32_t>> FileData::Impl::stripes_by_target() const {
   std::map<fs::TargetId, std::vector<std::uint32_t>> found;
   for (std::uint32_t stripe = 0; stripe < striping.stripe_count(); ++stripe)
@@ -64,15 +60,9 @@ Task<> FileData::Impl::truncate_object(std::uint32_t stripe, std::uint64_t size,
     *out = kNoTarget;
     co_return;
   }
-  for (int attempt = 0; attempt < kVersionTries; ++attempt) {
-    const std::uint64_t epoch = target->epoch;
-    const fs::ObjectTruncateRequest request{object(stripe), size, plane.next_version(*target)};
-    std::uint64_t seen = 0;
-    *out = co_await target->channel->truncate(request, &seen);
-    plane.saw_version(seen);
-    // Somebody whose clock was ahead cut it before us; or nobody knows which server did it, before or after a restart.
-    if (out->code != Code::check_failed && (!out->ok() || target->epoch == epoch)) break;
-  }
+  *out = co_await change_in_order(*target, [&](std::uint64_t version, std::uint64_t* seen) {
+    return target->channel->truncate({object(stripe), size, version}, seen);
+  });
   if (!out->ok()) co_return;
   constexpr std::uint64_t kUnit = 4096;
   stripes[stripe].bytes_used = std::min(stripes[stripe].bytes_used, (size + kUnit - 1) / kUnit * kUnit);

@@ -8,10 +8,6 @@
 
 namespace rideau::client {
 
-namespace {
-constexpr int kVersionTries = 4;
-}
-
 // The range of an object that a range of the file covers.
 FileData::Impl::Range FileData::Impl::object_range(std::uint32_t stripe, const Range& range) const noexcept {
   return {striping.object_size(stripe, range.begin), striping.object_size(stripe, range.end)};
@@ -38,22 +34,13 @@ Task<> FileData::Impl::change_object(std::uint32_t stripe, Range range, Change c
     *out = kNoTarget;
     co_return;
   }
-  for (int attempt = 0; attempt < kVersionTries; ++attempt) {
-    const std::uint64_t version = plane.next_version(*target);
-    const std::uint64_t size = range.end - range.begin;
-    const std::uint64_t epoch = target->epoch;
-    std::uint64_t seen = 0;
+  const std::uint64_t size = range.end - range.begin;
+  *out = co_await change_in_order(*target, [&](std::uint64_t version, std::uint64_t* seen) {
     if (change == Change::punch) {
-      const fs::ObjectPunchRequest request{object(stripe), range.begin, size, version};
-      *out = co_await target->channel->punch(request, &seen);
-    } else {
-      const fs::ObjectAllocateRequest request{object(stripe), range.begin, size, version, change == Change::zero};
-      *out = co_await target->channel->allocate(request, &seen);
+      return target->channel->punch({object(stripe), range.begin, size, version}, seen);
     }
-    plane.saw_version(seen);
-    // As in truncate_object().
-    if (out->code != Code::check_failed && (!out->ok() || target->epoch == epoch)) break;
-  }
+    return target->channel->allocate({object(stripe), range.begin, size, version, change == Change::zero}, seen);
+  });
   if (out->ok()) changed_object(stripe);
 }
 
