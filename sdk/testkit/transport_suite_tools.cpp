@@ -8,7 +8,8 @@ namespace rideau::transport_suite {
 
 Buffer random_bytes(Dice& dice, std::size_t size) {
   const std::string bytes = dice.bytes(size);
-  return Buffer(bytes.begin(), bytes.end());
+  const auto* data = reinterpret_cast<const std::uint8_t*>(bytes.data());
+  return Buffer(data, data + size);
 }
 
 std::vector<IoVec> split(Buffer& buffer, std::size_t parts, Dice& dice) {

@@ -10,7 +10,6 @@ notably more memory or descriptors than in the second (object servers keep descr
 import argparse
 import collections
 import fcntl
-import json
 import mmap
 import os
 import random
@@ -139,10 +138,17 @@ def work(folder, seed):
 
 
 def figures(made):
-    """Of each node: bytes resident, open descriptors."""
-    told = json.loads(rideau("stats", "--config", made.config, "--json").stdout)
-    return {node["node"]: (int(node["metrics"]["process_resident_memory_bytes"]), int(node["metrics"]["process_open_fds"]))
-            for node in told["nodes"]}
+    """Of each node: bytes resident, open descriptors. Of a server without what it sees of the clients' caches: their memory
+    is in its address space as well (architecture.md), and in the sum for each client already."""
+    found = {}
+    for node in made.nodes():
+        process = f"/proc/{made.process(node)}"
+        with open(process + "/status") as file:
+            held = {words[0]: int(words[1]) << 10 for words in map(str.split, file) if words[0].startswith("Rss")}
+        if not node.startswith("client"):
+            del held["RssShmem:"]
+        found[node] = (sum(held.values()), len(os.listdir(process + "/fd")))
+    return found
 
 
 def grows(samples):
