@@ -63,7 +63,8 @@ bool equal_at(const Buffer& memory, std::uint64_t offset, const Buffer& bytes) {
 }
 
 std::size_t bulk_max(Stage& stage) {
-  return static_cast<std::size_t>(std::min<std::uint64_t>(stage.near().limits().bulk_bytes_max, 64u << 20));
+  return static_cast<std::size_t>(
+      std::min<std::uint64_t>(stage.near().limits().bulk_bytes_max, (64u << 20) / kSizeDivisor));
 }
 
 Task<> transfers(Stage& stage, Pair pair) {
@@ -274,7 +275,7 @@ namespace {
 // Transfers run while the region is reclaimed: afterwards its memory belongs to the test again, for good.
 Task<> reclaim_round(Stage& stage, Pair pair, bool pulls) {
   Report& report = stage.report;
-  const std::size_t size = std::min<std::size_t>(bulk_max(stage), 4u << 20);
+  const std::size_t size = std::min<std::size_t>(bulk_max(stage), (4u << 20) / kSizeDivisor);
   Lent lent;
   lent.memory = random_bytes(stage.dice, size);
   if (const bool lent_it = co_await lend(stage, *pair.far, lent, 5, pulls ? kAccessPull : kAccessPush); !lent_it)

@@ -66,7 +66,8 @@ Task<bool> load(Stage& stage, Loaded& loaded) {
   loaded.pair = co_await stage.connect();
   if (loaded.pair.near == nullptr) co_return false;
   Peer* ends[2] = {loaded.pair.near, loaded.pair.far};
-  const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(stage.near().limits().bulk_bytes_max, 500000));
+  const auto size =
+      static_cast<std::size_t>(std::min<std::uint64_t>(stage.near().limits().bulk_bytes_max, 500000 / kSizeDivisor));
   for (int i = 0; i < 2; ++i) {
     loaded.memory[i] = random_bytes(stage.dice, size);
     const IoVec part = whole(loaded.memory[i]);

@@ -18,6 +18,13 @@ namespace rideau::transport_suite {
 
 using Buffer = std::pmr::vector<std::uint8_t>;
 
+// The thread sanitizer takes its time for each byte, so there the large sizes are smaller.
+#ifdef __SANITIZE_THREAD__
+constexpr std::size_t kSizeDivisor = 16;
+#else
+constexpr std::size_t kSizeDivisor = 1;
+#endif
+
 Buffer random_bytes(Dice& dice, std::size_t size);
 // Splits a buffer into parts of random sizes, empty ones among them.
 std::vector<IoVec> split(Buffer& buffer, std::size_t parts, Dice& dice);
