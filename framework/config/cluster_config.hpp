@@ -89,6 +89,10 @@ struct ClusterConfig {
   const NodeConfig* find(std::string_view node) const noexcept;
 };
 
+// Whether `after` has every server of `before` as it was, and besides at most object servers with greater target ids;
+// *why says what is different.
+bool has_grown_only(const ClusterConfig& before, const ClusterConfig& after, std::string* why);
+
 struct ConfigResult {
   ClusterConfig config;
   std::vector<Problem> problems;
@@ -121,5 +125,7 @@ struct NewCluster {
 std::string cluster_config_text(const NewCluster& cluster);
 // Writes it to a file that must not exist yet; otherwise *why says what failed.
 bool write_cluster_config(const std::string& path, const NewCluster& cluster, std::string* why);
+// Adds the servers of `more` at the end of the file, or leaves it as it is.
+bool grow_cluster_config(const std::string& path, const NewCluster& more, std::string* why);
 
 }  // namespace rideau

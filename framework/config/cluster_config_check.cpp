@@ -19,16 +19,21 @@ class Checker {
   Checker(const ClusterConfig& config, std::vector<Problem>* problems) : config_(config), problems_(problems) {}
 
   void run() {
-    bool any_mds = false;
+    const NodeConfig* first_mds = nullptr;
     bool any_oss = false;
     for (const NodeConfig& node : config_.nodes) {
-      any_mds = any_mds || node.has(Role::mds);
+      if (node.has(Role::mds) && first_mds != nullptr) {
+        add(node.line, "node." + node.name + ".roles",
+            "mds: " + first_mds->name + " in line " + std::to_string(first_mds->line) +
+                " is the metadata server; more than one: not in this version");
+      }
+      if (node.has(Role::mds) && first_mds == nullptr) first_mds = &node;
       any_oss = any_oss || node.has(Role::oss);
       check_addresses(node);
       for (const TargetConfig& target : node.targets) check_target(node, target);
     }
     if (config_.nodes.empty() || !problems_->empty()) return;  // these would only repeat other problems
-    if (!any_mds) add(0, "node", "no node has the role mds");
+    if (first_mds == nullptr) add(0, "node", "no node has the role mds");
     if (!any_oss) add(0, "node", "no node has the role oss");
   }
 

@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
+#include <sstream>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -114,9 +116,11 @@ std::string cluster_config_text(const NewCluster& cluster) {
   return head_text(cluster) + (cluster.single_process ? single_node_text(cluster) : separate_nodes_text(cluster));
 }
 
-bool write_cluster_config(const std::string& path, const NewCluster& cluster, std::string* why) {
-  const std::string text = cluster_config_text(cluster);
-  // First whole under another name, so that no reader and no crash ever sees half a file.
+namespace {
+
+// First whole under another name, so that no reader and no crash ever sees half a file. Then `place` gives it its name.
+bool write_whole(const std::string& path, const std::string& text, int (*place)(const char*, const char*),
+                 std::string* why) {
   const std::string temporary = path + ".new";
   const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   int error = fd < 0 ? errno : 0;
@@ -129,11 +133,27 @@ bool write_cluster_config(const std::string& path, const NewCluster& cluster, st
   }
   if (error == 0 && ::fsync(fd) != 0) error = errno;
   if (fd >= 0) ::close(fd);
-  if (error == 0 && ::link(temporary.c_str(), path.c_str()) != 0) error = errno;  // refuses to replace
+  if (error == 0 && place(temporary.c_str(), path.c_str()) != 0) error = errno;
   if (fd >= 0) ::unlink(temporary.c_str());
   if (error == 0) return true;
   *why = path + ": cannot be written: " + std::strerror(error);
   return false;
+}
+
+}  // namespace
+
+bool write_cluster_config(const std::string& path, const NewCluster& cluster, std::string* why) {
+  return write_whole(path, cluster_config_text(cluster), ::link, why);  // refuses to replace
+}
+
+bool grow_cluster_config(const std::string& path, const NewCluster& more, std::string* why) {
+  std::ifstream file(path);
+  std::ostringstream text;
+  if (!file || !(text << file.rdbuf())) {
+    *why = path + ": cannot be read";
+    return false;
+  }
+  return write_whole(path, std::move(text).str() + separate_nodes_text(more), std::rename, why);
 }
 
 }  // namespace rideau

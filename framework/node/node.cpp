@@ -116,6 +116,14 @@ std::vector<rpc::Server::SessionInfo> Node::sessions() const {
   return server_ != nullptr ? server_->sessions() : std::vector<rpc::Server::SessionInfo>{};
 }
 
+bool Node::grow(const ClusterConfig& grown, std::string* why) {
+  if (!has_grown_only(cluster_, grown, why)) return false;
+  for (auto& target : targets_) {
+    if (target->started) target->role->grow(grown);
+  }
+  return true;
+}
+
 std::vector<std::string> Node::evictions() const {
   std::vector<std::string> all;
   for (const auto& target : targets_) {

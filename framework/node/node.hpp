@@ -29,6 +29,8 @@ class RoleInstance {
   virtual std::uint64_t kept_from() const { return 0; }  // after start(); rpc::TargetOptions
   // The node listens: the role may call other nodes now.
   virtual void on_listening() = 0;
+  // The cluster has more object servers than when the role started; nothing else of it is different.
+  virtual void grow(const ClusterConfig&) {}
   // The node takes no calls any more, and none runs.
   virtual Task<> stop() = 0;
   virtual void collect(MetricList& to) const = 0;  // after start()
@@ -70,6 +72,9 @@ class Node final : public MetricSource {
   const std::string& problem() const noexcept { return problem_; }
   bool bad_configuration() const noexcept { return bad_configuration_; }
   const std::string& bound_address() const noexcept { return bound_; }
+  // After start(): object servers that `grown` has and the cluster of this node has not take part from now on. False
+  // with the reason when anything else of a server differs: that takes effect when its node starts.
+  bool grow(const ClusterConfig& grown, std::string* why);
   // Calls, sessions, plugins, roles: what is up of them.
   void collect(MetricList& to) const override;
   std::vector<rpc::Server::SessionInfo> sessions() const;

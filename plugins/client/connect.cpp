@@ -7,6 +7,23 @@
 
 namespace rideau::client {
 
+std::vector<TargetAddress> object_targets(const ClusterConfig& cluster, Transport& transport) {
+  std::vector<TargetAddress> found;
+  for (const NodeConfig& node : cluster.nodes) {
+    for (const TargetConfig& target : node.targets) {
+      if (target.role == Role::oss) found.push_back({target.id, node.address, &transport});
+    }
+  }
+  return found;
+}
+
+std::function<std::vector<TargetAddress>()> object_targets_of_file(const std::string& file, Transport& transport) {
+  return [file, &transport] {
+    const ConfigResult now = load_cluster_config(file);
+    return now.ok() ? object_targets(now.config, transport) : std::vector<TargetAddress>();
+  };
+}
+
 FileSystemOptions file_system_options(Runtime& runtime, const ClusterConfig& cluster, const ClientSettings& settings,
                                       Transport& transport, const std::string& place) {
   FileSystemOptions options;
@@ -22,14 +39,10 @@ FileSystemOptions file_system_options(Runtime& runtime, const ClusterConfig& clu
   options.dirty_age_ms = settings.dirty_age_ms;
   options.read_ahead_bytes = settings.read_ahead_bytes;
   options.cached_inodes = settings.cached_inodes;
+  options.objects = object_targets(cluster, transport);
   for (const NodeConfig& node : cluster.nodes) {
     for (const TargetConfig& target : node.targets) {
-      const TargetAddress address{target.id, node.address, &transport};
-      if (target.role == Role::oss) {
-        options.objects.push_back(address);
-      } else if (options.meta.target == 0) {
-        options.meta = address;
-      }
+      if (target.role == Role::mds && options.meta.target == 0) options.meta = {target.id, node.address, &transport};
     }
   }
   return options;

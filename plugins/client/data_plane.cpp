@@ -230,13 +230,22 @@ std::uint64_t DataPlane::epochs() const noexcept {
 std::uint64_t DataPlane::dirty_bytes() const noexcept { return impl_->dirty_total; }
 std::shared_ptr<Buffer> DataPlane::lend_buffer() { return impl_->cache.lend_buffer(); }
 
-Task<Status> DataPlane::ask_limits() {
-  for (auto& [id, target] : impl_->targets) {
-    const auto reply = co_await target.channel->stat_file_system();
-    if (!reply.ok()) co_return reply.status();
-    if (reply->object_bytes_max != 0) {
-      target.object_bytes_max = std::min<std::uint64_t>(reply->object_bytes_max, limits::kFileBytesMax - 1);
-    }
+bool DataPlane::knows(const fs::Layout& layout) const noexcept {
+  const auto known = [this](fs::TargetId target) { return impl_->targets.contains(target); };
+  return std::all_of(layout.targets.begin(), layout.targets.end(), known);
+}
+
+Task<Status> DataPlane::ask_limit(fs::TargetId id) {
+  DataTarget* target = impl_->target(id);
+  if (target == nullptr) co_return kNoTarget;
+  const auto reply = co_await target->channel->stat_file_system();
+  if (!reply.ok()) co_return reply.status();
+  if (reply->object_bytes_max != 0) {
+    target->object_bytes_max = std::min<std::uint64_t>(reply->object_bytes_max, limits::kFileBytesMax - 1);
+  }
+  for (const auto& [inode, entry] : impl_->files) {
+    FileData::Impl& file = entry.data->impl();
+    file.bytes_max = impl_->file_bytes_max(file.striping);
   }
   co_return kOk;
 }

@@ -47,7 +47,7 @@ class DataPlane {
  public:
   DataPlane(Runtime& runtime, TaskGroup& tasks, DataOptions options);
   ~DataPlane();
-  // The session is lent; targets are added before any file is used.
+  // The session is lent. A cluster that grows brings targets later; ask_limit() follows.
   void add_target(fs::TargetId target, rpc::ClientSession& session);
   void add_target(fs::TargetId target, ObjectChannel& channel);  // the same calls by other means; lent as well
 
@@ -73,8 +73,10 @@ class DataPlane {
   std::shared_ptr<Buffer> lend_buffer();
   DataFigures figures() const noexcept;
 
-  // Asks every target how large an object it holds: the limit of files follows. Before any file is used.
-  Task<Status> ask_limits();
+  // Whether every target of the layout was added.
+  bool knows(const fs::Layout& layout) const noexcept;
+  // Asks a target how large an object it holds: the limit of its files follows.
+  Task<Status> ask_limit(fs::TargetId target);
   // Of all targets together; those that share a device count it once. What is dirty here is not free any more.
   struct Space {
     std::uint64_t bytes_total = 0;

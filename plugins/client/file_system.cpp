@@ -74,6 +74,7 @@ FileSystem::Impl::Impl(Runtime& host, Logger& logger, FileSystemOptions wanted)
       answered(host),
       gate_changed(host),
       sent(host),
+      targets_learned(host),
       close_alarm(host, [this] {
         if (!sending) tasks->spawn(send_ready());
       }) {
@@ -180,6 +181,38 @@ void FileSystem::Impl::on_new_epoch(std::uint64_t boot_epoch, bool) {
   sent.wake_all();
 }
 
+// Whoever finds another one at it waits for him, and then looks at the list again: it may be a newer one.
+Task<> FileSystem::Impl::learn_targets() {
+  while (learning) co_await targets_learned.wait();
+  if (!options.objects_now || stopped) co_return;
+  learning = true;
+  for (const TargetAddress& address : options.objects_now()) {
+    const auto is_this = [&address](const auto& known) { return known->target == address.target; };
+    if (stopped || std::any_of(targets.begin(), targets.end(), is_this)) continue;
+    joining = std::make_unique<ObjectTarget>(*this, address);
+    joining->session.set_lock_sessions({{options.meta.target, meta_session.id()}});
+    Status status = co_await joining->session.connect();
+    const std::string refusal = joining->session.last_refusal();
+    if (status.ok()) {
+      plane.add_target(address.target, joining->session);
+      targets.push_back(std::move(joining));
+      tell_lock_session();
+      status = co_await plane.ask_limit(address.target);
+    } else {
+      co_await joining->session.close();
+      joining.reset();
+    }
+    if (status.ok()) {
+      log.info("object target %u at %s is new in the cluster", address.target, address.address.c_str());
+    } else {
+      log.error("object target %u at %s is new in the cluster and does not answer: %s", address.target,
+                address.address.c_str(), refusal.c_str());
+    }
+  }
+  learning = false;
+  targets_learned.wake_all();
+}
+
 // What this client does at object targets rests on the locks of its session at the metadata target.
 void FileSystem::Impl::tell_lock_session() {
   for (const auto& target : targets) target->session.set_lock_sessions({{options.meta.target, meta_session.id()}});
@@ -224,8 +257,10 @@ Task<Status> FileSystem::start() {
     impl_->log.error("object target %u: %s", target->target, target->session.last_refusal().c_str());
     co_return status;
   }
-  status = co_await impl_->plane.ask_limits();
-  if (!status.ok()) co_return status;
+  for (const auto& target : impl_->targets) {
+    status = co_await impl_->plane.ask_limit(target->target);
+    if (!status.ok()) co_return status;
+  }
   impl_->started = true;
   co_return kOk;
 }
@@ -233,6 +268,7 @@ Task<Status> FileSystem::start() {
 void FileSystem::leave() {
   impl_->advisory.stop_waiting();
   for (const auto& target : impl_->targets) target->session.leave();
+  if (impl_->joining != nullptr) impl_->joining->session.leave();
   impl_->meta_session.leave();
 }
 
@@ -258,11 +294,14 @@ Task<Status> FileSystem::stop() {
   impl.close_alarm.clear();
   impl.handles.clear();
   impl.gate_changed.wake_all();
+  while (impl.learning) co_await impl.targets_learned.wait();
   for (const auto& target : impl.targets) co_await target->session.close();
   co_await impl.meta_session.close();
   co_await impl.tasks->join();
   co_return status;
 }
+
+Task<> FileSystem::learn_targets() { co_await impl_->learn_targets(); }
 
 Task<Status> FileSystem::sync_directory(fs::InodeId directory) {
   if (impl_->lost_names.erase(directory) != 0) {

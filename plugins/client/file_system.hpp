@@ -45,10 +45,12 @@ struct TargetAddress {
 
 struct FileSystemOptions {
   Uuid cluster{};
-  Uuid client{};                                // new for each FileSystem
-  std::string client_name;                      // "host:mountpoint", for people
-  TargetAddress meta;                           // the metadata target of the root
-  std::vector<TargetAddress> objects;           // every object target
+  Uuid client{};                       // new for each FileSystem
+  std::string client_name;             // "host:mountpoint", for people
+  TargetAddress meta;                  // the metadata target of the root
+  std::vector<TargetAddress> objects;  // every object target
+  // The same as of now, asked when a file lies on one that is not known: the cluster may have grown. Null: it does not.
+  std::function<std::vector<TargetAddress>()> objects_now;
   std::uint64_t cache_bytes = 256ull << 20;     // of file data, clean and dirty
   std::uint64_t dirty_bytes_max = 64ull << 20;  // a writer over it writes itself
   std::uint64_t dirty_age_ms = 5'000;           // dirty data is written when it is this old
@@ -204,6 +206,8 @@ class FileSystem {
   // Whether the metadata server certainly has this client's session, see rpc::ClientSession.
   bool trusted() const noexcept;
   Task<> until_trusted();
+  // Meets the object targets that the cluster got since this was started. Files on them do so by themselves.
+  Task<> learn_targets();
   Task<Status> sync(fs::HandleId handle, bool data_only);
 
   // Everything this client wrote is durable when this ended.

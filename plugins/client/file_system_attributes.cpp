@@ -16,6 +16,7 @@ Task<Status> FileSystem::Impl::know(NodeRef node, bool size) {
   const fs::InodeId id = node->inode.id;
   const std::uint64_t before = epoch;
   const std::uint64_t failures = node->lock.failures;
+  bool learned = false;
   for (;;) {
     if (!node->valid) {
       const auto reply = co_await meta.get_attributes(id);
@@ -23,6 +24,12 @@ Task<Status> FileSystem::Impl::know(NodeRef node, bool size) {
       if (reply.body.inode.id != id) co_return Status{Code::invalid, 0, "attributes of another inode"};
       if (epoch != before) co_return Status{Code::closed, 0, "the metadata server restarted"};
       learn(reply.body.inode);
+    }
+    if (!learned && !plane.knows(node->inode.layout)) {
+      learned = true;
+      co_await learn_targets();
+      if (epoch != before) co_return Status{Code::closed, 0, "the metadata server restarted"};
+      continue;
     }
     if (!size || node->size_known || !node->inode.is_regular()) co_return kOk;
     // The record is not exact and nobody here wrote the file: its last writer did not come to tell. The objects know;
@@ -112,6 +119,7 @@ Task<> FileSystem::Impl::list_changed(NodeRef node, bool was_open) {
 // the end, never bytes that are not there.
 Task<MetaReply<fs::InodeReply>> FileSystem::Impl::resize(fs::SetAttributesRequest& request, NodeRef node) {
   const std::uint64_t old_size = node->inode.size;
+  if (!plane.knows(node->inode.layout)) co_await learn_targets();
   const std::shared_ptr<FileData> data = plane.file(node->inode.id, node->inode.layout);
   MetaReply<fs::InodeReply> reply;
   const bool grows = request.size > old_size;

@@ -39,6 +39,7 @@ Task<Status> FileSystem::Impl::cut_opened(NodeRef node, std::uint64_t old_size) 
   node->inode.blocks = 0;
   node->size_known = true;
   ++node->change_count;
+  if (!plane.knows(node->inode.layout)) co_await learn_targets();
   const std::shared_ptr<FileData> data = plane.file(node->inode.id, node->inode.layout);
   const Status status = co_await data->truncate(old_size, 0);
   co_return status;

@@ -19,6 +19,7 @@
 #include <boost/intrusive/list.hpp>
 
 #include <deque>
+#include <list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -86,6 +87,8 @@ struct FileSystem::Impl final : rpc::SessionEvents {
   void break_lost_handles();
   void break_lost_locks();
   Task<Status> sync_object_targets();
+  // A session with each object target of the cluster that has none.
+  Task<> learn_targets();
   void tell_lock_session();
   std::int64_t server_now_ns() const noexcept { return runtime.wall_ns() + meta_session.time_offset_ns(); }
 
@@ -219,7 +222,9 @@ struct FileSystem::Impl final : rpc::SessionEvents {
   std::optional<TaskGroup> tasks;  // reset first: its frames refer to everything below
   rpc::ClientSession meta_session;
   MetaClient meta;
-  std::vector<std::unique_ptr<ObjectTarget>> targets;
+  std::list<std::unique_ptr<ObjectTarget>> targets;  // grows while calls go through it
+  std::unique_ptr<ObjectTarget> joining;             // not one of them yet
+  bool learning = false;
   DataPlane plane;
   AdvisoryLocks advisory;
   InodeCache inodes;
@@ -260,6 +265,7 @@ struct FileSystem::Impl final : rpc::SessionEvents {
   std::deque<PendingClose> closes;
   bool sending = false;
   WaitQueue sent;
+  WaitQueue targets_learned;  // woken when learn_targets() has ended
   Alarm close_alarm;
 };
 

@@ -5,6 +5,7 @@
 #include "framework/observe/log.hpp"
 #include "framework/runtime/byte_sink.hpp"
 #include "plugins/fs/codec.hpp"
+#include "plugins/fs/layout_text.hpp"
 #include "plugins/mds/backup.hpp"
 #include "plugins/mds/grants.hpp"
 #include "plugins/mds/lost_changes.hpp"
@@ -56,6 +57,7 @@ Mds::Mds(Runtime& runtime, Logger& log, IndexStore& index, Options options, Obje
       index_(index),
       destroyer_(target_, object_targets),
       orphan_sweep_(target_, object_targets),
+      space_watch_(target_, object_targets),
       fencing_(target_, object_targets),
       evictions_(runtime),
       recovery_(runtime, target_.options.recovery_ms),
@@ -73,11 +75,18 @@ Mds::Mds(Runtime& runtime, Logger& log, IndexStore& index, Options options, Obje
 
 Mds::~Mds() = default;
 
+void Mds::add_object_target(TargetId target) {
+  auto& all = target_.options.object_targets;
+  all.insert(std::upper_bound(all.begin(), all.end(), target), target);
+  target_.log.info("object target %" PRIu32 " is new in the cluster", target);
+}
+
 Task<> Mds::stop() {
   rest_.stop();
   recovery_.stop();
   destroyer_.stop();
   orphan_sweep_.stop();
+  space_watch_.stop();
   co_await fencing_.stop();
   co_await tasks_.join();
   co_await target_.committer.stop();
@@ -236,6 +245,17 @@ Task<> Mds::look(rpc::ServerCall& call) {
   co_await call.reply(status, body.bytes());
 }
 
+namespace {
+
+// Bytes may be written under a new layout at once, and it depends on what targets there are and how full they are.
+bool must_be_durable(const SetAttributeRequest& request) { return request.name == kLayoutAttribute; }
+template <class Request>
+bool must_be_durable(const Request&) {
+  return false;
+}
+
+}  // namespace
+
 template <class Request>
 Task<> Mds::change(rpc::ServerCall& call, Need need) {
   Request request;
@@ -271,7 +291,7 @@ Task<> Mds::change(rpc::ServerCall& call, Need need) {
     status = to_body(result, body);
     if (number != 0) {
       target_.sessions.made(number, id, target_.committer.durable());
-      if (target_.options.commit_first) seen = number;
+      if (target_.options.commit_first || must_be_durable(request)) seen = number;
       if (seen != 0) target_.sessions.hold_back(number);
       keep_reply(call, *session, number, body.bytes());
     }

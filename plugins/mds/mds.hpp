@@ -15,6 +15,7 @@
 #include "plugins/mds/orphan_sweep.hpp"
 #include "plugins/mds/recovery.hpp"
 #include "plugins/mds/options.hpp"
+#include "plugins/mds/space_watch.hpp"
 #include "plugins/mds/target.hpp"
 
 #include <cstdint>
@@ -47,6 +48,9 @@ class Mds final : public rpc::Service {
 
   std::uint64_t boot_epoch() const noexcept { return target_.superblock.boot_epoch; }
   Target& target() noexcept { return target_; }
+  // From now on new files may lie there too. Its id is greater than those that were there at the start, or the places
+  // that directories wish for would be others.
+  void add_object_target(fs::TargetId target);
   // Everything that is durable now, as a stream (backup.hpp), while the target goes on serving.
   Task<Status> backup(ByteSink& to);
   // The newest sessions that ended against their clients' will, for people.
@@ -105,6 +109,7 @@ class Mds final : public rpc::Service {
   IndexStore& index_;
   Destroyer destroyer_;
   OrphanSweep orphan_sweep_;
+  SpaceWatch space_watch_;
   Fencing fencing_;
   Evictions evictions_;
   std::uint64_t sessions_made_ = 0;

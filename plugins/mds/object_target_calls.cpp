@@ -6,6 +6,7 @@
 namespace rideau::mds {
 
 namespace {
+constexpr std::uint32_t kSpaceMs = 1'000;
 constexpr std::uint32_t kFenceMs = 5'000;  // others wait for the locks of a client that is gone meanwhile
 }  // namespace
 
@@ -39,6 +40,20 @@ Task<Status> ObjectTargetCalls::fence(fs::TargetId target, Uuid client, std::uin
   call.body = body.bytes();
   const rpc::Reply reply = co_await at->second->call(call);
   co_return reply.status;
+}
+
+Task<Result<std::uint64_t>> ObjectTargetCalls::bytes_free(fs::TargetId target) {
+  const auto at = sessions_.find(target);
+  if (at == sessions_.end()) co_return Status{Code::not_found, 0, "no such object target in this cluster"};
+  rpc::Request call;
+  call.method = static_cast<std::uint16_t>(fs::ObjectMethod::stat_file_system);
+  call.deadline_ms = kSpaceMs;
+  const rpc::Reply reply = co_await at->second->call(call);
+  if (!reply.ok()) co_return reply.status;
+  fs::ObjectStatFileSystemReply found;
+  const Status decoded = fs::decode(reply.body, &found);
+  if (!decoded.ok()) co_return decoded;
+  co_return found.bytes_free;
 }
 
 Task<Result<std::vector<ObjectId>>> ObjectTargetCalls::list(fs::TargetId target, ObjectId after, fs::InodeId end) {

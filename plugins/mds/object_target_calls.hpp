@@ -12,11 +12,12 @@ namespace rideau::mds {
 class ObjectTargetCalls final : public ObjectTargets {
  public:
   explicit ObjectTargetCalls(fs::TargetId own) : own_(own) {}
-  // The session is lent; it reconnects by itself. Targets are added before the mds starts.
+  // The session is lent; it reconnects by itself.
   void add_target(fs::TargetId target, rpc::ClientSession& session) { sessions_[target] = &session; }
   Task<Status> destroy(fs::TargetId target, std::vector<ObjectId> objects) override;
   Task<Status> fence(fs::TargetId target, Uuid client, std::uint64_t session) override;
   Task<Result<std::vector<ObjectId>>> list(fs::TargetId target, ObjectId after, fs::InodeId end) override;
+  Task<Result<std::uint64_t>> bytes_free(fs::TargetId target) override;
 
  private:
   fs::TargetId own_;

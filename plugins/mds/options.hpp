@@ -16,7 +16,7 @@ namespace rideau::mds {
 struct Options {
   Uuid cluster{};
   fs::TargetId target = 0;                   // 1 to fs::kSequenceMax: also its lease of inode numbers
-  std::vector<fs::TargetId> object_targets;  // every target that new files may be striped over, in a fixed order
+  std::vector<fs::TargetId> object_targets;  // every target that new files may be striped over, ascending
   std::uint32_t stripe_count = 1;        // of files in directories that wish for nothing; fs::kStripeAll: all targets
   std::uint32_t stripe_size = 1u << 20;  // bytes
   std::uint64_t locks_max = 1u << 20;    // of all clients together; beyond it answers bring no more
@@ -35,6 +35,8 @@ class ObjectTargets {
   virtual Task<Result<std::vector<ObjectId>>> list(fs::TargetId target, ObjectId after, fs::InodeId end) = 0;
   // The client changes nothing there any more under this session of it here, nor under an older one.
   virtual Task<Status> fence(fs::TargetId target, Uuid client, std::uint64_t session) = 0;
+  // Soon: it is not waited for when it is away.
+  virtual Task<Result<std::uint64_t>> bytes_free(fs::TargetId target) = 0;
   static constexpr std::size_t kObjectsMax = 1024;
 
  protected:

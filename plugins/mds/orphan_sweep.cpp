@@ -42,7 +42,8 @@ Task<> OrphanSweep::sweep_until_done(std::uint64_t end_counter) {
   const InodeId first = make_inode_id(block.inode_sequence, block.sweep_from);
   const InodeId end = make_inode_id(block.inode_sequence, end_counter);
   destroyed_ = 0;
-  for (const TargetId from : target_.options.object_targets) {
+  const std::vector<TargetId> targets = target_.options.object_targets;  // one that joins meanwhile has none of them
+  for (const TargetId from : targets) {
     for (;;) {
       const Status status = co_await sweep(from, first, end);
       if (status.ok() || rest_.stopped()) break;

@@ -165,6 +165,7 @@ Task<Status> Mds::start_formatted() {
   started_ = true;
   locks_.number_from(block.boot_epoch << kGrantsPerEpochBits);
   tasks_.spawn(destroyer_.run());
+  tasks_.spawn(space_watch_.run());
   sweep_end_ = target_.next_counter;
   if (!recovers) tasks_.spawn(orphan_sweep_.run(sweep_end_));
   target_.log.info("metadata target %" PRIu32 ": started, boot epoch %" PRIu64 ", %" PRIu64 " inodes", block.target,

@@ -95,18 +95,4 @@ InodeId new_inode_id(Target& target) {
   return id;
 }
 
-Layout choose_layout(const Options& options, const LayoutDefault& wish, std::uint64_t turn) {
-  const auto target_count = static_cast<std::uint32_t>(options.object_targets.size());
-  const std::uint32_t wanted = wish.stripe_count != 0 ? wish.stripe_count : options.stripe_count;
-  const std::uint32_t count = std::clamp(wanted, 1u, std::min(target_count, limits::kStripeCountMax));
-  Layout layout;
-  layout.generation = 1;
-  layout.stripe_size = wish.stripe_size != 0 ? wish.stripe_size : options.stripe_size;
-  const std::uint64_t first = wish.stripe_offset >= 0 ? static_cast<std::uint64_t>(wish.stripe_offset) : turn;
-  layout.targets.reserve(count);
-  for (std::uint32_t i = 0; i < count; ++i)
-    layout.targets.push_back(options.object_targets[(first + i) % target_count]);
-  return layout;
-}
-
 }  // namespace rideau::mds

@@ -7,6 +7,7 @@
 #include "plugins/mds/committer.hpp"
 #include "plugins/mds/namespace_store.hpp"
 #include "plugins/mds/options.hpp"
+#include "plugins/mds/placement.hpp"
 #include "plugins/mds/sessions.hpp"
 
 #include <initializer_list>
@@ -22,13 +23,15 @@ struct Target {
         options(std::move(given)),
         committer(host_runtime, logger, store),
         names(committer, logger),
+        placement(host_runtime, options),
         destroys_wanted(host_runtime) {}
 
   Runtime& runtime;
   Logger& log;
-  const Options options;
+  Options options;  // object_targets grows with the cluster
   Committer committer;
   NamespaceStore names;
+  Placement placement;
   SessionTable sessions;
   OpenFiles opens;
   std::set<fs::InodeId> nameless;  // open files that were made without a name and may get one
@@ -128,7 +131,5 @@ constexpr std::uint64_t kCountersReserved = 256 * 1024;
 // A number that was never used before; kNoInode when the lease is used up. Part of a transaction that has begun.
 fs::InodeId new_inode_id(Target& target);
 bool inode_ids_left(const Target& target) noexcept;
-// Where the bytes of a new file go: as its directory wishes, else as the target's options say.
-fs::Layout choose_layout(const Options& options, const fs::LayoutDefault& wish, std::uint64_t turn);
 
 }  // namespace rideau::mds

@@ -24,6 +24,7 @@ struct FreeSpace {
 class Grants {
  public:
   explicit Grants(GrantOptions options) : options_(options) {}
+  void set_device_shares(std::uint32_t shares) noexcept { options_.device_shares = shares; }
 
   // The session has written `used` bytes on what it had, or given them up.
   void use(std::uint64_t session, std::uint64_t used) noexcept;

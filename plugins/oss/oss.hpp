@@ -38,6 +38,8 @@ class Oss final : public rpc::Service {
   Task<Status> stop();
   // Also a call (fences.hpp).
   Task<Status> fence(const fs::ObjectFenceRequest& request) { return target_.fences.fence(request); }
+  // So many targets may promise space of this device from now on.
+  void set_device_shares(std::uint32_t shares) noexcept { target_.grants.set_device_shares(shares); }
   const std::string& last_problem() const noexcept { return last_problem_; }
   std::uint64_t boot_epoch() const noexcept { return index_.boot_epoch(); }
   std::uint64_t kept_from() const noexcept { return index_.kept_from(); }

@@ -18,7 +18,7 @@ namespace {
 class OssRole final : public RoleInstance {
  public:
   explicit OssRole(const RoleContext& context)
-      : oss_(context.runtime, context.log, *context.objects, context.index, options(context)) {}
+      : id_(context.target.id), oss_(context.runtime, context.log, *context.objects, context.index, options(context)) {}
 
   Task<Status> start() override {
     const Status formatted = co_await oss_.format();
@@ -29,6 +29,7 @@ class OssRole final : public RoleInstance {
   std::uint64_t boot_epoch() const override { return oss_.boot_epoch(); }
   std::uint64_t kept_from() const override { return oss_.kept_from(); }
   void on_listening() override {}
+  void grow(const ClusterConfig& grown) override { oss_.set_device_shares(targets_of_host(grown, id_)); }
   Task<> stop() override {
     const Status stopped = co_await oss_.stop();
     static_cast<void>(stopped);  // it has logged what is not durable
@@ -42,28 +43,29 @@ class OssRole final : public RoleInstance {
     oss::OssOptions options;
     options.cluster = context.cluster.uuid;
     options.target = context.target.id;
-    options.grants.device_shares = targets_of_host(context);
+    options.grants.device_shares = targets_of_host(context.cluster, context.target.id);
     options.checksums = (context.objects_capabilities & kObjectChecksums) != 0;
     if ((context.objects_capabilities & kObjectOutlivesProcess) != 0)
       options.machine_boot = context.runtime.machine_boot();
     return options;
   }
   // Targets of one host may lie on one device; none of them can know.
-  static std::uint32_t targets_of_host(const RoleContext& context) {
+  static std::uint32_t targets_of_host(const ClusterConfig& cluster, std::uint32_t id) {
     const auto host_of = [](const std::string& address) { return address.substr(0, address.rfind(':')); };
     std::string own;
-    for (const NodeConfig& node : context.cluster.nodes) {
+    for (const NodeConfig& node : cluster.nodes) {
       for (const TargetConfig& target : node.targets) {
-        if (target.role == Role::oss && target.id == context.target.id) own = host_of(node.address);
+        if (target.role == Role::oss && target.id == id) own = host_of(node.address);
       }
     }
     std::uint32_t count = 0;
-    for (const NodeConfig& node : context.cluster.nodes) {
+    for (const NodeConfig& node : cluster.nodes) {
       if (host_of(node.address) != own) continue;
       for (const TargetConfig& target : node.targets) count += target.role == Role::oss ? 1 : 0;
     }
     return std::max(count, 1u);
   }
+  const std::uint32_t id_;
   oss::Oss oss_;
 };
 
@@ -79,6 +81,7 @@ class ObjectSession final : rpc::SessionEvents {
                  {address, context.cluster.uuid, target, client, "mds of node " + context.node.name}) {}
 
   rpc::ClientSession& session() { return session_; }
+  fs::TargetId target() const noexcept { return target_; }
   // Until it is connected once; the session looks after itself from then on.
   Task<> keep_trying() {
     while (!stopping_) {
@@ -113,19 +116,14 @@ class ObjectSession final : rpc::SessionEvents {
 class MdsRole final : public RoleInstance {
  public:
   explicit MdsRole(const RoleContext& context)
-      : tasks_(context.runtime),
+      : context_(context),
+        tasks_(context.runtime),
         destroy_(context.target.id),
         mds_(context.runtime, context.log, context.index, options(context), destroy_) {
     std::array<std::uint8_t, 16> random{};
     context.runtime.random(MutableBytes(random.data(), random.size()));
-    const Uuid client = make_uuid(random);
-    for (const NodeConfig& node : context.cluster.nodes) {
-      for (const TargetConfig& target : node.targets) {
-        if (target.role != Role::oss) continue;
-        sessions_.push_back(std::make_unique<ObjectSession>(context, target.id, node.address, client));
-        destroy_.add_target(target.id, sessions_.back()->session());
-      }
-    }
+    client_ = make_uuid(random);
+    meet_object_targets(context.cluster);
   }
 
   Task<Status> start() override {
@@ -140,6 +138,14 @@ class MdsRole final : public RoleInstance {
   void on_listening() override {
     listening_ = true;
     for (auto& session : sessions_) tasks_.spawn(session->keep_trying());
+  }
+  void grow(const ClusterConfig& grown) override {
+    const std::size_t known = sessions_.size();
+    meet_object_targets(grown);
+    for (std::size_t i = known; i < sessions_.size(); ++i) {
+      mds_.add_object_target(sessions_[i]->target());
+      tasks_.spawn(sessions_[i]->keep_trying());
+    }
   }
   Task<> stop() override {
     // An object target that is away is not waited for: what it was to be asked stands in the index for the next start.
@@ -156,6 +162,17 @@ class MdsRole final : public RoleInstance {
   std::string problem() const override { return "see the lines above"; }
 
  private:
+  // A session with each that has none.
+  void meet_object_targets(const ClusterConfig& cluster) {
+    for (const NodeConfig& node : cluster.nodes) {
+      for (const TargetConfig& target : node.targets) {
+        const auto is_this = [&target](const auto& session) { return session->target() == target.id; };
+        if (target.role != Role::oss || std::any_of(sessions_.begin(), sessions_.end(), is_this)) continue;
+        sessions_.push_back(std::make_unique<ObjectSession>(context_, target.id, node.address, client_));
+        destroy_.add_target(target.id, sessions_.back()->session());
+      }
+    }
+  }
   static mds::Options options(const RoleContext& context) {
     mds::Options options;
     options.cluster = context.cluster.uuid;
@@ -177,6 +194,8 @@ class MdsRole final : public RoleInstance {
     return options;
   }
 
+  const RoleContext context_;
+  Uuid client_{};  // of the sessions with object targets
   TaskGroup tasks_;
   mds::ObjectTargetCalls destroy_;
   std::vector<std::unique_ptr<ObjectSession>> sessions_;

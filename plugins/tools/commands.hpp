@@ -4,8 +4,13 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
+
+namespace rideau {
+struct ClusterConfig;
+}
 
 namespace rideau::tools {
 
@@ -29,9 +34,13 @@ struct UpOptions {
   std::string objects = "raw-file";
   std::vector<std::string> devices;  // OSS=PATH
   bool single_process = false;
+  std::set<std::string> given;  // "--oss": what was typed, since a cluster that is there already must agree with it
 };
 int up(const CommonOptions& common, const UpOptions& options);
 int down(const CommonOptions& common, const std::string& folder);
+int reload(const CommonOptions& common, const std::string& config);
+// False when one of this machine's nodes that run refuses; that was printed.
+bool tell_nodes_to_reload(const ClusterConfig& cluster, std::vector<std::string>* told);
 
 struct FormatOptions {
   std::string device;
@@ -110,5 +119,6 @@ int list_plugins(const CommonOptions& common);
 int describe_plugin(const CommonOptions& common, const std::string& name);
 int sync(const std::string& path);
 int version();
+std::string version_text();
 
 }  // namespace rideau::tools

@@ -39,7 +39,9 @@ void add_up(CLI::App& app, Parsed& parsed, int& result) {
   command->add_option("--mount", options.mount_point, "Mount point (default: DIR/mnt)");
   command->add_flag("--no-mount", options.no_mount, "Start the servers only");
   command->add_option("--mds", options.mds_count, "Metadata servers")->capture_default_str();
-  command->add_option("--oss", options.oss_count, "Object servers")->check(CLI::Range(1, 64))->capture_default_str();
+  command->add_option("--oss", options.oss_count, "Object servers; more than the cluster has: it grows")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
   command->add_option("--transport", options.transport, "Transport plugin (default: tcp; inproc in a single process)");
   command->add_option("--index", options.index, "Index plugin")->capture_default_str();
   command->add_option("--objects", options.objects, "Object store plugin")->capture_default_str();
@@ -51,8 +53,12 @@ void add_up(CLI::App& app, Parsed& parsed, int& result) {
       "Examples:\n"
       "  rideau up --dir ~/cluster                      two object servers, mounted at ~/cluster/mnt\n"
       "  rideau up --dir ~/small --single-process       one process, no network\n"
-      "  rideau up --dir ~/cluster --mount /mnt/shared --oss 4");
-  command->callback([&] { result = up(parsed.common, options); });
+      "  rideau up --dir ~/cluster --mount /mnt/shared --oss 4\n"
+      "  rideau up --dir ~/cluster --oss 5              one more object server, while everybody works");
+  command->callback([&, command] {
+    for (const CLI::Option* option : command->parse_order()) options.given.insert(option->get_name());
+    result = up(parsed.common, options);
+  });
 }
 
 void add_server_commands(CLI::App& app, Parsed& parsed, int& result) {
@@ -71,6 +77,16 @@ void add_server_commands(CLI::App& app, Parsed& parsed, int& result) {
                             "Mount point, of a node that is a client too; it ends when that is unmounted");
   serve_command->footer("Example:\n  rideau serve --config /etc/rideau/cluster.toml --node oss0");
   serve_command->callback([&] { result = serve(parsed.common, parsed.serve); });
+}
+
+void add_reload(CLI::App& app, Parsed& parsed, int& result) {
+  CLI::App* command = app.add_subcommand("reload", "Have running nodes meet object servers that are new in the file");
+  command->add_option("--config", parsed.config, "cluster.toml")->required();
+  command->footer(
+      "Tells the nodes of this machine; run it on each, the machine of the metadata server last. Clients that are not\n"
+      "told find out when they meet a file on a new server. Everything else of the file is read when a node starts.\n"
+      "Example:\n  rideau reload --config /etc/rideau/cluster.toml");
+  command->callback([&] { result = reload(parsed.common, parsed.config); });
 }
 
 void add_client_commands(CLI::App& app, Parsed& parsed, int& result) {
@@ -244,12 +260,16 @@ void add_operator_commands(CLI::App& app, Parsed& parsed, int& result) {
 
   CLI::App* evict_command = app.add_subcommand("evict", "End the sessions of a client at the servers of this machine");
   evict_command->add_option("--config", parsed.config, "cluster.toml")->required();
-  evict_command->add_option("client", parsed.client, "Its id, as `rideau status` shows it")->required();
+  evict_command->add_option("client", parsed.client, "Its id or name as `rideau status` shows them, or its mount point")
+      ->required();
   evict_command->footer(
       "Its locks go to others at once, and what it had not written is lost: its programs get EIO. A client that is "
       "alive\n"
       "begins a new session. On a cluster of several machines, run it on the machine of the metadata server.\n"
-      "Example:\n  rideau evict --config ~/cluster/cluster.toml 0b9d2c1e-6a52-4c1f-9d55-5a1f0c3f6f10");
+      "Examples:\n"
+      "  rideau evict --config ~/cluster/cluster.toml /mnt/shared\n"
+      "  rideau evict --config /etc/rideau/cluster.toml host7:/mnt/shared\n"
+      "  rideau evict --config ~/cluster/cluster.toml 0b9d2c1e-6a52-4c1f-9d55-5a1f0c3f6f10");
   evict_command->callback([&] { result = evict(parsed.common, parsed.config, parsed.client); });
 }
 
@@ -342,9 +362,11 @@ int main(int count, char** arguments) {
   app.add_option("--plugin-path", parsed.common.plugin_paths, "More folders with plugins");
   app.add_option("--log-level", parsed.common.log_level, "debug, info, warning, error")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
+  app.set_version_flag("--version", version_text());
   app.footer("Start here:\n  rideau up --dir ~/cluster\n  rideau COMMAND --help");
   add_up(app, parsed, result);
   add_server_commands(app, parsed, result);
+  add_reload(app, parsed, result);
   add_client_commands(app, parsed, result);
   add_layout_commands(app, parsed, result);
   add_information_commands(app, parsed, result);

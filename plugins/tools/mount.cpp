@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `rideau mount`: a client of the cluster at a mount point; in the background once mounted. `rideau umount` ends it.
+#include "plugins/client/file_system.hpp"
 #include "plugins/tools/commands.hpp"
 #include "plugins/tools/control.hpp"
 #include "plugins/tools/mount_table.hpp"
@@ -40,8 +41,15 @@ class Report {
   int descriptor_;
 };
 
+Task<HttpAnswer> reload_mount(MountSession& session) {
+  if (session.files == nullptr) co_return HttpAnswer{503, "text/plain; charset=utf-8", "not mounted yet; try again\n"};
+  co_await session.files->learn_targets();
+  co_return HttpAnswer{200, "text/plain; charset=utf-8", "done\n"};
+}
+
 // The control socket is there before the cluster is asked for anything.
 Task<> run_controlled(MountSession& session, StopSignals& signals) {
+  session.control.add("POST /reload", [&session](std::string) { return reload_mount(session); });
   std::string problem;
   if (session.control.start(&problem)) {
     co_await run_mount(session, signals);
@@ -89,15 +97,19 @@ bool choose_node(const ClusterConfig& cluster, const std::string& wanted, NodeCo
 }
 
 // What the kernel does without asking the file system; `dev` is none of it, device nodes stay closed. Reading moves no
-// access time, so nothing has to be kept from doing it.
-bool check_kernel_options(const std::string& options) {
-  static const std::set<std::string> kKnown = {"rw",   "ro",     "suid",    "nosuid",     "nodev",
-                                               "exec", "noexec", "noatime", "nodiratime", "relatime"};
+// access time, so nothing has to be kept from doing it: what only says so is left out.
+bool choose_kernel_options(const std::string& options, std::string* chosen) {
+  static const std::set<std::string> kKnown = {"rw",   "ro",     "suid",    "nosuid",    "nodev",
+                                               "exec", "noexec", "noatime", "nodiratime"};
+  static const std::set<std::string> kSoAnyway = {"relatime"};  // what libfuse does not know
   std::istringstream words(options);
   for (std::string word; std::getline(words, word, ',');) {
-    if (kKnown.contains(word)) continue;
-    std::fprintf(stderr, "mount option \"%s\": not in this version\n", word.c_str());
-    return false;
+    if (kSoAnyway.contains(word)) continue;
+    if (!kKnown.contains(word)) {
+      std::fprintf(stderr, "mount option \"%s\": not in this version\n", word.c_str());
+      return false;
+    }
+    *chosen += (chosen->empty() ? "" : ",") + word;
   }
   return true;
 }
@@ -131,7 +143,9 @@ void go_to_background(const std::string& log) {
 int mount(const CommonOptions& common, const MountOptions& options) {
   const PluginCatalog catalog = make_catalog(common);
   ClusterConfig cluster;
-  if (!check_kernel_options(options.options) || !load_config(options.config, nullptr, &cluster)) return kUsage;
+  std::string kernel_options;
+  if (!choose_kernel_options(options.options, &kernel_options) || !load_config(options.config, nullptr, &cluster))
+    return kUsage;
   const std::string mount_point = absolute_path(options.mount_point);
   std::string why;
   if (!prepare_mount_point(mount_point, cluster, &why) || !make_folder(run_folder(cluster.folder), &why) ||
@@ -173,7 +187,7 @@ int mount(const CommonOptions& common, const MountOptions& options) {
                        node,
                        mount_point,
                        default_permissions,
-                       options.options,
+                       kernel_options,
                        [&report](const std::string& problem) { report.done(problem); },
                        pid_file,
                        control};

@@ -87,11 +87,14 @@ Task<> run_mount(MountSession& session, StopSignals& signals) {
   {
     client::FileSystemOptions options = client::file_system_options(
         session.runtime, session.cluster, session.node.client, opened.instance->transport(), session.mount_point);
+    options.objects_now = client::object_targets_of_file(session.cluster.file, opened.instance->transport());
     if (memory.usable() && opened.instance->transport().offer(memory)) options.lendable = &memory;
     client::FileSystem files(session.runtime, session.log, std::move(options));
     const Status started = co_await files.start();
     if (started.ok()) {
+      session.files = &files;
       co_await run_mounted(session, signals, *opened.instance, files, session.cluster.file);
+      session.files = nullptr;
     } else {
       session.report("cannot reach the cluster " + session.cluster.name + ": " + status_text(started) +
                      "; `rideau status --config " + session.cluster.file + "` tells which server is missing");

@@ -14,6 +14,10 @@
 #include <functional>
 #include <string>
 
+namespace rideau::client {
+class FileSystem;
+}
+
 namespace rideau::tools {
 
 struct MountSession {
@@ -29,6 +33,7 @@ struct MountSession {
   PidFile& pid_file;
   Control& control;
   int result = kFailed;
+  client::FileSystem* files = nullptr;  // while it is mounted
 };
 
 // Until it is unmounted, which a signal asks for too; everything is written then.

@@ -93,8 +93,13 @@ int check_config(const CommonOptions& common, const std::string& config) {
   return kDone;
 }
 
+std::string version_text() {
+  return std::string("rideau ") + kVersion + " (plugin interface " + std::to_string(RIDEAU_ABI_MAJOR) + "." +
+         std::to_string(RIDEAU_ABI_MINOR) + ")";
+}
+
 int version() {
-  std::printf("rideau %s (plugin interface %d.%d)\n", kVersion, RIDEAU_ABI_MAJOR, RIDEAU_ABI_MINOR);
+  std::printf("%s\n", version_text().c_str());
   return kDone;
 }
 

@@ -62,6 +62,15 @@ Task<HttpAnswer> own_targets(Runtime& runtime, Logger& log, const ClusterConfig&
   co_return HttpAnswer{200, "application/json", to_json(healths)};
 }
 
+Task<HttpAnswer> reload_node(Node& node, const std::string& file) {
+  constexpr const char* kText = "text/plain; charset=utf-8";
+  const ConfigResult now = load_cluster_config(file);
+  if (!now.ok()) co_return HttpAnswer{409, kText, to_text(now.problems)};
+  std::string why;
+  if (!node.grow(now.config, &why)) co_return HttpAnswer{409, kText, why + "; start the nodes again for that\n"};
+  co_return HttpAnswer{200, kText, "done\n"};
+}
+
 }  // namespace
 
 int serve(const CommonOptions& common, const ServeOptions& options) {
@@ -132,6 +141,7 @@ int serve(const CommonOptions& common, const ServeOptions& options) {
   control.set_log_file(options.log_file);
   control.serve_node(node);
   control.add("GET /targets", [&](std::string) { return own_targets(runtime, *log, cluster, catalog, *config); });
+  control.add("POST /reload", [&](std::string) { return reload_node(node, cluster.file); });
   const MetricRegistration figures(control.metrics(), node);
   const auto tell = [&log](const std::string& problem) {
     if (!problem.empty()) log->error("%s", problem.c_str());

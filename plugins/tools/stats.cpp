@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `rideau stats`, `rideau log-level`, `rideau reopen-logs`, `rideau evict`: what running nodes of this machine tell and
-// are told.
+// `rideau stats`, `rideau log-level`, `rideau reopen-logs`: what running nodes of this machine tell and are told.
 #include "plugins/tools/commands.hpp"
 #include "plugins/tools/control_client.hpp"
 #include "plugins/tools/setup.hpp"
@@ -108,38 +107,6 @@ int reopen_logs(const CommonOptions&, const NodeCommandOptions& options) {
     }
   }
   return result;
-}
-
-int evict(const CommonOptions&, const std::string& config, const std::string& client) {
-  ClusterConfig cluster;
-  if (!load_config(config, nullptr, &cluster)) return kUsage;
-  if (!parse_uuid(client).has_value()) {
-    std::fprintf(stderr, "\"%s\" is no id of a client; `rideau status --config %s` lists them\n", client.c_str(),
-                 cluster.file.c_str());
-    return kUsage;
-  }
-  // Metadata servers last: they fence the client at the object servers, and whether those had ended its session by then
-  // or found it gone would be chance.
-  std::vector<std::string> nodes = local_nodes(cluster, "");
-  std::stable_partition(nodes.begin(), nodes.end(), [&](const std::string& node) {
-    const NodeConfig* config_of = cluster.find(node);
-    return config_of == nullptr || !config_of->has(Role::mds);
-  });
-  bool found = false;
-  for (const std::string& node : nodes) {
-    const NodeConfig* config_of = cluster.find(node);
-    if (config_of == nullptr || config_of->targets.empty()) continue;
-    const ControlAnswer answer = ask_node(cluster.folder, node, "POST", "/evict", client);
-    if (answer.ok()) {
-      std::printf("%s: client %s evicted\n", node.c_str(), client.c_str());
-      found = true;
-    } else if (answer.status != 404) {
-      std::fprintf(stderr, "%s\n", answer.body.c_str());
-    }
-  }
-  if (found) return kDone;
-  std::fprintf(stderr, "no server on this machine has a session of client %s\n", client.c_str());
-  return kFailed;
 }
 
 }  // namespace rideau::tools

@@ -116,12 +116,99 @@ int write_new_cluster(const UpOptions& options, const std::string& folder, const
   return kDone;
 }
 
+bool mounts_itself(const NodeConfig& node) { return node.has(Role::client) && !node.targets.empty(); }
+
+std::uint32_t object_targets_of(const ClusterConfig& cluster) {
+  std::uint32_t count = 0;
+  for (const NodeConfig& node : cluster.nodes) {
+    for (const TargetConfig& target : node.targets) count += target.role == Role::oss ? 1 : 0;
+  }
+  return count;
+}
+
+// What was typed shapes new clusters, and lets one that is there grow; in everything else that one has to agree, or
+// somebody would believe that it changed.
+bool agrees(const UpOptions& options, const ClusterConfig& cluster) {
+  std::set<std::string> transports;
+  std::set<std::string> indexes;
+  std::set<std::string> stores;
+  for (const NodeConfig& node : cluster.nodes) {
+    if (!node.targets.empty()) transports.insert(node.transport.plugin);
+    for (const TargetConfig& target : node.targets) {
+      indexes.insert(target.index.plugin);
+      if (target.role == Role::oss) stores.insert(target.objects.plugin);
+    }
+  }
+  const bool one_process = std::any_of(cluster.nodes.begin(), cluster.nodes.end(), mounts_itself);
+  const std::uint32_t count = object_targets_of(cluster);
+  const struct {
+    const char* option;
+    std::string typed;
+    bool is_so;
+  } wishes[] = {{"--oss", std::to_string(options.oss_count),
+                 one_process ? options.oss_count == count : options.oss_count >= count},
+                {"--transport", options.transport, transports.contains(options.transport)},
+                {"--index", options.index, indexes.contains(options.index)},
+                {"--objects", options.objects, stores.contains(objects_of(options))},
+                {"--single-process", "", one_process}};
+  for (const auto& wish : wishes) {
+    if (!options.given.contains(wish.option) || wish.is_so) continue;
+    std::fprintf(stderr,
+                 "%s%s%s is for a new cluster, and %s describes another one: leave it out, or choose another --dir\n",
+                 wish.option, wish.typed.empty() ? "" : " ", wish.typed.c_str(), cluster.file.c_str());
+    return false;
+  }
+  return true;
+}
+
+// More object servers than the file has: it gets them. They are started with the others, and those that run meet them.
+int grow_cluster(const UpOptions& options, const ClusterConfig& cluster) {
+  const std::uint32_t count = object_targets_of(cluster);
+  if (!options.given.contains("--oss") || options.oss_count <= count) return kDone;
+  std::uint32_t id = 0;
+  std::set<std::string> addresses;
+  for (const NodeConfig& node : cluster.nodes) {
+    for (const TargetConfig& target : node.targets) id = std::max(id, target.id);
+    addresses.insert(node.listen);
+  }
+  RealRuntime runtime;
+  // Servers of this cluster that do not run have their ports too.
+  const std::vector<std::uint16_t> ports = free_ports(runtime, options.oss_count - count + addresses.size());
+  std::map<std::string, std::string> devices;
+  std::string why;
+  parse_devices(options.devices, options.oss_count, &devices, &why);
+  NewCluster more;
+  more.objects = objects_of(options);
+  more.clients = 0;
+  auto port = ports.begin();
+  for (std::uint32_t i = 0; more.servers.size() < options.oss_count - count; ++i) {
+    NewCluster::Server server;
+    server.name = "oss" + std::to_string(i);
+    if (cluster.find(server.name) != nullptr) continue;
+    server.role = Role::oss;
+    server.id = ++id;
+    while (port != ports.end() && addresses.contains("127.0.0.1:" + std::to_string(*port))) ++port;
+    if (port == ports.end()) {
+      std::fprintf(stderr, "no free ports on 127.0.0.1 for more servers\n");
+      return kFailed;
+    }
+    server.listen = "127.0.0.1:" + std::to_string(*port++);
+    if (const auto device = devices.find(server.name); device != devices.end()) server.device = device->second;
+    more.servers.push_back(server);
+  }
+  if (!grow_cluster_config(cluster.file, more, &why)) {
+    std::fprintf(stderr, "%s\n", why.c_str());
+    return kFailed;
+  }
+  for (const NewCluster::Server& server : more.servers)
+    std::printf("%s is new in %s\n", server.name.c_str(), cluster.file.c_str());
+  return kDone;
+}
+
 struct Started {
   const NodeConfig* node;
   pid_t process;
 };
-
-bool mounts_itself(const NodeConfig& node) { return node.has(Role::client) && !node.targets.empty(); }
 
 // Starts what does not run and was not started before. A node that is a client too gets the mount point, unless that is
 // empty.
@@ -252,6 +339,8 @@ int up(const CommonOptions& common, const UpOptions& options) {
     std::printf("wrote %s\n", file.c_str());
   }
   ClusterConfig cluster;
+  if (!load_config(file, &catalog, &cluster) || !agrees(options, cluster)) return kUsage;
+  if (const int failed = grow_cluster(options, cluster); failed != kDone) return failed;
   if (!load_config(file, &catalog, &cluster)) return kUsage;
   if (!may_mount_itself(cluster, mount_point, options.no_mount)) return kFailed;
   std::vector<Started> started;
@@ -260,6 +349,8 @@ int up(const CommonOptions& common, const UpOptions& options) {
     for (const Started& server : started) end_process(pid_path(cluster.folder, server.node->name), kStopMs);
     return kFailed;
   }
+  std::vector<std::string> told;
+  if (!started.empty() && !tell_nodes_to_reload(cluster, &told)) return kFailed;
   for (const NodeConfig& node : cluster.nodes) {
     if (!node.targets.empty()) std::printf("%s is up on %s\n", node.name.c_str(), node.address.c_str());
   }

@@ -47,6 +47,7 @@ def wrong_options(folder):
     expect(not os.path.exists(folder + "/never/cluster.toml"), "a refused `up` left a configuration")
     for command in ([], ["up"], ["down"], ["serve"], ["mount"], ["umount"], ["status"], ["check-config"], ["plugins"], ["sync"]):
         expect(rideau(*command, "--help").returncode == 0, "--help")
+    expect(rideau("--version").stdout == rideau("version").stdout != "", "--version")
 
 
 def wrong_configurations(config, folder):
@@ -169,6 +170,13 @@ def missing_servers(made):
     expect(server.wait(20) == 0, "an orderly end has exit status 0")
 
 
+def another_cluster(made):
+    step("`up` with words for a new cluster says that the one that is there is another")
+    for words in (("--oss", "1"), ("--transport", "zmq"), ("--objects", "block-device"), ("--single-process",)):
+        fails(2, "up", "--dir", made.folder, *words, telling=" ".join(words) + " is for a new cluster")
+    rideau("up", "--dir", made.folder, "--oss", "2", "--transport", "tcp", "--objects", "raw-file", "--index", "lmdb")
+
+
 def stale_mounts(made):
     step("a stale mount is cleaned; a mount over the cluster's own folder is refused")
     client = made.process("client0")
@@ -195,6 +203,7 @@ with temporary_folder() as scratch:
         second_starts(made_cluster)
         strangers(made_cluster, scratch)
         garbage_on_ports(made_cluster)
+        another_cluster(made_cluster)
         stale_mounts(made_cluster)
         missing_servers(made_cluster)
         made_cluster.down()

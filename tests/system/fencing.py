@@ -52,7 +52,7 @@ with cluster(oss=2) as made:
     os.kill(sleeper, signal.SIGSTOP)
     try:
         step("it is evicted; another one gets its locks and writes")
-        rideau("evict", "--config", made.config, client)
+        rideau("evict", "--config", made.config, made.mount)
         records = status_of(made)["evictions"]
         expect(len(records) == 1 and client in records[0] and "asked for by the operator" in records[0], records)
         expect("its last message came" in rideau("status", "--config", made.config, check=False).stdout, "no reason in the text")

@@ -32,13 +32,12 @@ Status check_possible(const Target& target, const LayoutWish& wish) {
   return kOk;
 }
 
-// Another layout, of the next generation, so that no object of the old one can be taken for one of the new.
+// Another layout, of the next generation, so that no object of the old one can be taken for one of the new. Answered
+// when it is durable (must_be_durable), so never made again: it might come out differently.
 Status set_layout_of_file(Target& target, Transaction& transaction, const LayoutWish& wish, InodeRecord& record) {
   Inode& inode = record.inode;
   if (const Status status = transaction.claim({inode.id}); !status.ok()) return status;
-  const Lost* lost = transaction.repeats();
-  const bool written = target.opens.is_open_for_writing(inode.id) || (inode.flags & kExact) == 0;
-  if (written && lost == nullptr) return posix_error(EBUSY);
+  if (target.opens.is_open_for_writing(inode.id) || (inode.flags & kExact) == 0) return posix_error(EBUSY);
   if (inode.size != 0) return posix_error(ENOTEMPTY);
   LayoutDefault whole;
   whole.stripe_count = wish.stripe_count.value_or(inode.layout.stripe_count());
@@ -48,7 +47,7 @@ Status set_layout_of_file(Target& target, Transaction& transaction, const Layout
   transaction.begin();
   // A file that was cut to nothing may have left empty objects.
   transaction.destroy_objects(inode);
-  Layout layout = choose_layout(target.options, whole, lost != nullptr ? lost->transaction : transaction.number());
+  Layout layout = target.placement.choose(whole, transaction.number());
   layout.generation = inode.layout.generation + 1;
   inode.layout = std::move(layout);
   inode.blocks = 0;

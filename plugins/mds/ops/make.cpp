@@ -65,7 +65,7 @@ void fill_new(Target& target, const Transaction& transaction, const MakeRequest&
   inode->device = S_ISCHR(inode->mode) || S_ISBLK(inode->mode) ? request.device : 0;
   inode->atime_ns = inode->mtime_ns = inode->ctime_ns = inode->birth_ns = transaction.now_ns();
   if (inode->is_regular()) {
-    inode->layout = choose_layout(target.options, parent.layout_default, target.next_counter);
+    inode->layout = target.placement.choose(parent.layout_default, target.next_counter);
     inode->flags |= kUntouched;
   }
   if (inode->is_directory()) inode->layout_default = parent.layout_default;

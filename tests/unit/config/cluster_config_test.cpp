@@ -189,6 +189,39 @@ TEST_CASE("what must be unique is") {
       contains(problems_of(changed("roles = [\"client\"]", "roles = [\"client\", \"client\"]")), "names client twice"));
 }
 
+TEST_CASE("a cluster has one metadata server") {
+  const std::string second = "\n[node.mds1]\nroles = [\"mds\"]\nid = 9\nlisten = \"127.0.0.1:7401\"\ndata = \"mds1\"\n";
+  CHECK(
+      contains(problems_of(kGood + second), "node.mds1.roles: mds: mds0 in line 18 is the metadata server; more than"));
+}
+
+TEST_CASE("a cluster that runs may get object servers, and nothing else may change") {
+  const ClusterConfig before = parse_cluster_config(kGood, "/cfg/cluster.toml").config;
+  const auto why_not = [&before](const std::string& text) {
+    const ConfigResult after = parse_cluster_config(text, "/cfg/cluster.toml");
+    INFO(to_text(after.problems));
+    REQUIRE(after.ok());
+    std::string why;
+    const bool grown = has_grown_only(before, after.config, &why);
+    CHECK(grown == why.empty());
+    return why;
+  };
+  const auto more = [](const char* id) {
+    return std::string(kGood) + "\n[node.oss9]\nroles = [\"oss\"]\nid = " + id +
+           "\nlisten = \"127.0.0.1:7499\"\ndata = \"oss9\"\n";
+  };
+  CHECK(why_not(kGood).empty());
+  CHECK(why_not(more("77")).empty());
+  CHECK(contains(why_not(changed("id = 3", "id = 4")), "node.oss0 had target 3 and has it no more"));
+  CHECK(contains(why_not(changed("\"10.0.0.1:7410\"", "\"10.0.0.2:7410\"")), "node.oss0.address was 10.0.0.1:7410"));
+  CHECK(contains(why_not(changed("[node.mds0]", "[node.mds1]")), "node.mds0 is there no more"));
+  std::string why;
+  ClusterConfig low = parse_cluster_config(more("77"), "/cfg/cluster.toml").config;
+  low.nodes.back().targets.front().id = 0;
+  CHECK_FALSE(has_grown_only(before, low, &why));
+  CHECK(contains(why, "only object targets with ids above 3 may join"));
+}
+
 TEST_CASE("what is no TOML is one problem with its line") {
   const std::string text = problems_of("[cluster]\nname = \n");
   CHECK(contains(text, "/cfg/cluster.toml:2: not TOML"));

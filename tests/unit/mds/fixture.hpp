@@ -43,6 +43,12 @@ class RecordingDestroyer final : public ObjectTargets {
     fenced.insert({target, client, session});
     co_return kOk;
   }
+  Task<Result<std::uint64_t>> bytes_free(fs::TargetId target) override {
+    ++asked_for_space;
+    if (failing) co_return Status{Code::closed, 0, "target is away"};
+    const auto known = free.find(target);
+    co_return known != free.end() ? known->second : 1ull << 40;
+  }
   bool is_gone(const fs::Inode& inode) const {
     for (std::uint32_t i = 0; i < inode.layout.stripe_count(); ++i) {
       const ObjectId id = fs::object_id(inode.id, inode.layout.generation, i);
@@ -53,6 +59,8 @@ class RecordingDestroyer final : public ObjectTargets {
   std::set<std::tuple<fs::TargetId, std::uint64_t, std::uint64_t>> gone;
   std::set<std::tuple<fs::TargetId, std::uint64_t, std::uint64_t>> present;  // as clients wrote them
   std::set<std::tuple<fs::TargetId, Uuid, std::uint64_t>> fenced;
+  std::map<fs::TargetId, std::uint64_t> free;  // bytes
+  int asked_for_space = 0;
   bool failing = false;
   int calls = 0;
 };
