@@ -5,6 +5,12 @@ rideau_test(transport_tcp_local SOURCES transport_tcp_local.cpp
             LIBRARIES rideau_testkit rideau_real_runtime tcp_static)
 rideau_test(transport_tcp_malformed SOURCES transport_tcp_malformed.cpp
             LIBRARIES rideau_testkit rideau_real_runtime tcp_static PkgConfig::ISAL)
+rideau_test(transport_tcp_tls_suite SOURCES transport_tcp_tls_suite.cpp
+            LIBRARIES rideau_testkit rideau_real_runtime tcp_static rideau_key_maker)
+rideau_test(transport_tcp_tls SOURCES transport_tcp_tls.cpp
+            LIBRARIES rideau_testkit rideau_real_runtime tcp_static rideau_key_maker)
+rideau_test(transport_tcp_tls_session SOURCES transport_tcp_tls_session.cpp
+            LIBRARIES rideau_testkit rideau_real_runtime tcp_static rideau_key_maker OpenSSL::SSL)
 rideau_test(transport_inproc_suite SOURCES transport_inproc_suite.cpp
             LIBRARIES rideau_testkit rideau_real_runtime inproc_static)
 # libfabric between the driver and its provider is a strict one.
@@ -12,4 +18,4 @@ rideau_test(transport_rdma_strict SOURCES transport_rdma_strict.cpp strict_fabri
             LIBRARIES rideau_testkit rideau_real_runtime rdma_static)
 target_link_options(transport_rdma_strict PRIVATE -Wl,--wrap=fi_getinfo,--wrap=fi_fabric)
 rideau_test(transport_zmq_suite SOURCES transport_zmq_suite.cpp
-            LIBRARIES rideau_testkit rideau_real_runtime zmq_static PkgConfig::ZMQ)
+            LIBRARIES rideau_testkit rideau_real_runtime zmq_static rideau_key_maker PkgConfig::ZMQ)

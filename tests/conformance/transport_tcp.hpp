@@ -10,8 +10,8 @@ namespace rideau {
 
 class TcpFactory final : public LinkedTransportFactory {
  public:
-  explicit TcpFactory(Host& host, Settings settings = {}, std::string address = "127.0.0.1:0")
-      : LinkedTransportFactory(tcp::kDescriptor, host, settings, std::move(address)),
+  explicit TcpFactory(Host& host, Settings settings = {}, std::string address = "127.0.0.1:0", Texts texts = {})
+      : LinkedTransportFactory(tcp::kDescriptor, host, settings, std::move(address), std::move(texts)),
         local_(settings.count("local") == 0 || settings["local"] != 0) {}
 
   // Without `local` what is lent lies in memory that a sanitizer watches.

@@ -2,6 +2,7 @@
 // Goal: transports/zmq keeps the contract of Transport over TCP and over a socket of this machine, with small limits,
 // and encrypted; who has a wrong key, no key, or is no peer at all is refused, with a reason, and harms nobody.
 #include "framework/runtime/real_runtime.hpp"
+#include "plugins/tools/key_maker.hpp"
 #include "sdk/testkit/transport_suite_tools.hpp"
 #include "tests/conformance/index_host.hpp"
 #include "tests/conformance/transport_factory.hpp"
@@ -195,6 +196,21 @@ TEST_CASE("the transport suite passes over ZeroMQ with encryption") {
 }
 
 TEST_CASE("the transport suite passes over a ZeroMQ socket of this machine") { run_suite(3, {}, "ipc://*"); }
+
+TEST_CASE("keys that `rideau keys` makes are ZeroMQ's") {
+  for (int i = 0; i < 50; ++i) {
+    tools::CurvePair pair;
+    std::string why;
+    REQUIRE(tools::make_curve_pair(&pair, &why));
+    char open[41] = "";
+    CHECK(zmq_curve_public(open, pair.secret.c_str()) == 0);
+    CHECK(pair.open == open);
+    CHECK(tools::curve_public(pair.secret) == pair.open);
+  }
+  CHECK(tools::curve_public("") == "");
+  CHECK(tools::curve_public(std::string(40, '"')) == "");
+  CHECK(tools::curve_public(std::string(40, '#')) == "");  // over 32 bits
+}
 
 TEST_CASE("a wrong key is refused") {
   KeyFolder keys;

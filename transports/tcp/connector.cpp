@@ -49,13 +49,14 @@ void Connector::on_resolved() noexcept {
 void Connector::try_next() noexcept {
   while (next_address_ < job_.addresses.size()) {
     const Address& address = job_.addresses[next_address_++];
-    if (transport_.config().local && open_local_connection(address, transport_.config().socket, &fd_).ok()) {
-      connected(true);
+    if (transport_.config().local &&
+        open_local_connection(address, transport_.config().socket, transport_.tls() != nullptr, &fd_).ok()) {
+      add_link(true);
       return;
     }
     const Status status = open_connection(address, transport_.config().socket, &fd_);
     if (status.ok()) {
-      connected(false);
+      connected();
       return;
     }
     if (status.code == Code::busy && status.os_error == 0) {
@@ -75,7 +76,7 @@ void Connector::on_writable() noexcept {
   if (done_ != nullptr && fd_ >= 0) {
     const Status status = connect_result(fd_);
     if (status.ok()) {
-      connected(false);
+      connected();
     } else {
       last_ = status;
       drop_socket();
@@ -90,13 +91,42 @@ void Connector::on_deadline() noexcept {
   check_gone();
 }
 
-void Connector::connected(bool local) noexcept {
+void Connector::connected() noexcept {
+  if (transport_.tls() == nullptr) {
+    add_link(false);
+    return;
+  }
+  std::unique_ptr<TlsSession> session =
+      TlsSession::make(*transport_.tls(), fd_, TlsSession::Side::connects, job_.name.host);
+  if (session == nullptr) {
+    end({Code::busy, 0, "connect: no memory for TLS"});
+    return;
+  }
+  handshake_.begin(fd_, std::move(session));
+}
+
+// Other addresses of the name lead to the same node: they are not tried when this one refuses.
+void Connector::on_handshake(Status status) noexcept {
+  if (status.ok()) {
+    add_link(false);
+    return;
+  }
+  if (status.code == Code::refused) {
+    const std::string address = address_text(job_.addresses[next_address_ - 1]);
+    transport_.log_refusal("no link with %s: %s", address.c_str(), handshake_.session()->failure_text().c_str());
+  }
+  end(status);
+}
+
+void Connector::add_link(bool local) noexcept {
   transport_.host().forget_fd(fd_);
   PeerInfo peer;
   peer.name = address_text(job_.addresses[next_address_ - 1]);
   peer.is_local = local;
   peer.is_trusted = local;  // no others are connected to
-  TcpLink* link = transport_.add_link(std::exchange(fd_, -1), std::move(peer));
+  std::unique_ptr<TlsSession> session = handshake_.end();
+  if (session != nullptr) peer.name += " (" + session->peer_name() + ")";
+  TcpLink* link = transport_.add_link(std::exchange(fd_, -1), std::move(peer), std::move(session));
   if (link == nullptr) {
     end({Code::busy, 0, "connect: too many links"});
     return;
@@ -119,6 +149,7 @@ void Connector::end(Status status) noexcept {
 void Connector::cancel() noexcept { end({Code::cancelled, 0, "connect"}); }
 
 void Connector::drop_socket() noexcept {
+  static_cast<void>(handshake_.end());
   if (fd_ < 0) return;
   transport_.host().forget_fd(fd_);
   close_socket(fd_);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // One connection being made: resolves the name (away from the node's thread unless it is numeric), tries the addresses
-// in turn, each within this machine first, gives up at the deadline. Frees itself when it has ended and nothing of it
-// is pending.
+// in turn, each within this machine first, does the handshake where there is TLS, gives up at the deadline. Frees
+// itself when it has ended and nothing of it is pending.
 #pragma once
 
 #include "callback.hpp"
+#include "handshake.hpp"
 #include "rideau/transport.hpp"
 #include "socket.hpp"
 
@@ -14,7 +15,7 @@ namespace rideau::tcp {
 
 class TcpTransport;
 
-class Connector final : public Pending {
+class Connector final : public Pending, private HandshakeOwner {
  public:
   Connector(TcpTransport& transport, LinkEvents& events, Link** out, Completion& done) noexcept;
   Connector(const Connector&) = delete;
@@ -24,7 +25,9 @@ class Connector final : public Pending {
   void begin(const HostPort& name);
   void end(Status status) noexcept;
   void cancel() noexcept override;
-  bool quiet() const noexcept { return !resolved_.pending && !writable_.pending && !deadline_.pending; }
+  bool quiet() const noexcept {
+    return !resolved_.pending && !writable_.pending && !deadline_.pending && handshake_.quiet();
+  }
 
  private:
   struct ResolveJob : Job {
@@ -36,7 +39,10 @@ class Connector final : public Pending {
   void on_writable() noexcept;
   void on_deadline() noexcept;
   void try_next() noexcept;
-  void connected(bool local) noexcept;
+  void connected() noexcept;
+  void on_handshake(Status status) noexcept override;
+  void on_handshake_quiet() noexcept override { check_gone(); }
+  void add_link(bool local) noexcept;
   void drop_socket() noexcept;
   void check_gone() noexcept;
 
@@ -48,6 +54,7 @@ class Connector final : public Pending {
   std::size_t next_address_ = 0;
   int fd_ = -1;
   Status last_{Code::not_found, 0, "connect"};
+  Handshake handshake_{transport_, *this};
   Callback<Connector, &Connector::on_resolved> resolved_{*this};
   Callback<Connector, &Connector::on_writable> writable_{*this};
   Callback<Connector, &Connector::on_deadline> deadline_{*this};

@@ -22,5 +22,8 @@ constexpr std::uint32_t kWritesPerTurn = 8;         // then others get their tur
 constexpr std::uint32_t kReadsPerTurn = 8;
 constexpr std::uint32_t kBulkReadAhead = 1024;  // read behind what is expected while bulk bytes are on their way
 constexpr std::uint32_t kAcceptsPerTurn = 64;
+constexpr std::int32_t kHandshakesMax = 256;            // of accepted connections at a time
+constexpr std::uint32_t kRefusalsLogged = 100;          // refused strangers in the log
+constexpr std::uint64_t kRefusalsNs = 600'000'000'000;  // within this time
 
 }  // namespace rideau::tcp

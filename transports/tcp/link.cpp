@@ -14,10 +14,11 @@ constexpr Status kClosed{Code::closed, 0, "the link is closed"};
 
 }  // namespace
 
-TcpLink::TcpLink(TcpTransport& transport, int fd, PeerInfo peer)
+TcpLink::TcpLink(TcpTransport& transport, int fd, PeerInfo peer, std::unique_ptr<TlsSession> tls)
     : transport_(transport),
       fd_(fd),
       peer_(std::move(peer)),
+      tls_(std::move(tls)),
       head_bytes_max_(transport.config().head_bytes),
       eager_bytes_max_(transport.config().eager_bytes) {}
 
@@ -47,6 +48,7 @@ void TcpLink::close() noexcept {
   if (state_ != State::open) return;
   // What was sent before goes out as far as the socket takes it.
   if (!blocked_) write_some();
+  if (tls_ != nullptr) tls_->say_goodbye();
   fail({Code::closed, 0, "closed by this side"});
 }
 

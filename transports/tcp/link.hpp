@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One TCP connection, or one Unix socket in its place, as a Link. link.cpp has its life, link_send.cpp what goes out,
-// link_receive.cpp what comes in, link_local.cpp memory that both processes see.
+// One TCP connection, encrypted or not, or one Unix socket in its place, as a Link. link.cpp has its life,
+// link_send.cpp what goes out, link_receive.cpp what comes in, link_local.cpp memory that both processes see.
 #pragma once
 
 #include "callback.hpp"
@@ -12,6 +12,7 @@
 #include "send_queue.hpp"
 #include "shown_memory.hpp"
 #include "socket.hpp"
+#include "tls_session.hpp"
 
 #include <deque>
 #include <memory>
@@ -31,7 +32,8 @@ struct PeerInfo {
 
 class TcpLink final : public Link, private FrameWritten {
  public:
-  TcpLink(TcpTransport& transport, int fd, PeerInfo peer);
+  // `tls`: a session whose handshake is done, or null.
+  TcpLink(TcpTransport& transport, int fd, PeerInfo peer, std::unique_ptr<TlsSession> tls);
   TcpLink(const TcpLink&) = delete;
   TcpLink& operator=(const TcpLink&) = delete;
   ~TcpLink();
@@ -108,11 +110,14 @@ class TcpLink final : public Link, private FrameWritten {
   void write_some() noexcept;
   void write_early() noexcept;
   IoResult write_gathered(const IoVec* parts, std::uint32_t count) noexcept;
+  bool unsent() const noexcept { return tls_ != nullptr && tls_->unsent(); }
   PullSlot* find_pull(std::uint64_t tag) noexcept;
   void free_pull(std::uint64_t tag) noexcept;
 
   // Receiving.
   void wait_readable() noexcept;
+  IoResult read_some(const IoVec* parts, std::uint32_t count) noexcept;
+  bool unread() const noexcept { return tls_ != nullptr && tls_->unread(); }
   void on_readable() noexcept;
   void receive() noexcept;
   bool make_room() noexcept;
@@ -141,6 +146,7 @@ class TcpLink final : public Link, private FrameWritten {
   TcpTransport& transport_;
   int fd_;
   const PeerInfo peer_;
+  const std::unique_ptr<TlsSession> tls_;
   LinkEvents* events_ = nullptr;
   State state_ = State::open;
   bool released_ = false;

@@ -65,6 +65,10 @@ void TcpLink::drop_idle_chunk() noexcept {
 void TcpLink::wait_readable() noexcept {
   if (readable_.pending) return;
   readable_.pending = true;
+  if (unread()) {
+    transport_.host().complete(readable_, kOk, 0);
+    return;
+  }
   if (transport_.host().wait_fd(fd_, kWaitReadable, readable_) == Submitted::pending) return;
   readable_.pending = false;
   fail(readable_.status);
@@ -83,8 +87,8 @@ void TcpLink::on_resume() noexcept {
   if (state_ == State::open && paused_) {
     paused_ = false;
     parse();
-    // When the wait is still pending from before, it brings the rest.
-    if (state_ == State::open && !paused_ && !readable_.pending) {
+    // When the wait is still pending from before, it brings the rest; not what has left the socket already.
+    if (state_ == State::open && !paused_ && (!readable_.pending || unread())) {
       on_readable();
       return;
     }
@@ -101,11 +105,13 @@ void TcpLink::receive() noexcept {
     if (expect_ != Expect::body && !make_room()) return;
     std::uint64_t described = 0;
     const std::uint32_t count = describe_room(parts, kScatterParts, &described);
-    const bool with_files = peer_.is_local && !greeted_;
-    const IoResult result =
-        with_files ? read_with_descriptors(fd_, parts, count, received_) : read_parts(fd_, parts, count);
-    transport_.host().count(Tally::system_calls, 1);
+    const IoResult result = read_some(parts, count);
     if (result.error == EAGAIN) break;
+    if (result.error == EPROTO && tls_ != nullptr) {
+      transport_.log(Level::warning, "link with %s closed: %s", peer_.name.c_str(), tls_->failure_text().c_str());
+      fail(tls_->failure());
+      return;
+    }
     if (result.error != 0) {
       fail(read_failure(result.error));
       return;
@@ -120,6 +126,19 @@ void TcpLink::receive() noexcept {
     if (result.bytes < described) break;
   }
   drop_idle_chunk();
+}
+
+IoResult TcpLink::read_some(const IoVec* parts, std::uint32_t count) noexcept {
+  if (tls_ != nullptr) {
+    const IoResult result = tls_->read(parts, count);
+    transport_.host().count(Tally::system_calls, tls_->take_system_calls());
+    transport_.host().count(Tally::copied_bytes, result.bytes);
+    if (unsent()) schedule_flush();  // reading can make it answer, with new keys for example
+    return result;
+  }
+  transport_.host().count(Tally::system_calls, 1);
+  const bool with_files = peer_.is_local && !greeted_;
+  return with_files ? read_with_descriptors(fd_, parts, count, received_) : read_parts(fd_, parts, count);
 }
 
 // Room in the chunk for the header or head that is expected. False: paused or failed.
@@ -241,6 +260,12 @@ void TcpLink::parse() noexcept {
 }
 
 bool TcpLink::parse_header() noexcept {
+  if (!greeted_ && tls_ == nullptr && begins_tls(chunk_->data() + begin_, available())) {
+    const char* why = "the peer speaks TLS: certificate, key and authority are needed on both sides, or on none";
+    transport_.log_refusal("link with %s closed: %s", peer_.name.c_str(), why);
+    fail({Code::refused, 0, why});
+    return false;
+  }
   if (available() < sizeof(FrameHeader)) return false;
   std::memcpy(&frame_, chunk_->data() + begin_, sizeof frame_);
   const FrameLimits limits{transport_.config().head_bytes, transport_.config().eager_bytes, kBulkBytesMax};

@@ -297,11 +297,17 @@ void TcpLink::write_early() noexcept {
   std::uint64_t described = 0;
   const std::uint32_t count = queue_.gather(parts, kGatherParts, &described);
   const IoResult result = write_gathered(parts, count);
-  transport_.host().count(Tally::system_calls, 1);
   if (result.error == 0) queue_.consume(result.bytes, *this);
 }
 
 IoResult TcpLink::write_gathered(const IoVec* parts, std::uint32_t count) noexcept {
+  if (tls_ != nullptr) {
+    const IoResult result = tls_->write(parts, count);
+    transport_.host().count(Tally::system_calls, tls_->take_system_calls());
+    transport_.host().count(Tally::copied_bytes, result.bytes);
+    return result;
+  }
+  transport_.host().count(Tally::system_calls, 1);
   if (!files_owed_) return write_parts(fd_, parts, count);
   const int files[kDescriptorsSent] = {shown_->memory().descriptor(), shown_->table()};
   const IoResult result = write_with_descriptors(fd_, parts, count, files);
@@ -335,11 +341,10 @@ void TcpLink::flush() noexcept {
 
 void TcpLink::write_some() noexcept {
   IoVec parts[kGatherParts];
-  for (std::uint32_t i = 0; i < kWritesPerTurn && !queue_.empty(); ++i) {
+  for (std::uint32_t i = 0; i < kWritesPerTurn && (!queue_.empty() || unsent()); ++i) {
     std::uint64_t described = 0;
     const std::uint32_t count = queue_.gather(parts, kGatherParts, &described);
     const IoResult result = write_gathered(parts, count);
-    transport_.host().count(Tally::system_calls, 1);
     if (result.error == EAGAIN) {
       blocked_ = true;
       return;
@@ -349,7 +354,7 @@ void TcpLink::write_some() noexcept {
       return;
     }
     queue_.consume(result.bytes, *this);
-    if (result.bytes < described) {
+    if (result.bytes < described || unsent()) {
       blocked_ = true;
       return;
     }

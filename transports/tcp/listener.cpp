@@ -67,7 +67,17 @@ void Listener::on_ready() noexcept {
       if (pause_.pending) return;
       break;
     }
-    TcpLink* link = transport_.add_link(fd, std::move(peer));
+    if (transport_.tls() != nullptr && !local_) {
+      transport_.accept_tls(fd, std::move(peer), events_);
+      continue;
+    }
+    if (transport_.tls() != nullptr && !peer.is_trusted) {
+      // Without a certificate the user has to answer for it. Our own side does not try this.
+      transport_.log_refusal("%s refused: it is another user's, and has to come over TLS", peer.name.c_str());
+      close_socket(fd);
+      continue;
+    }
+    TcpLink* link = transport_.add_link(fd, std::move(peer), nullptr);
     if (link == nullptr) continue;
     LinkEvents* events = events_.on_link(*link);
     link->begin(events);

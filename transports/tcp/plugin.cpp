@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <iterator>
 #include <new>
+#include <string>
+#include <utility>
 
 namespace rideau::tcp {
 namespace {
@@ -27,6 +29,9 @@ enum Key : std::uint32_t {
   kKeepalive,
   kConnectTimeout,
   kLocal,
+  kCertificate,
+  kKey,
+  kAuthority,
 };
 
 const ConfigKey kKeys[] = {
@@ -46,8 +51,22 @@ const ConfigKey kKeys[] = {
      "a silent peer is probed after this time and given up after twice as long; 0: never"},
     {"connect_timeout", KeyType::duration, "ms", "5 s", 1, 600'000, false, "how long connecting may take"},
     {"local", KeyType::boolean, "", "true", 0, 0, false,
-     "between processes of this machine: Unix sockets, and memory that both see; false: plain TCP"},
+     "between processes of this machine: Unix sockets, and memory that both see; false: TCP for all"},
+    {"certificate", KeyType::path, "", "", 0, 0, false,
+     "PEM file with the certificate of this node for TLS 1.3; without it nothing is encrypted"},
+    {"key", KeyType::path, "", "", 0, 0, false, "PEM file with its secret key, for its owner alone to read"},
+    {"authority", KeyType::path, "", "", 0, 0, false,
+     "PEM file with the authority whose certificates peers have to show"},
 };
+
+constexpr long kWarnSeconds = 30 * 86'400;
+
+void tell_end(Host& host, const TlsKeys& tls) {
+  const bool soon = tls.seconds_left() < kWarnSeconds;
+  const std::string line = "tcp: the certificate of this node ends at " + tls.end_date();
+  host.log(soon ? Level::warning : Level::debug,
+           Text(soon ? line + ": make a new one with `rideau keys node`, and restart" : line));
+}
 
 Status create(Host& host, const ConfigValue* values, Instance** out) noexcept {
   Config config;
@@ -64,7 +83,19 @@ Status create(Host& host, const ConfigValue* values, Instance** out) noexcept {
   config.socket.keepalive_ms = values[kKeepalive].integer;
   config.connect_timeout_ns = static_cast<std::uint64_t>(values[kConnectTimeout].integer) * 1'000'000;
   config.local = values[kLocal].integer != 0;
-  auto* transport = new (std::nothrow) TcpTransport(host, config);
+  const auto text = [values](Key key) { return std::string(values[key].text.view()); };
+  const TlsFiles files{text(kCertificate), text(kKey), text(kAuthority)};
+  std::unique_ptr<TlsKeys> tls;
+  if (!files.none()) {
+    std::string problem;
+    tls = TlsKeys::read(files, &problem);
+    if (tls == nullptr) {
+      host.log(Level::error, Text("tcp: " + problem));
+      return {Code::invalid, 0, "keys for encryption"};
+    }
+    tell_end(host, *tls);
+  }
+  auto* transport = new (std::nothrow) TcpTransport(host, config, std::move(tls));
   if (transport == nullptr) return {Code::busy, 0, "no memory for the transport"};
   *out = transport;
   return kOk;

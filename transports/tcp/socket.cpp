@@ -96,14 +96,23 @@ bool is_own(const Address& address) noexcept {
 }
 static_assert(offsetof(sockaddr_in, sin_port) == offsetof(sockaddr_in6, sin6_port));
 
-int connect_local(const std::string& address, const SocketOptions& options) noexcept {
+bool is_own_user(int fd) noexcept {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  return ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == ::geteuid();
+}
+
+int connect_local(const std::string& address, const SocketOptions& options, bool own_user) noexcept {
   const int made = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (made < 0) return -1;
   set_local_options(made, options);
   sockaddr_un name;
   const socklen_t size = local_name(address, &name);
   int process = 0;
-  if (::connect(made, reinterpret_cast<const sockaddr*>(&name), size) == 0 && is_trusted(made, &process)) return made;
+  if (::connect(made, reinterpret_cast<const sockaddr*>(&name), size) == 0 &&
+      (own_user ? is_own_user(made) : is_trusted(made, &process))) {
+    return made;
+  }
   ::close(made);
   return -1;
 }
@@ -256,6 +265,16 @@ IoResult write_parts(int fd, const IoVec* parts, std::uint32_t count) noexcept {
 
 void close_socket(int fd) noexcept { ::close(fd); }
 
+int look_at_file(const char* path, bool secret) noexcept {
+  const int file = ::open(path, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return errno;
+  struct stat about {};
+  int result = ::fstat(file, &about) == 0 ? 0 : errno;
+  if (result == 0 && secret && (about.st_mode & 077) != 0) result = -1;
+  ::close(file);
+  return result;
+}
+
 Status open_local_listener(const Address& bound, const SocketOptions& options, int* fd) noexcept {
   const int made = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (made < 0) return failure(errno, "make a Unix socket");
@@ -283,14 +302,14 @@ Status accept_local(int listener, const SocketOptions& options, int* fd) noexcep
   }
 }
 
-Status open_local_connection(const Address& address, const SocketOptions& options, int* fd) noexcept {
-  *fd = connect_local(address_text(address), options);
+Status open_local_connection(const Address& address, const SocketOptions& options, bool own_user, int* fd) noexcept {
+  *fd = connect_local(address_text(address), options, own_user);
   if (*fd < 0 && is_own(address)) {
     // Who listens on every address of this machine.
     Address any{};
     any.size = address.size;
     std::memcpy(any.bytes, address.bytes, offsetof(sockaddr_in, sin_addr));  // family and port
-    *fd = connect_local(address_text(any), options);
+    *fd = connect_local(address_text(any), options, own_user);
   }
   return *fd >= 0 ? kOk : Status{Code::not_found, 0, "connect within this machine"};
 }

@@ -50,6 +50,8 @@ Status connect_result(int fd) noexcept;
 IoResult read_parts(int fd, const IoVec* parts, std::uint32_t count) noexcept;
 IoResult write_parts(int fd, const IoVec* parts, std::uint32_t count) noexcept;
 void close_socket(int fd) noexcept;
+// Whether a file can be read, and with `secret` by its owner alone: 0, an errno, or -1 when others can read it too.
+int look_at_file(const char* path, bool secret) noexcept;
 
 // Between processes of one machine, or of one network namespace: a Unix socket beside each listening one. Its name is
 // made of the address, so it is the kernel that keeps both together: the name belongs to the network namespace as the
@@ -57,8 +59,9 @@ void close_socket(int fd) noexcept;
 Status open_local_listener(const Address& bound, const SocketOptions& options, int* fd) noexcept;
 // As accept_one.
 Status accept_local(int listener, const SocketOptions& options, int* fd) noexcept;
-// not_found when nobody listens there on this machine, or somebody who is not to be trusted.
-Status open_local_connection(const Address& address, const SocketOptions& options, int* fd) noexcept;
+// not_found when nobody listens there on this machine, or somebody who is not to be trusted; with `own_user` trusted is
+// who runs as this process does.
+Status open_local_connection(const Address& address, const SocketOptions& options, bool own_user, int* fd) noexcept;
 // Whether the process at the other end of a Unix socket runs as root or as this one: it could do with the memory of
 // this process what it likes anyway. *process: its number, for people.
 bool is_trusted(int fd, int* process) noexcept;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "transport.hpp"
 
+#include "acceptor.hpp"
 #include "connector.hpp"
 #include "link.hpp"
 #include "listener.hpp"
@@ -13,12 +14,17 @@
 
 namespace rideau::tcp {
 
-TcpTransport::TcpTransport(Host& host, const Config& config)
-    : host_(host), config_(config), chunks_(config.chunk_bytes), drain_(new std::uint8_t[kDrainBytes]) {}
+TcpTransport::TcpTransport(Host& host, const Config& config, std::unique_ptr<TlsKeys> tls)
+    : host_(host),
+      config_(config),
+      tls_(std::move(tls)),
+      chunks_(config.chunk_bytes),
+      drain_(new std::uint8_t[kDrainBytes]) {}
 
 TcpTransport::~TcpTransport() {
   destroying_ = true;
   for (Connector* connector : connectors_) delete connector;
+  for (Acceptor* acceptor : acceptors_) delete acceptor;
   for (TcpLink* link : links_) delete link;
   listeners_.clear();
   while (free_frames_ != nullptr) {
@@ -35,6 +41,7 @@ Submitted TcpTransport::stop(Completion& done) noexcept {
   stopped_ = true;
   for (auto& listener : listeners_) listener->close();
   for (Connector* connector : connectors_) connector->end({Code::closed, 0, "the transport was stopped"});
+  for (Acceptor* acceptor : acceptors_) acceptor->end(nullptr);
   for (TcpLink* link : links_) link->close();
   if (quiet()) return done.finish(kOk);
   stopping_ = &done;
@@ -42,7 +49,7 @@ Submitted TcpTransport::stop(Completion& done) noexcept {
 }
 
 bool TcpTransport::quiet() const noexcept {
-  return connectors_.empty() &&
+  return connectors_.empty() && acceptors_.empty() &&
          std::all_of(links_.begin(), links_.end(), [](TcpLink* link) { return link->quiet(); }) &&
          std::all_of(listeners_.begin(), listeners_.end(), [](const auto& listener) { return listener->quiet(); });
 }
@@ -88,6 +95,11 @@ Status TcpTransport::listen(Text address, LinkEvents& events, MutableBytes bound
   }
   std::memcpy(bound.data, text.data(), text.size());
   *bound_size = text.size();
+  const bool loopback = text.rfind("127.", 0) == 0 || text.rfind("[::1]", 0) == 0;
+  if (tls_ == nullptr && !loopback) {
+    log(Level::warning, "%s is open to whoever can reach it: `rideau keys --help` tells how a cluster gets keys",
+        text.c_str());
+  }
   listeners_.push_back(std::make_unique<Listener>(*this, fd, events, false));
   listeners_.back()->wait();
   if (config_.local) listen_local(actual, events);
@@ -158,14 +170,37 @@ void TcpTransport::put_frame(LentFrame* frame) noexcept {
   ++free_frame_count_;
 }
 
-TcpLink* TcpTransport::add_link(int fd, PeerInfo peer) {
+TcpLink* TcpTransport::add_link(int fd, PeerInfo peer, std::unique_ptr<TlsSession> tls) {
   if (links_.size() >= config_.links_max || stopped_) {
     log(Level::warning, "connection with %s dropped: %zu links are open", peer.name.c_str(), links_.size());
     close_socket(fd);
     return nullptr;
   }
-  links_.push_back(new TcpLink(*this, fd, std::move(peer)));
+  links_.push_back(new TcpLink(*this, fd, std::move(peer), std::move(tls)));
   return links_.back();
+}
+
+// Who opens connections and says nothing costs others nothing: the oldest of too many has to go.
+void TcpTransport::accept_tls(int fd, PeerInfo peer, LinkEvents& events) {
+  const auto open = [](const Acceptor* acceptor) { return !acceptor->ended(); };
+  if (std::count_if(acceptors_.begin(), acceptors_.end(), open) >= kHandshakesMax) {
+    (*std::find_if(acceptors_.begin(), acceptors_.end(), open))->end("too many handshakes of TLS at a time");
+  }
+  std::unique_ptr<TlsSession> session = TlsSession::make(*tls_, fd, TlsSession::Side::accepts, {});
+  if (session == nullptr) {
+    log_refusal("connection with %s dropped: no memory for TLS", peer.name.c_str());
+    close_socket(fd);
+    return;
+  }
+  auto* acceptor = new Acceptor(*this, fd, std::move(peer), events);
+  acceptors_.push_back(acceptor);
+  acceptor->begin(std::move(session));
+}
+
+void TcpTransport::remove_acceptor(Acceptor& acceptor) noexcept {
+  acceptors_.erase(std::find(acceptors_.begin(), acceptors_.end(), &acceptor));
+  delete &acceptor;
+  check_stopped();
 }
 
 void TcpTransport::remove_link(TcpLink& link) noexcept {
@@ -181,12 +216,36 @@ void TcpTransport::remove_connector(Connector& connector) noexcept {
 }
 
 void TcpTransport::log(Level level, const char* format, ...) noexcept {
-  char line[512] = "tcp: ";
-  constexpr std::size_t kPrefix = 5;
   va_list arguments;
   va_start(arguments, format);
-  const int wanted = std::vsnprintf(line + kPrefix, sizeof line - kPrefix, format, arguments);
+  log_line(level, format, arguments);
   va_end(arguments);
+}
+
+void TcpTransport::log_refusal(const char* format, ...) noexcept {
+  const std::uint64_t now = host_.now_ns();
+  if (now - refusals_since_ns_ >= kRefusalsNs) {
+    refusals_since_ns_ = now;
+    refusals_logged_ = 0;
+    const std::uint64_t kept_back = std::exchange(refusals_kept_back_, 0);
+    if (kept_back > 0)
+      log(Level::warning, "%llu refusals more were not logged", static_cast<unsigned long long>(kept_back));
+  }
+  if (refusals_logged_ == kRefusalsLogged) {
+    ++refusals_kept_back_;
+    return;
+  }
+  ++refusals_logged_;
+  va_list arguments;
+  va_start(arguments, format);
+  log_line(Level::warning, format, arguments);
+  va_end(arguments);
+}
+
+void TcpTransport::log_line(Level level, const char* format, std::va_list arguments) noexcept {
+  char line[512] = "tcp: ";
+  constexpr std::size_t kPrefix = 5;
+  const int wanted = std::vsnprintf(line + kPrefix, sizeof line - kPrefix, format, arguments);
   if (wanted < 0) return;
   host_.log(level, Text(line, std::min(sizeof line - 1, kPrefix + static_cast<std::size_t>(wanted))));
 }

@@ -8,7 +8,9 @@
 #include "rideau/sdk.hpp"
 #include "send_queue.hpp"
 #include "socket.hpp"
+#include "tls_keys.hpp"
 
+#include <cstdarg>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -16,9 +18,11 @@
 
 namespace rideau::tcp {
 
+class Acceptor;
 class Connector;
 class Listener;
 class TcpLink;
+class TlsSession;
 struct PeerInfo;
 
 struct Config {
@@ -35,7 +39,8 @@ struct Config {
 
 class TcpTransport final : public Transport {
  public:
-  TcpTransport(Host& host, const Config& config);
+  // Without keys nothing is encrypted.
+  TcpTransport(Host& host, const Config& config, std::unique_ptr<TlsKeys> tls);
 
   Submitted start(Completion& done) noexcept override;
   Submitted stop(Completion& done) noexcept override;
@@ -50,6 +55,7 @@ class TcpTransport final : public Transport {
   Host& host() noexcept { return host_; }
   const Config& config() const noexcept { return config_; }
   ChunkPool& chunks() noexcept { return chunks_; }
+  const TlsKeys* tls() const noexcept { return tls_.get(); }
   SharedMemory* offered() noexcept { return offered_; }
   void on_cut() noexcept;  // after SharedMemory::cut_off
   MutableBytes drain() noexcept { return MutableBytes(drain_.get(), kDrainBytes); }
@@ -57,11 +63,16 @@ class TcpTransport final : public Transport {
   LentFrame* take_frame();
   void put_frame(LentFrame* frame) noexcept;
   // Null when the instance has all the links it may have; closes the descriptor then.
-  TcpLink* add_link(int fd, PeerInfo peer);
+  TcpLink* add_link(int fd, PeerInfo peer, std::unique_ptr<TlsSession> tls);
   void remove_link(TcpLink& link) noexcept;
+  // An accepted connection, which becomes a link when its handshake is done.
+  void accept_tls(int fd, PeerInfo peer, LinkEvents& events);
+  void remove_acceptor(Acceptor& acceptor) noexcept;
   void remove_connector(Connector& connector) noexcept;
   void check_stopped() noexcept;
   void log(Level level, const char* format, ...) noexcept __attribute__((format(printf, 3, 4)));
+  // A warning that strangers can cause: only so many of them in a time.
+  void log_refusal(const char* format, ...) noexcept __attribute__((format(printf, 2, 3)));
 
  private:
   static constexpr std::size_t kDrainBytes = 64 << 10;
@@ -71,14 +82,17 @@ class TcpTransport final : public Transport {
   bool quiet() const noexcept;
 
   void listen_local(const Address& bound, LinkEvents& events) noexcept;
+  void log_line(Level level, const char* format, std::va_list arguments) noexcept;
 
   Host& host_;
   const Config config_;
+  const std::unique_ptr<TlsKeys> tls_;
   SharedMemory* offered_ = nullptr;
   ChunkPool chunks_;
   std::unique_ptr<std::uint8_t[]> drain_;  // where bytes go that nobody wants
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::vector<Connector*> connectors_;
+  std::vector<Acceptor*> acceptors_;  // oldest first
   std::vector<TcpLink*> links_;
   Completion* stopping_ = nullptr;
   bool stopped_ = false;
@@ -87,6 +101,9 @@ class TcpTransport final : public Transport {
   std::uint32_t tokens_left_ = 0;
   LentFrame* free_frames_ = nullptr;
   std::uint32_t free_frame_count_ = 0;
+  std::uint64_t refusals_since_ns_ = 0;
+  std::uint32_t refusals_logged_ = 0;  // since then
+  std::uint64_t refusals_kept_back_ = 0;
 };
 
 }  // namespace rideau::tcp
