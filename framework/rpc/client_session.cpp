@@ -110,6 +110,9 @@ Task<Status> ClientSession::connect() {
       self.state = Impl::State::idle;  // connect() may be tried again
       if (self.last_refusal.empty()) {
         self.last_refusal = "no answer from " + self.options.address + ": " + code_name(opened.code);
+        // Who refuses says why, and what to do about it.
+        const bool said = opened.code == Code::refused && opened.os_error == 0 && opened.where != nullptr;
+        if (said) self.last_refusal += std::string(": ") + opened.where;
       }
       co_return opened;
     }
@@ -476,6 +479,7 @@ void ClientSession::on_closed(Link& link, Status why) noexcept {
   LinkHold* hold = nullptr;
   if (self.hello_link != nullptr && &self.hello_link->link() == &link) {
     hold = std::exchange(self.hello_link, nullptr);
+    if (why.code == Code::refused && !self.hello_answer) self.hello_answer = why;
   } else if (self.link.get() != nullptr && &self.link.link() == &link) {
     hold = self.link.get();
   }
