@@ -115,6 +115,7 @@ struct NewCluster {
   std::string name;
   Uuid uuid{};
   std::string transport = "tcp";
+  std::vector<RawValue> transport_values;  // of its keys; texts and booleans
   std::string index = "lmdb";
   std::string objects = "raw-file";
   std::vector<Server> servers;

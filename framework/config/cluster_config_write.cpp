@@ -32,6 +32,17 @@ std::string quoted(std::string_view text) {
   return out + "\"";
 }
 
+// The name of a plugin, or a table with the values of its keys.
+std::string choice_text(const std::string& plugin, const std::vector<RawValue>& values) {
+  if (values.empty()) return quoted(plugin);
+  std::string text = "{ plugin = " + quoted(plugin);
+  for (const RawValue& value : values) {
+    const bool boolean = value.kind == RawValue::Kind::boolean;
+    text += ", " + value.key + " = " + (boolean ? (value.integer != 0 ? "true" : "false") : quoted(value.text));
+  }
+  return text + " }";
+}
+
 std::string head_text(const NewCluster& cluster) {
   return "# A Rideau cluster. `rideau check-config` tells everything that is wrong with this file;\n"
          "# `rideau plugins describe NAME` prints the keys that a plugin understands.\n"
@@ -50,7 +61,7 @@ std::string head_text(const NewCluster& cluster) {
          "# What nodes and new files get when they say nothing themselves.\n"
          "[defaults]\n"
          "transport = " +
-         quoted(cluster.transport) +
+         choice_text(cluster.transport, cluster.transport_values) +
          "\n"
          "index = " +
          quoted(cluster.index) +

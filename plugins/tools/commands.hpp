@@ -34,6 +34,7 @@ struct UpOptions {
   std::string objects = "raw-file";
   std::vector<std::string> devices;  // OSS=PATH
   bool single_process = false;
+  bool encrypt = false;  // a new cluster gets keys
   std::set<std::string> given;  // "--oss": what was typed, since a cluster that is there already must agree with it
 };
 int up(const CommonOptions& common, const UpOptions& options);
@@ -47,6 +48,18 @@ struct FormatOptions {
   bool force = false;  // also when something is on it
 };
 int format_device(const FormatOptions& options);
+
+struct KeysOptions {
+  std::string folder;
+  std::string name;                    // of the node, or of the authority; empty: a usual one
+  std::vector<std::string> addresses;  // of a node
+  bool client = false;                 // a node that nobody connects to
+  std::int64_t days = 0;               // until the certificate ends; 0: as usual
+};
+int make_authority_keys(const KeysOptions& options);
+int make_node_keys(const KeysOptions& options);
+int make_curve_key(const std::string& file);
+int show_keys(const std::vector<std::string>& paths);
 
 struct ServeOptions {
   std::string config;

@@ -2,6 +2,7 @@
 // `rideau up` and `rideau down`: a whole cluster on one machine.
 #include "framework/config/plugin_values.hpp"
 #include "framework/runtime/real_runtime.hpp"
+#include "plugins/tools/cluster_keys.hpp"
 #include "plugins/tools/commands.hpp"
 #include "plugins/tools/devices.hpp"
 #include "plugins/tools/mount_table.hpp"
@@ -34,6 +35,39 @@ std::string transport_of(const UpOptions& options) {
   return options.single_process ? "inproc" : "tcp";
 }
 
+// Keys for a new cluster on this machine, and what its transport is told of them.
+bool make_keys(const std::string& folder, Runtime& runtime, NewCluster* cluster, std::string* why) {
+  const auto text = [cluster](const char* key, const std::string& value) {
+    cluster->transport_values.push_back({.key = key, .text = value});
+  };
+  const std::string keys = folder + "/keys";
+  const std::int64_t now = now_seconds(runtime);
+  if (cluster->transport == "zmq") {
+    text("key_file", "keys/cluster.curve");
+    return make_folder(keys, why) && make_curve_file(keys + "/cluster.curve", why);
+  }
+  text("certificate", "keys/node.pem");
+  text("key", "keys/node.key");
+  text("authority", "keys/authority.pem");
+  cluster->transport_values.push_back({.key = "local", .kind = RawValue::Kind::boolean});
+  NodeKeyWish node;
+  node.name = "node";
+  node.addresses = {"127.0.0.1", "::1", "localhost"};
+  node.lifetime = {now, kNodeDays};
+  return make_authority_files(keys, "Rideau cluster " + cluster->name, {now, kAuthorityDays}, why) &&
+         make_node_files(keys, node, why);
+}
+
+// A cluster that is there already is not changed by `up`; who asks for encryption must not believe that it was.
+bool is_encrypted(const ClusterConfig& cluster) {
+  return std::all_of(cluster.nodes.begin(), cluster.nodes.end(), [](const NodeConfig& node) {
+    const auto& values = node.transport.values;
+    return std::any_of(values.begin(), values.end(), [](const RawValue& value) {
+      return (value.key == "certificate" || value.key == "key_file") && !value.text.empty();
+    });
+  });
+}
+
 // Objects in LMDB are objects in the index, which is one.
 std::string objects_of(const UpOptions& options) {
   return options.objects == "lmdb" && options.index == "lmdb" ? "index-objects" : options.objects;
@@ -42,6 +76,10 @@ std::string objects_of(const UpOptions& options) {
 int check_wishes(const UpOptions& options, const PluginCatalog& catalog) {
   if (!options.single_process && options.transport == "inproc") {
     std::fprintf(stderr, "--transport inproc reaches no other process: add --single-process, or choose tcp\n");
+    return kUsage;
+  }
+  if (const std::string via = transport_of(options); options.encrypt && via != "tcp" && via != "zmq") {
+    std::fprintf(stderr, "--encrypt: %s cannot; --transport tcp and zmq can\n", via.c_str());
     return kUsage;
   }
   if (options.mds_count != 1) return not_in_this_version("--mds " + std::to_string(options.mds_count));
@@ -109,7 +147,7 @@ int write_new_cluster(const UpOptions& options, const std::string& folder, const
     if (const auto device = devices.find(server.name); device != devices.end()) server.device = device->second;
     cluster.servers.push_back(server);
   }
-  if (!write_cluster_config(file, cluster, &why)) {
+  if ((options.encrypt && !make_keys(folder, runtime, &cluster, &why)) || !write_cluster_config(file, cluster, &why)) {
     std::fprintf(stderr, "%s\n", why.c_str());
     return kFailed;
   }
@@ -342,6 +380,12 @@ int up(const CommonOptions& common, const UpOptions& options) {
   if (!load_config(file, &catalog, &cluster) || !agrees(options, cluster)) return kUsage;
   if (const int failed = grow_cluster(options, cluster); failed != kDone) return failed;
   if (!load_config(file, &catalog, &cluster)) return kUsage;
+  if (options.encrypt && !is_encrypted(cluster)) {
+    std::fprintf(stderr,
+                 "%s was there before and has no keys; \"Encryption\" in docs/operations.md tells how it gets some\n",
+                 file.c_str());
+    return kUsage;
+  }
   if (!may_mount_itself(cluster, mount_point, options.no_mount)) return kFailed;
   std::vector<Started> started;
   const bool up_now = await_servers(common, cluster, catalog, options.no_mount ? std::string() : mount_point, &started);

@@ -78,6 +78,12 @@ Status ZmqTransport::listen(Text address, LinkEvents& events, MutableBytes bound
     listeners_.back()->close();
     return status;
   }
+  const bool reached_from_here =
+      actual.starts_with("127.") || actual.starts_with("[::1]") || actual.starts_with("ipc:");
+  if (!config_.keys.used && !reached_from_here) {
+    log(Level::warning, "%s is open to whoever can reach it: `rideau keys --help` tells how a cluster gets keys",
+        actual.c_str());
+  }
   std::memcpy(bound.data, actual.data(), actual.size());
   *bound_size = actual.size();
   return kOk;

@@ -241,6 +241,8 @@ TEST_CASE("what is written for a new cluster is accepted") {
   cluster.servers = {{"mds0", Role::mds, 1, "127.0.0.1:7400", ""},
                      {"oss0", Role::oss, 2, "127.0.0.1:7410", ""},
                      {"oss1", Role::oss, 3, "127.0.0.1:7411", "/dev/\"x\\\n"}};
+  cluster.transport_values = {{.key = "key", .text = "keys/\"node\".key"},
+                              {.key = "local", .kind = RawValue::Kind::boolean, .integer = 0}};
   const bool single = GENERATE(false, true);
   cluster.single_process = single;
   const ConfigResult result = parse_cluster_config(cluster_config_text(cluster), "/cfg/cluster.toml");
@@ -257,6 +259,11 @@ TEST_CASE("what is written for a new cluster is accepted") {
   CHECK(targets[2].data == "/cfg/oss1");
   REQUIRE(targets[2].objects.values.size() == 1);
   CHECK(targets[2].objects.values[0].text == "/dev/\"x\\\n");
+  const PluginChoice& transport = result.config.nodes[0].transport;
+  CHECK(transport.plugin == "tcp");
+  REQUIRE(transport.values.size() == 2);
+  CHECK(transport.values[0].text == "keys/\"node\".key");
+  CHECK((transport.values[1].kind == RawValue::Kind::boolean && transport.values[1].integer == 0));
 }
 
 TEST_CASE("writing refuses to replace a file") {
