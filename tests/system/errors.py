@@ -45,7 +45,7 @@ def wrong_options(folder):
     fails(1, "layout", "get", "x", telling="No such file")
     fails(2, "layout", "set", "x", telling="at least one of")
     expect(not os.path.exists(folder + "/never/cluster.toml"), "a refused `up` left a configuration")
-    for command in ([], ["up"], ["down"], ["serve"], ["mount"], ["umount"], ["status"], ["check-config"], ["plugins"], ["sync"]):
+    for command in ([], ["up"], ["down"], ["serve"], ["mount"], ["umount"], ["status"], ["check-config"], ["plugins"], ["sync"], ["keys"], ["keys", "node"]):
         expect(rideau(*command, "--help").returncode == 0, "--help")
     expect(rideau("--version").stdout == rideau("version").stdout != "", "--version")
 

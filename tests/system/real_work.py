@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Goal: what people do with a file system works on the mount, and gives back the same bytes.
 
-usage: real_work.py BUILD [--transport NAME [--set KEY=VALUE …]] [--objects NAME] [--short] [--no-copies]
+usage: real_work.py BUILD [--transport NAME [--encrypt] [--set KEY=VALUE …]] [--objects NAME] [--short] [--no-copies]
 """
 import argparse
 import hashlib
@@ -151,6 +151,7 @@ def expect_no_copies(made):
 parser = argparse.ArgumentParser()
 parser.add_argument("build")
 parser.add_argument("--transport", default="tcp")
+parser.add_argument("--encrypt", action="store_true")
 parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
 parser.add_argument("--objects", default="raw-file")
 parser.add_argument("--short", action="store_true")
@@ -158,7 +159,8 @@ parser.add_argument("--no-copies", action="store_true")
 options = parser.parse_args()
 
 need_fuse()
-with cluster(options=["--transport", options.transport, "--objects", options.objects]) as made, temporary_folder() as scratch_folder:
+wishes = ["--transport", options.transport, "--objects", options.objects, *(["--encrypt"] if options.encrypt else [])]
+with cluster(options=wishes) as made, temporary_folder() as scratch_folder:
     if options.set:
         with_settings(made, options.transport, options.set)
     if options.short:
