@@ -277,6 +277,16 @@ Grant LockManager::held(HolderId holder, ResourceId id) const noexcept {
   return lock == nullptr ? Grant{} : Grant{lock->mode, lock->number};
 }
 
+std::vector<LockManager::Held> LockManager::in_the_way(HolderId holder, ResourceId id, Mode mode) const {
+  std::vector<Held> found;
+  const auto resource = resources_.find(id);
+  if (resource == resources_.end()) return found;
+  for (const Lock* lock = resource->second.first; lock != nullptr; lock = lock->next) {
+    if (lock->holder != holder && !compatible(lock->mode, mode)) found.push_back({lock->holder, lock->number});
+  }
+  return found;
+}
+
 HolderId LockManager::first_waiting(ResourceId id) const noexcept {
   const auto resource = resources_.find(id);
   if (resource == resources_.end() || resource->second.queue == nullptr) return 0;

@@ -98,6 +98,13 @@ class LockManager {
   std::size_t count(HolderId holder) const noexcept;                         // of its locks
   std::size_t count() const noexcept { return locks_; }                      // of all locks
   Grant held(HolderId holder, ResourceId resource) const noexcept;
+  // Other sessions' locks of the resource that conflict with the mode; empty: is_free_for().
+  struct Held {
+    HolderId holder = 0;
+    GrantNumber number = 0;
+    friend bool operator==(const Held&, const Held&) = default;
+  };
+  std::vector<Held> in_the_way(HolderId holder, ResourceId resource, Mode mode) const;
   HolderId first_waiting(ResourceId resource) const noexcept;  // 0: nobody
 
  private:

@@ -109,6 +109,16 @@ Task<rpc::CallbackReply> FileSystem::Impl::on_callback(std::uint16_t method, Byt
       if (reply.status.ok()) advisory.granted(request.tickets);
       break;
     }
+    case fs::MetaCallback::glimpse: {
+      fs::GlimpseRequest request;
+      reply.status = fs::decode(body, &request);
+      if (!reply.status.ok()) break;
+      co_await yield_now(runtime);  // answers that came before are looked at before
+      fs::GlimpseReply told;
+      for (const fs::LockItem& item : request.items) told.items.push_back(glimpse(item));
+      fs::encode(told, reply.body);
+      break;
+    }
     default:
       reply.status = Status{Code::unsupported, 0, "a callback this client does not know"};
   }

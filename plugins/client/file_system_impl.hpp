@@ -98,6 +98,8 @@ struct FileSystem::Impl final : rpc::SessionEvents {
   // Takes a lock that came with an answer. True: it is held now, and has been since the answer was given.
   bool take_grant(Node& node, fs::LockWord word);
   void on_revoke(const fs::LockItem& item);
+  // How large a file is that this client has exclusively, for others who ask.
+  fs::SizeUpdate glimpse(const fs::LockItem& item);
   void start_release(NodeRef node);
   Task<> release_lock(NodeRef node);
   Task<> forget_bytes(NodeRef node);

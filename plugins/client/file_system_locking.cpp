@@ -75,6 +75,14 @@ void FileSystem::Impl::on_revoke(const fs::LockItem& item) {
   }
 }
 
+// Nothing is given back and nothing written for it. A lock that is on its way back comes with everything.
+fs::SizeUpdate FileSystem::Impl::glimpse(const fs::LockItem& item) {
+  Node* node = inodes.find(item.resource);
+  if (node == nullptr || node->lock.mode != Mode::exclusive || node->lock.closing) return {};
+  if (item.number < node->lock.first || item.number > node->lock.number) return {};
+  return size_update(*node);
+}
+
 void FileSystem::Impl::start_release(NodeRef node) {
   if (node->lock.mode == Mode::none || node->lock.closing) return;
   node->lock.closing = true;

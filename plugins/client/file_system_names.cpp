@@ -100,6 +100,13 @@ Task<Result<fs::Inode>> FileSystem::Impl::ask_lookup(fs::Caller& caller, NodeRef
   }
   NodeRef node = learn(reply.body.inode);
   if (keep) put_name(*directory, name, node->inode.id, 0);
+  const fs::Inode& answer = reply.body.inode;
+  const bool complete = (answer.flags & fs::kExact) != 0 && answer.change == node->transaction;
+  if (!node->valid && answer.lock == 0 && complete) {
+    fs::Inode told = answer;  // good for this once
+    told.flags |= kAttributesOnce;
+    co_return told;
+  }
   const Status status = co_await know(node, true);
   gone = errno_of(status) == ESTALE;
   if (!status.ok()) co_return status;

@@ -46,6 +46,8 @@ RIDEAU_FS_BODY(LockRequest);
 RIDEAU_FS_BODY(LockReply);
 RIDEAU_FS_BODY(UnlockRequest);
 RIDEAU_FS_BODY(RevokeRequest);
+RIDEAU_FS_BODY(GlimpseRequest);
+RIDEAU_FS_BODY(GlimpseReply);
 RIDEAU_FS_BODY(ScanRecordsRequest);
 RIDEAU_FS_BODY(ScanRecordsReply);
 RIDEAU_FS_BODY(GetRecordsRequest);

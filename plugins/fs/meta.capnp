@@ -253,6 +253,15 @@ struct RevokeRequest {
   items @2 :List(LockItem);
   budget @3 :UInt64;            # 0: not said
 }
+struct GlimpseRequest {
+  items @0 :List(LockItem);
+}
+struct GlimpseReply {
+  items @0 :List(Item);
+  struct Item {
+    update @0 :SizeUpdate;      # absent: it does not know
+  }
+}
 
 struct SetAdvisoryLockRequest {
   inode @0 :UInt64;

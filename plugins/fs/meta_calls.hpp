@@ -50,6 +50,7 @@ enum class MetaMethod : std::uint16_t {
 enum class MetaCallback : std::uint16_t {
   revoke = 1,  // give the named locks back
   advisory_locks_granted = 2,
+  glimpse = 3,  // tell how large the named files are by now
 };
 
 // ".": the directory itself; "..": its parent.
@@ -284,6 +285,14 @@ struct UnlockRequest {          // its reply has no body
 struct RevokeRequest {          // callback; its reply has no body and says only that it was heard
   std::vector<LockItem> items;  // to be given back; at most limits::kLockItemsMax
   std::uint64_t budget = 0;     // locks that the client may keep from now on; 0: as many as before
+};
+
+// Callback: what a client knows of files that it has exclusively. It gives nothing back and writes nothing for it.
+struct GlimpseRequest {
+  std::vector<LockItem> items;  // at most limits::kLockItemsMax
+};
+struct GlimpseReply {
+  std::vector<SizeUpdate> items;  // one for each; not present: it does not know, or is giving the lock back
 };
 
 // An advisory lock of a file, as framework/lock/range_locks.hpp has it: `family` is a lock::RangeFamily, `mode` a

@@ -67,6 +67,20 @@ Status decode(Bytes body, OpenReply* to) {
   return decode_root<schema::OpenReply>(body, [to](auto root) { return take(root.getInode(), &to->inode); });
 }
 
+namespace {
+
+void fill(schema::SizeUpdate::Builder to, const SizeUpdate& from) {
+  to.setSize(from.size);
+  to.setBlocks(from.blocks);
+  to.setMtimeNs(from.mtime_ns);
+  to.setTimeGeneration(from.time_generation);
+}
+void take(schema::SizeUpdate::Reader from, SizeUpdate* to) {
+  *to = {from.getSize(), from.getBlocks(), from.getMtimeNs(), from.getTimeGeneration(), true};
+}
+
+}  // namespace
+
 void encode(const CloseRequest& from, wire::Encoded& to) {
   encode_root<schema::CloseRequest>(to, [&](auto root) {
     auto items = root.initItems(static_cast<std::uint32_t>(from.items.size()));
@@ -77,11 +91,7 @@ void encode(const CloseRequest& from, wire::Encoded& to) {
       out.setHandle(item.handle);
       out.setUntouched(item.untouched);
       if (!item.update.present) continue;
-      auto update = out.initUpdate();
-      update.setSize(item.update.size);
-      update.setBlocks(item.update.blocks);
-      update.setMtimeNs(item.update.mtime_ns);
-      update.setTimeGeneration(item.update.time_generation);
+      fill(out.initUpdate(), item.update);
     }
   });
 }
@@ -97,8 +107,7 @@ Status decode(Bytes body, CloseRequest* to) {
       item.handle = in.getHandle();
       item.untouched = in.getUntouched();
       if (!in.hasUpdate()) continue;
-      const auto update = in.getUpdate();
-      item.update = {update.getSize(), update.getBlocks(), update.getMtimeNs(), update.getTimeGeneration(), true};
+      take(in.getUpdate(), &item.update);
     }
     return true;
   });
@@ -277,6 +286,33 @@ Status decode(Bytes body, RevokeRequest* to) {
   return decode_root<schema::RevokeRequest>(body, [to](auto root) {
     to->budget = root.getBudget();
     return take_items(root, &to->items);
+  });
+}
+
+void encode(const GlimpseRequest& from, wire::Encoded& to) {
+  encode_root<schema::GlimpseRequest>(to, [&](auto root) { fill_items(root, from.items); });
+}
+Status decode(Bytes body, GlimpseRequest* to) {
+  return decode_root<schema::GlimpseRequest>(body, [to](auto root) { return take_items(root, &to->items); });
+}
+
+void encode(const GlimpseReply& from, wire::Encoded& to) {
+  encode_root<schema::GlimpseReply>(to, [&](auto root) {
+    auto items = root.initItems(static_cast<std::uint32_t>(from.items.size()));
+    for (std::uint32_t i = 0; i < items.size(); ++i) {
+      if (from.items[i].present) fill(items[i].initUpdate(), from.items[i]);
+    }
+  });
+}
+Status decode(Bytes body, GlimpseReply* to) {
+  return decode_root<schema::GlimpseReply>(body, [to](auto root) {
+    const auto items = root.getItems();
+    if (items.size() > limits::kLockItemsMax) return false;
+    to->items.resize(items.size());
+    for (std::uint32_t i = 0; i < items.size(); ++i) {
+      if (items[i].hasUpdate()) take(items[i].getUpdate(), &to->items[i]);
+    }
+    return true;
   });
 }
 

@@ -22,6 +22,10 @@ void Mds::collect(MetricList& to) const {
   to.gauge("rideau_mds_open_inodes", "Inodes that some client has open.", labels,
            static_cast<double>(target_.opens.size()));
   to.gauge("rideau_mds_locks", "Locks of inodes that clients hold.", labels, static_cast<double>(locks_.count()));
+  to.counter("rideau_mds_revocations_total", "Locks of inodes that clients were asked to give back.", labels,
+             lock_callbacks_.asked());
+  to.counter("rideau_mds_glimpses_total", "Questions to clients about the size of a file that they write.", labels,
+             glimpses_.asked());
   to.gauge("rideau_mds_advisory_locks", "Ranges that programs have locked with flock and fcntl.", labels,
            static_cast<double>(advisory_locks_.held()));
   to.gauge("rideau_mds_advisory_waits", "Programs that wait for such a lock.", labels,

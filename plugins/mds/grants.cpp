@@ -29,8 +29,8 @@ void grant(lock::LockManager& locks, std::uint64_t session, Inode& inode, bool e
 
 }  // namespace
 
-InodeId held_by_others(const lock::LockManager& locks, std::uint64_t session, const InodeReply& reply) {
-  return locks.is_free_for(session, reply.inode.id, Mode::shared) ? kNoInode : reply.inode.id;
+Inode* held_by_others(const lock::LockManager& locks, std::uint64_t session, InodeReply& reply) {
+  return locks.is_free_for(session, reply.inode.id, Mode::shared) ? nullptr : &reply.inode;
 }
 
 void grant_beside(lock::LockManager& locks, std::uint64_t session, InodeReply& reply, bool exclusive) {

@@ -12,12 +12,12 @@ constexpr fs::LockWord lock_word(lock::Grant grant) noexcept {
   return grant.mode == lock::Mode::none ? 0 : grant.number << 2 | static_cast<fs::LockWord>(grant.mode);
 }
 
-// An inode of which the answer tells and another session alone knows the truth; kNoInode: there is none. Entries of
+// The inode of which the answer tells and another session alone knows the truth; null: there is none. Entries of
 // directories are not waited for: grant_beside() takes their attributes out.
-fs::InodeId held_by_others(const lock::LockManager& locks, std::uint64_t session, const fs::InodeReply& reply);
+fs::Inode* held_by_others(const lock::LockManager& locks, std::uint64_t session, fs::InodeReply& reply);
 template <class Reply>
-fs::InodeId held_by_others(const lock::LockManager&, std::uint64_t, const Reply&) {
-  return fs::kNoInode;
+fs::Inode* held_by_others(const lock::LockManager&, std::uint64_t, Reply&) {
+  return nullptr;
 }
 
 // Who opens a file to write wants it for himself, if nobody else has it.

@@ -14,6 +14,7 @@ void LockCallbacks::revoke(lock::HolderId holder, lock::ResourceId resource, loc
                            lock::Mode wanted) {
   const Session* waiting = sessions_.find(locks_->first_waiting(resource));
   const bool named = waiting != nullptr && waiting->link != nullptr;
+  ++asked_;
   kick(holder).unsent.push_back(
       {{resource, wanted, named ? waiting->link->client_name() : "", runtime_.now_ns()}, number});
 }

@@ -33,6 +33,7 @@ class LockCallbacks final : public lock::LockManager::Events {
   // What the session owes for the longest time; null: nothing.
   const Evictions::Asked* oldest(lock::HolderId holder);
   void forget(lock::HolderId holder) { sessions_asked_.erase(holder); }
+  std::uint64_t asked() const noexcept { return asked_; }  // locks, since the start
 
  private:
   struct Ask {
@@ -59,6 +60,7 @@ class LockCallbacks final : public lock::LockManager::Events {
   Evict evict_;
   lock::LockManager* locks_ = nullptr;
   std::map<lock::HolderId, Asks> sessions_asked_;
+  std::uint64_t asked_ = 0;
 };
 
 }  // namespace rideau::mds

@@ -66,6 +66,8 @@ Mds::Mds(Runtime& runtime, Logger& log, IndexStore& index, Options options, Obje
       rest_(runtime),
       lock_callbacks_(runtime, target_.sessions, tasks_, rest_,
                       [this](std::uint64_t session, const std::string& reason) { evict(session, reason); }),
+      glimpses_(runtime, target_.sessions, tasks_,
+                [this](std::uint64_t session, const std::string& reason) { evict(session, reason); }),
       locks_(runtime, lock_callbacks_),
       lock_budget_(runtime, locks_, target_.sessions, lock_callbacks_, target_.options.locks_max),
       tasks_(runtime) {
@@ -212,23 +214,39 @@ class Claims {
   std::vector<WantedLock> claimed_;
 };
 
+// Who has a file open for writing tells how large it is by now; a lock that somebody only has still is asked back, so
+// that who asks can keep the answer.
+Task<Glimpse> Mds::ask_writers(std::uint64_t session, const Inode& inode) {
+  if (!inode.is_regular() || !target_.opens.is_open_for_writing(inode.id)) co_return Glimpse{};
+  auto glimpse = co_await glimpses_.ask(inode, locks_.in_the_way(session, inode.id, lock::Mode::shared));
+  co_return glimpse;
+}
+
 template <class Request>
 Task<> Mds::look(rpc::ServerCall& call) {
   Request request;
   if (!decode(call.body(), &request).ok()) co_return co_await refuse_malformed(call);
   const std::uint64_t session = call.session().id();
-  constexpr int kTries = 3;  // to see something that cannot be lost
+  constexpr int kTries = 3;     // to see something that cannot be lost
+  constexpr int kAsksMax = 16;  // of writers, for one answer: the file changes in other ways all the time
   wire::Encoded body;
   Status status;
   Claims claims(locks_, session);
+  Glimpse glimpse;
+  int asks = 0;
   for (int tries = 1;; ++tries) {
     target_.names.forget_seen();
     auto result = apply(target_, request);
-    if (const InodeId held = result.ok() ? held_by_others(locks_, session, *result) : kNoInode; held != kNoInode) {
-      const WantedLock wanted{held, lock::Mode::shared};
-      status = co_await claims.take(wanted);
-      if (!status.ok()) break;
-      continue;
+    if (Inode* inode = result.ok() ? held_by_others(locks_, session, *result) : nullptr; inode != nullptr) {
+      if (glimpse.fits(*inode, locks_.in_the_way(session, inode->id, lock::Mode::shared))) {
+        glimpse.tell(*inode);
+      } else {
+        const WantedLock wanted{inode->id, lock::Mode::shared};
+        if (asks++ < kAsksMax) glimpse = co_await ask_writers(session, *inode);
+        if (!glimpse.known || asks > kAsksMax) status = co_await claims.take(wanted);
+        if (!status.ok()) break;
+        continue;
+      }
     }
     // Who learns of something that others did rests on it: it must not be lost any more. Where others go on and on,
     // this is what was at one moment, without locks.
@@ -237,7 +255,10 @@ Task<> Mds::look(rpc::ServerCall& call) {
     lock_budget_.changed();
     if (seen != 0) status = co_await target_.committer.wait_durable(seen);
     if (seen != 0 && !status.ok()) break;
-    if (seen != 0 && tries < kTries) continue;
+    if (seen != 0 && tries < kTries) {
+      glimpse = {};
+      continue;
+    }
     status = to_body(result, body);
     break;
   }

@@ -10,6 +10,7 @@
 #include "plugins/mds/destroyer.hpp"
 #include "plugins/mds/evictions.hpp"
 #include "plugins/mds/fencing.hpp"
+#include "plugins/mds/glimpses.hpp"
 #include "plugins/mds/lock_budget.hpp"
 #include "plugins/mds/lock_callbacks.hpp"
 #include "plugins/mds/orphan_sweep.hpp"
@@ -77,6 +78,7 @@ class Mds final : public rpc::Service {
   Task<> change(rpc::ServerCall& call, Need need);
   template <class Request>
   Task<> change_again(rpc::ServerCall& call, const Request& request, Need need);
+  Task<Glimpse> ask_writers(std::uint64_t session, const fs::Inode& inode);
   Task<Status> load_sessions();
   void begin_recovery();
   Task<> recover();
@@ -122,6 +124,7 @@ class Mds final : public rpc::Service {
   AdvisoryLocks advisory_locks_;
   Rest rest_;
   LockCallbacks lock_callbacks_;
+  Glimpses glimpses_;
   lock::LockManager locks_;
   LockBudget lock_budget_;
   TaskGroup tasks_;

@@ -79,6 +79,8 @@ class Words {
         return "revocation of a lock";
       case fs::MetaCallback::advisory_locks_granted:
         return "grant of flock or fcntl locks";
+      case fs::MetaCallback::glimpse:
+        return "question about the size of a file that it writes";
     }
     return "callback " + std::to_string(event.method);
   }

@@ -50,6 +50,8 @@ constexpr fuzz::ReadBody kBodies[] = {
     fuzz::read_body<fs::AdvisoryLocksGrantedRequest>,
     fuzz::read_body<fs::ReclaimRequest>,
     fuzz::read_body<fs::ReclaimReply>,
+    fuzz::read_body<fs::GlimpseRequest>,
+    fuzz::read_body<fs::GlimpseReply>,
 };
 
 }  // namespace

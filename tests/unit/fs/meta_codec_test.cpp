@@ -10,6 +10,10 @@
 #include <tuple>
 
 namespace rideau::fs {
+bool operator==(const SizeUpdate& a, const SizeUpdate& b) {
+  return std::tie(a.size, a.blocks, a.mtime_ns, a.time_generation, a.present) ==
+         std::tie(b.size, b.blocks, b.mtime_ns, b.time_generation, b.present);
+}
 bool operator==(const LockItem& a, const LockItem& b) { return a.resource == b.resource && a.number == b.number; }
 bool operator==(const ReclaimedOpen& a, const ReclaimedOpen& b) {
   return std::tie(a.handle, a.inode, a.flags, a.nameless) == std::tie(b.handle, b.inode, b.flags, b.nameless);
@@ -81,6 +85,8 @@ auto fields(const LockRequest& x) { return std::tie(x.resource, x.mode); }
 auto fields(const LockReply& x) { return std::tie(x.lock); }
 auto fields(const UnlockRequest& x) { return std::tie(x.items); }
 auto fields(const RevokeRequest& x) { return std::tie(x.items, x.budget); }
+auto fields(const GlimpseRequest& x) { return std::tie(x.items); }
+auto fields(const GlimpseReply& x) { return std::tie(x.items); }
 auto fields(const ScanRecordsRequest& x) { return std::tie(x.from, x.count); }
 auto fields(const ScanRecordsReply& x) { return std::tie(x.records, x.transaction); }
 auto fields(const GetRecordsRequest& x) { return std::tie(x.keys); }
@@ -247,6 +253,8 @@ TEST_CASE("bodies about inodes and sessions survive the way there and any damage
   check(LockReply{2});
   check(UnlockRequest{{{9, 1}, {10, 1ull << 60}}});
   check(RevokeRequest{{{9, 1}, {10, 1ull << 60}}, 1'000});
+  check(GlimpseRequest{{{9, 1}, {10, 1ull << 60}}});
+  check(GlimpseReply{{{}, {1ull << 60, 8, -5, 7, true}}});
   check(ScanRecordsRequest{std::string_view("\x11\0key", 5), 77});
   check(ScanRecordsReply{{{"key", std::string("\0value", 6)}, {"other", ""}}, 1ull << 50});
   check(GetRecordsRequest{{"one", "another"}});
