@@ -34,7 +34,7 @@ struct UpOptions {
   std::string objects = "raw-file";
   std::vector<std::string> devices;  // OSS=PATH
   bool single_process = false;
-  bool encrypt = false;  // a new cluster gets keys
+  bool encrypt = false;         // a new cluster gets keys
   std::set<std::string> given;  // "--oss": what was typed, since a cluster that is there already must agree with it
 };
 int up(const CommonOptions& common, const UpOptions& options);

@@ -378,14 +378,14 @@ int up(const CommonOptions& common, const UpOptions& options) {
   }
   ClusterConfig cluster;
   if (!load_config(file, &catalog, &cluster) || !agrees(options, cluster)) return kUsage;
-  if (const int failed = grow_cluster(options, cluster); failed != kDone) return failed;
-  if (!load_config(file, &catalog, &cluster)) return kUsage;
   if (options.encrypt && !is_encrypted(cluster)) {
     std::fprintf(stderr,
                  "%s was there before and has no keys; \"Encryption\" in docs/operations.md tells how it gets some\n",
                  file.c_str());
     return kUsage;
   }
+  if (const int failed = grow_cluster(options, cluster); failed != kDone) return failed;
+  if (!load_config(file, &catalog, &cluster)) return kUsage;
   if (!may_mount_itself(cluster, mount_point, options.no_mount)) return kFailed;
   std::vector<Started> started;
   const bool up_now = await_servers(common, cluster, catalog, options.no_mount ? std::string() : mount_point, &started);
