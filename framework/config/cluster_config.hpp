@@ -65,7 +65,7 @@ struct NodeConfig {
   std::vector<TargetConfig> targets;
   ClientSettings client;  // of clients
   Level log_level = Level::info;
-  std::uint64_t spin_ns = 0;  // how long to poll before sleeping
+  std::uint64_t spin_ns = 60'000;  // how long to look for work before sleeping, while nobody else wants the CPU
   std::uint32_t blocking_threads = 4;
   std::string metrics = "127.0.0.1:0";  // where the node tells its metrics over HTTP; empty: nowhere
 

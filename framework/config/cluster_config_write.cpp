@@ -76,7 +76,7 @@ std::string head_text(const NewCluster& cluster) {
          "disk\n"
          "#recovery = \"4 s\"           # how long a restarted metadata server waits for clients to come back\n"
          "#log_level = \"info\"         # debug, info, warning, error\n"
-         "#spin = \"20 us\"             # how long a node polls before it sleeps\n"
+         "#spin = \"60 us\"             # how long a node looks for work before it sleeps; 0 s: not at all\n"
          "#blocking_threads = 4\n"
          "#metrics = \"0.0.0.0:9400\"  # HTTP for Prometheus; default: a free port of loopback, see `status`\n"
          "\n"

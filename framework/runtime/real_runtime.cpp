@@ -9,6 +9,7 @@
 #include <climits>
 #include <ctime>
 
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
@@ -278,8 +279,9 @@ bool RealRuntime::resume_ready() noexcept {
 
 void RealRuntime::poll(int timeout_ms) noexcept {
   epoll_event events[64];
-  count_system_call();
   const int count = ::epoll_wait(epoll_fd_, events, 64, timeout_ms);
+  // How often one looks in vain depends on the time, so only what found something or waited is part of an operation.
+  if (count > 0 || timeout_ms != 0) count_system_call();
   for (int i = 0; i < count; ++i) {
     if (events[i].data.fd == wake_fd_) {
       std::uint64_t drained = 0;
@@ -291,15 +293,26 @@ void RealRuntime::poll(int timeout_ms) noexcept {
   }
 }
 
-void RealRuntime::wait_for_work() noexcept {
-  if (options_.spin_ns > 0) {
-    const std::uint64_t until = now_ns() + options_.spin_ns;
-    while (now_ns() < until) {
-      poll(0);
-      if (ready_.first != nullptr || inbox_filled_.load(std::memory_order_acquire)) return;
-      if (!timers_.empty() && timers_.earliest_ns() <= now_ns()) return;
-    }
+// Looks for work for a while before it sleeps: waking a CPU that sleeps takes longer than most calls. Only as long as
+// nobody else wants this CPU, which shows in how long he is let go first.
+bool RealRuntime::spin() noexcept {
+  constexpr std::uint64_t kSomebodyRanNs = 3 * kMicrosecond;
+  std::uint64_t now = now_ns();
+  const std::uint64_t until = now + options_.spin_ns;
+  while (now < until) {
+    poll(0);
+    if (ready_.first != nullptr || inbox_filled_.load(std::memory_order_acquire)) return true;
+    const std::uint64_t before = now_ns();
+    if (!timers_.empty() && timers_.earliest_ns() <= before) return true;
+    ::sched_yield();
+    now = now_ns();
+    if (now - before > kSomebodyRanNs) return false;
   }
+  return false;
+}
+
+void RealRuntime::wait_for_work() noexcept {
+  if (options_.spin_ns > 0 && spin()) return;
   sleeping_.store(true, std::memory_order_seq_cst);
   if (!inbox_filled_.load(std::memory_order_seq_cst)) {
     int timeout_ms = -1;

@@ -76,6 +76,7 @@ class RealRuntime final : public Runtime {
   void ring_timers() noexcept;
   bool resume_ready() noexcept;
   void poll(int timeout_ms) noexcept;
+  bool spin() noexcept;
   void wait_for_work() noexcept;
   void blocking_loop() noexcept;
   bool on_node_thread() const noexcept { return std::this_thread::get_id() == node_thread_; }
