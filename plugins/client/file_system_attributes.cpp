@@ -115,6 +115,17 @@ Task<> FileSystem::Impl::list_changed(NodeRef node, bool was_open) {
   co_await kernel->settle();
 }
 
+Task<> FileSystem::Impl::begin_resize(NodeRef node) {
+  while (node->lock.tellings != 0 || resizing.contains(node->inode.id)) co_await sent.wait();
+  resizing.insert(node->inode.id);
+}
+
+void FileSystem::Impl::end_resize(Node& node) {
+  resizing.erase(node.inode.id);
+  sent.wake_all();
+  if (node.changed) kick_closes();
+}
+
 // Grown objects come before the record that says so, cut ones after it: a crash in between leaves zeros or bytes beyond
 // the end, never bytes that are not there.
 Task<MetaReply<fs::InodeReply>> FileSystem::Impl::resize(fs::SetAttributesRequest& request, NodeRef node) {
@@ -219,8 +230,10 @@ Task<Result<fs::Inode>> FileSystem::set_attributes(fs::SetAttributesRequest requ
   if (resizes) {
     const Status status = co_await impl_->enter(node, true);
     if (!status.ok()) co_return status;
+    co_await impl_->begin_resize(node);
   }
   auto result = co_await impl_->set_attributes(request, asked);
+  if (resizes) impl_->end_resize(*node);
   if (resizes) impl_->leave(*node);
   co_return result;
 }

@@ -90,6 +90,11 @@ Task<> FileSystem::Impl::send_ready() {
 fs::SizeUpdate FileSystem::Impl::size_update(Node& node) {
   fs::SizeUpdate update;
   update.present = node.lock.mode != Mode::none && node.size_known && node.inode.is_regular();
+  if (update.present && resizing.contains(node.inode.id)) {
+    // The record will say what the cut leaves. Whatever was to be told is told afterwards.
+    mark_changed(node);
+    update.present = false;
+  }
   if (!update.present) return update;
   const std::shared_ptr<FileData> data = plane.find(node.inode.id);
   if (data != nullptr) node.inode.blocks = std::max(node.inode.blocks, data->blocks_hint());
@@ -189,6 +194,7 @@ Task<Status> FileSystem::Impl::send_everything() {
 }
 
 Task<Status> FileSystem::Impl::send_size(NodeRef node) {
+  while (resizing.contains(node->inode.id)) co_await sent.wait();
   fs::CloseRequest request;
   fs::CloseItem item;
   item.inode = node->inode.id;

@@ -137,7 +137,9 @@ Task<Status> FileSystem::Impl::cut_created(HandleRef handle) {
   cut.inode = handle->inode();
   cut.mask = fs::kSetSize | fs::kSetKillPrivileges;
   cut.handle = handle->id;
+  co_await begin_resize(handle->node);
   const auto done = co_await set_attributes(cut, expiries);
+  end_resize(*handle->node);
   leave(*handle->node);
   co_return done.status();
 }
@@ -295,8 +297,10 @@ Task<Result<OpenFile>> FileSystem::open(fs::Caller caller, fs::InodeId inode, st
   if (cuts) {
     const Status status = co_await impl_->enter(node, true);
     if (!status.ok()) co_return status;
+    co_await impl_->begin_resize(node);
   }
   auto result = co_await impl_->open(caller, inode, flags);
+  if (cuts) impl_->end_resize(*node);
   if (cuts) impl_->leave(*node);
   co_return result;
 }

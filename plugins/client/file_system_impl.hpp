@@ -164,6 +164,9 @@ struct FileSystem::Impl final : rpc::SessionEvents {
   // The answer of a change: what it left, though others may have changed more since, or the inode may be gone.
   fs::Inode tell_change(Node& node, fs::Inode left, const Status& known, std::uint64_t asked);
   Task<MetaReply<fs::InodeReply>> resize(fs::SetAttributesRequest& request, NodeRef node);
+  // Around a cut: no size of before comes to the server behind it.
+  Task<> begin_resize(NodeRef node);
+  void end_resize(Node& node);
   void attributes_changed(fs::InodeId inode, std::uint64_t transaction);
   Task<> list_changed(NodeRef node, bool was_open);
   Task<Status> tell_before_layout(fs::InodeId inode);
@@ -264,6 +267,7 @@ struct FileSystem::Impl final : rpc::SessionEvents {
   std::size_t kept_opens = 0;
 
   std::map<fs::InodeId, NodeRef> changed;  // inodes with news for the metadata server
+  std::set<fs::InodeId> resizing;          // whose sizes are not told meanwhile
   std::deque<PendingClose> closes;
   bool sending = false;
   WaitQueue sent;
