@@ -178,7 +178,9 @@ void SimTransport::connected(std::uint64_t attempt, LinkId mine, LinkId theirs, 
   *connecting.out = &link;
   host_.complete(*connecting.done, kOk, 0);
   link.open_soon();
-  if (network_.find(theirs) == nullptr) network_.reset(mine, runtime_.id(), gone);
+  // The other end may have been cut, or be gone, while the answer was on its way.
+  const SimLink* other = network_.find(theirs);
+  if (other == nullptr || other->cut_) network_.reset(mine, runtime_.id(), gone);
 }
 
 void SimTransport::refused(std::uint64_t attempt, Status why) {
