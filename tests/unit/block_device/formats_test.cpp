@@ -3,6 +3,7 @@
 // refused.
 #include "backends/block_device/map_records.hpp"
 #include "sdk/testkit/dice.hpp"
+#include "tests/unit/seed_count.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -84,7 +85,7 @@ TEST_CASE("of two copies the newer one counts, and a newer format is told from d
 }
 
 TEST_CASE("records of the map come back, and no flipped bit of key or value passes") {
-  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+  for (std::uint64_t seed = 1; seed <= test::seed_count(40); ++seed) {
     const std::string key = segment_key({seed, 7}, seed * 3);
     const std::vector<Block> blocks = some_blocks(seed);
     const std::string value = segment_value(key, blocks);

@@ -4,6 +4,7 @@
 // their client (data_fake_target.hpp).
 #include "plugins/client/data_striping.hpp"
 #include "tests/unit/client/data_bench.hpp"
+#include "tests/unit/seed_count.hpp"
 
 namespace rideau::client {
 namespace {
@@ -109,8 +110,8 @@ Task<> one_step(DataBench& bench, Model& file, sim::Random& random) {
 }
 
 struct Restarts {
-  int all = 0;
-  int with_loss = 0;
+  std::uint64_t all = 0;
+  std::uint64_t with_loss = 0;
 };
 
 void lose_a_target(DataBench& bench, sim::Random& random) {
@@ -229,7 +230,7 @@ Task<> page_writer(DataBench& bench, FileData& file, std::uint64_t own, std::uin
 }  // namespace
 
 TEST_CASE("a file reads as an array of bytes, and its objects hold it") {
-  for (std::uint64_t seed = 1; seed <= 150; ++seed) {
+  for (std::uint64_t seed = 1; seed <= test::seed_count(150); ++seed) {
     INFO("seed " << seed);
     run_seed(seed);
   }
@@ -237,16 +238,16 @@ TEST_CASE("a file reads as an array of bytes, and its objects hold it") {
 
 TEST_CASE("what a target lost is written again from the cache, or the file says that it is lost") {
   Restarts restarts;
-  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+  for (std::uint64_t seed = 1; seed <= test::seed_count(300); ++seed) {
     INFO("seed " << seed);
     run_seed(seed, &restarts);
   }
-  CHECK(restarts.with_loss > 50);
-  CHECK(restarts.all - restarts.with_loss > 200);
+  CHECK(restarts.with_loss > test::seed_count(50));
+  CHECK(restarts.all - restarts.with_loss > test::seed_count(200));
 }
 
 TEST_CASE("writers and readers of one file while targets lose what is not durable: nothing is lost") {
-  for (std::uint64_t seed = 1; seed <= 150; ++seed) {
+  for (std::uint64_t seed = 1; seed <= test::seed_count(150); ++seed) {
     INFO("seed " << seed);
     sim::Random random(seed);
     DataBench bench(seed);
@@ -267,7 +268,7 @@ TEST_CASE("the same seed is the same run") {
 }
 
 TEST_CASE("writers, readers, flushes and truncates of one file at once") {
-  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+  for (std::uint64_t seed = 1; seed <= test::seed_count(60); ++seed) {
     INFO("seed " << seed);
     sim::Random random(seed);
     DataOptions options;
