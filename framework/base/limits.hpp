@@ -27,7 +27,10 @@ constexpr std::uint32_t kHelloMs = 5'000;   // a link that has not said hello by
 constexpr std::uint32_t kCallMs = 60'000;   // a call without an answer; the link is tried anew before
 constexpr std::uint32_t kLeaveMs = 10'000;  // calls of a client that stops wait no longer for a target that is away
 constexpr std::uint32_t kPingMs = 2'000;    // an idle session says that it lives
-constexpr std::uint32_t kSessionLeaseMs = 6'000;  // without a link; then the server ends the session
+// Without a link: then the server ends the session once somebody waits for what its client holds, and after the second
+// time in any case.
+constexpr std::uint32_t kSessionLeaseMs = 6'000;
+constexpr std::uint32_t kSessionKeptMs = 300'000;
 // How long a client takes it for certain that a server still has its session, after it sent something that was
 // answered: shorter than whatever makes a server give the locks of a silent client to others.
 constexpr std::uint32_t kTrustMs = 4'000;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/lock/range_locks.hpp"
 
+#include <algorithm>
+
 namespace rideau::lock {
 
 std::optional<RangeConflict> RangeLocks::test(const RangeResource& resource, const RangeOwner& owner, Range range,
@@ -114,6 +116,13 @@ void RangeLocks::grant_waiting(const RangeResource& id) {
       again = true;
     }
   }
+}
+
+bool RangeLocks::waited_for(HolderId session) const {
+  const auto found = sessions_.find(session);
+  if (found == sessions_.end()) return false;
+  return std::any_of(found->second.held.begin(), found->second.held.end(),
+                     [this](const RangeResource& id) { return !resources_.find(id)->second.queue.empty(); });
 }
 
 std::vector<RangeOwner> RangeLocks::in_the_way_of(const RangeRequest& request) const {

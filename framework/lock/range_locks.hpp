@@ -76,6 +76,8 @@ class RangeLocks {
   // What is in the way of such a lock: of several the one that begins first.
   std::optional<RangeConflict> test(const RangeResource& resource, const RangeOwner& owner, Range range,
                                     Mode mode) const;
+  // Whether somebody waits for a resource on which the session holds anything.
+  bool waited_for(HolderId session) const;
   // The request waits no longer. false: it did not wait (any more).
   bool cancel(HolderId session, std::uint64_t ticket);
   // The session is gone, and with it all that its owners hold and wait for.

@@ -47,8 +47,8 @@ class Loan {
 struct Request {
   std::uint16_t method = 0;
   bool modifies = false;  // executed exactly once, also when it has to be sent again
-  // Means the same under a new session, once the target has restarted: then it is sent (again) under that. A session
-  // that the target ended of its own accord ends such calls too: what they rest on may be somebody else's by now.
+  // Means the same under a new session, where the target has restarted or given up the one before: then it is sent
+  // (again) under that. Changes only while the locks are there that they rest on (set_lock_sessions).
   bool outlives_restart = false;
   std::uint64_t trace_id = 0;     // 0: a new one
   std::uint32_t deadline_ms = 0;  // 0: limits::kCallMs. kNoDeadline: as long as there is a link (locks)

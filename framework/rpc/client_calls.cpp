@@ -83,7 +83,7 @@ Task<Reply> ClientSession::Impl::call(const Request& request) {
     }
     if (belongs_to != generation && belongs_to != 0) {
       const bool executed_never = belongs_to == unused_generation;
-      if (!executed_never && (!request.outlives_restart || belongs_to < ended_generation)) {
+      if (!executed_never && !request.outlives_restart) {
         reply.status = sent ? kOutcomeUnknown : kNeverSent;
         break;
       }

@@ -260,7 +260,6 @@ void ClientSession::Impl::on_welcome(const wire::Welcome& welcome) {
     answered = false;
     forget_kept();
     forget_server_state();
-    if (known && !new_epoch && !unused) ended_generation = generation;
     if (known) {
       log.warning("target %u at %s has forgotten this client's session (boot epoch %llu): starting a new one",
                   options.target, options.address.c_str(), static_cast<unsigned long long>(boot_epoch));

@@ -107,7 +107,6 @@ struct ClientSession::Impl {
   std::uint64_t generation = 0;  // grows when the server lost the session
   std::vector<wire::LockSession> lock_sessions;
   std::uint64_t lock_turns = 0;             // how often the locks went
-  std::uint64_t ended_generation = 0;       // the last one that began because the target had ended the session before
   std::uint64_t unused_generation = ~0ull;  // ended without an answer to any call: none of its calls was executed
   bool answered = false;                    // a call was, in this generation
   bool restarted = false;                   // what the target had in memory was not claimed again yet

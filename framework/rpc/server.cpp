@@ -128,16 +128,28 @@ void Server::Impl::tick() {
     const std::uint64_t silent_ms = (now - link->last_heard_ns) / kMillisecond;
     if (silent_ms > (link->session == nullptr ? limits::kHelloMs : limits::kSessionLeaseMs)) link->close();
   }
-  for (auto& [number, target] : targets) {
-    std::vector<SessionState*> late;
-    for (auto& [id, session] : target.sessions) {
-      const bool gone = session->link == nullptr && !session->ending && !session->awaited;
-      if (gone && now - session->unlinked_since_ns > limits::kSessionLeaseMs * kMillisecond)
-        late.push_back(session.get());
-    }
-    for (SessionState* session : late) begin_end(*session, "it has had no link for the length of its lease");
-  }
+  for (auto& [number, target] : targets) end_silent(target);
   if (!stopping) ticker.set(kSecond);
+}
+
+// A cable that was pulled is no reason to take from a client what nobody else wants.
+void Server::Impl::end_silent(TargetState& target) {
+  const std::uint64_t now = runtime.now_ns();
+  std::vector<SessionState*> wanted;
+  std::vector<SessionState*> forgotten;
+  for (auto& [id, session] : target.sessions) {
+    if (session->link != nullptr || session->ending || session->awaited) continue;
+    const std::uint64_t unlinked_ms = (now - session->unlinked_since_ns) / kMillisecond;
+    if (unlinked_ms <= limits::kSessionLeaseMs) continue;
+    const bool full = target.sessions.size() >= limits::kSessionsPerTarget;
+    if (full || session->called_back() || target.service->ends_after_lease(*session)) {
+      wanted.push_back(session.get());
+    } else if (unlinked_ms > limits::kSessionKeptMs) {
+      forgotten.push_back(session.get());
+    }
+  }
+  for (SessionState* session : wanted) begin_end(*session, "it has had no link for the length of its lease");
+  for (SessionState* session : forgotten) begin_end(*session, "it has had no link for minutes");
 }
 
 void Server::Impl::malformed(ServerLink& link, const std::string& what) {
@@ -165,6 +177,14 @@ Status Server::Impl::check_hello(const wire::Hello& hello, std::string* why) {
     *why = "target " + std::to_string(hello.target) + " belongs to cluster " + to_text(target->options.cluster) +
            ", the client is configured for cluster " + to_text(hello.cluster);
     return {Code::refused, 0, "hello"};
+  }
+  // What it had sent under that session must not be executed after what it sends under the next one.
+  const auto still_ends = [&hello](const auto& entry) {
+    return entry.second->ending && entry.second->client() == hello.client;
+  };
+  if (std::any_of(target->sessions.begin(), target->sessions.end(), still_ends)) {
+    *why = "calls of its last session still run; it is let in when they have ended";
+    return {Code::busy, 0, "hello"};
   }
   if (const Status admitted = target->service->admit(hello.client, hello.lock_sessions, why); !admitted.ok()) {
     return admitted;

@@ -65,7 +65,7 @@ class ServerCall {
   State& state_;
 };
 
-// A client as the target sees it. Lives from its first hello until its end (goodbye, lease, eviction).
+// A client as the target sees it. Lives from its first hello until its end (goodbye, too long without a link, eviction).
 class ServerSession {
  public:
   virtual std::uint64_t id() const noexcept = 0;  // unique in this boot epoch and all later ones
@@ -125,6 +125,12 @@ class Service {
   virtual std::vector<RestoredSession> restored_sessions() { return {}; }
   // The session is about to end: calls of it that wait for something (a lock) must end soon. `reason` is for people.
   virtual void on_session_closing(ServerSession& session, const std::string& reason) = 0;
+  // Of a session whose client has had no link for its lease: whether to end it now. false: somebody would lose what
+  // nobody else asks for; it ends when a call back to it waits, or after limits::kSessionKeptMs.
+  virtual bool ends_after_lease(ServerSession& session) {
+    static_cast<void>(session);
+    return true;
+  }
   // No call of the session runs any more.
   virtual void on_session_end(ServerSession& session) = 0;
   // Every transaction up to this number is durable: rides in each reply.

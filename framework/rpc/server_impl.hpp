@@ -86,6 +86,7 @@ class SessionState final : public ServerSession {
   void take_hello(const wire::Hello& hello);
   void receive_callback_reply(const wire::Envelope& envelope, Bytes body, Loan loan);
   void fail_callbacks();
+  bool called_back() const noexcept { return !callbacks_.empty(); }  // and has not answered
 
   struct Callback {
     Completion* waiter = nullptr;
@@ -133,6 +134,7 @@ struct Server::Impl final : LinkEvents {
   TargetState* find_target(std::uint32_t target);
   void begin_end(SessionState& session, const std::string& reason);
   void end_if_idle(SessionState& session);
+  void end_silent(TargetState& target);
   void malformed(ServerLink& link, const std::string& what);
 
   // server_calls.cpp: calls

@@ -45,6 +45,9 @@ Result<fs::SetAdvisoryLockReply> AdvisoryLocks::set(std::uint64_t session, const
     case Outcome::waits:
       return fs::SetAdvisoryLockReply{true};
     case Outcome::conflicts:
+      if (const auto conflict = table_.test(wanted.resource, wanted.owner, wanted.range, wanted.mode)) {
+        refused_for_.insert(conflict->owner.session);
+      }
       return posix_error(EAGAIN);
     case Outcome::closes_circle:
       return posix_error(EDEADLK);
@@ -77,7 +80,12 @@ Result<fs::CancelAdvisoryLockReply> AdvisoryLocks::cancel(std::uint64_t session,
   return fs::CancelAdvisoryLockReply{table_.cancel(session, request.ticket)};
 }
 
+bool AdvisoryLocks::in_the_way(std::uint64_t session) const {
+  return refused_for_.contains(session) || table_.waited_for(session);
+}
+
 void AdvisoryLocks::drop(std::uint64_t session) {
+  refused_for_.erase(session);
   table_.drop(session);
   const auto telling = to_tell_.find(session);
   if (telling != to_tell_.end()) telling->second.clear();

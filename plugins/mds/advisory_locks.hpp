@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,8 @@ class AdvisoryLocks final : lock::RangeLocks::Events {
   Result<fs::SetAdvisoryLockReply> set(std::uint64_t session, const fs::SetAdvisoryLockRequest& request);
   Result<fs::TestAdvisoryLockReply> test(std::uint64_t session, const fs::TestAdvisoryLockRequest& request);
   Result<fs::CancelAdvisoryLockReply> cancel(std::uint64_t session, const fs::CancelAdvisoryLockRequest& request);
+  // Somebody waits for, or was refused for, what this session has locked.
+  bool in_the_way(std::uint64_t session) const;
   // The session has ended or is about to.
   void drop(std::uint64_t session);
 
@@ -44,6 +47,7 @@ class AdvisoryLocks final : lock::RangeLocks::Events {
   lock::RangeLocks table_;
   // Grants that a client was not told of yet. While there is an entry, a task tells them.
   std::map<std::uint64_t, std::vector<std::uint64_t>> to_tell_;
+  std::set<std::uint64_t> refused_for_;  // sessions whose locks made others fail
 };
 
 }  // namespace rideau::mds

@@ -29,7 +29,9 @@ void LockBudget::adjust() {
   const std::uint64_t each = share();
   limited_ = each != locks_max_;
   for (const auto& [id, session] : sessions_.all()) {
-    if (session->link != nullptr && (!limited_ || locks_.count(id) > each)) callbacks_.set_budget(id, each);
+    if (session->link == nullptr) continue;
+    // Who has no link now is asked for what he must give back, and not told that he may have more.
+    if (limited_ ? locks_.count(id) > each : session->link->connected()) callbacks_.set_budget(id, each);
   }
 }
 

@@ -32,6 +32,7 @@ class LockCallbacks final : public lock::LockManager::Events {
   void set_budget(lock::HolderId holder, std::uint64_t locks);
   // What the session owes for the longest time; null: nothing.
   const Evictions::Asked* oldest(lock::HolderId holder);
+  bool owes(lock::HolderId holder) { return oldest(holder) != nullptr; }
   void forget(lock::HolderId holder) { sessions_asked_.erase(holder); }
   std::uint64_t asked() const noexcept { return asked_; }  // locks, since the start
 

@@ -468,6 +468,11 @@ void Mds::on_session(rpc::ServerSession& session) {
   }
 }
 
+// Its opens, locks and changes stay while they are in nobody's way: the client may come back and go on with them.
+bool Mds::ends_after_lease(rpc::ServerSession& session) {
+  return lock_callbacks_.owes(session.id()) || advisory_locks_.in_the_way(session.id());
+}
+
 // Calls of the session that wait for a lock end with this. What it holds goes to others at once when it said goodbye
 // (it has written everything), and else when no write can rest on it any more.
 void Mds::on_session_closing(rpc::ServerSession& session, const std::string& reason) {

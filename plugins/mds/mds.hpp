@@ -64,6 +64,7 @@ class Mds final : public rpc::Service {
   Task<> handle(rpc::ServerCall& call) override;
   void on_session(rpc::ServerSession& session) override;
   std::vector<rpc::RestoredSession> restored_sessions() override;
+  bool ends_after_lease(rpc::ServerSession& session) override;
   void on_session_closing(rpc::ServerSession& session, const std::string& reason) override;
   void on_session_end(rpc::ServerSession& session) override;
   // Nothing, as long as clients may have to make again what they were told before.

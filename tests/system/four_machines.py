@@ -3,84 +3,47 @@
 mounts are concerned: namespaces with an address each, on one switch. Every machine mounts; a cable that is pulled is a pause."""
 import json
 import os
-import shutil
-import subprocess
-import sys
 import threading
 import time
 import uuid
 
-from cluster import RIDEAU, expect, need_fuse, run, step, temporary_folder
+from cluster import expect, need_fuse, run, step, temporary_folder
+from machines import Machine, enter_own_world
 
 EXAMPLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "examples", "clusters", "four_machines.toml")
 NODES = ("mds0", "oss0", "oss1", "oss2")  # of the machines 10.0.0.1 to 10.0.0.4
 
 
-def enter_switch():
-    """Starts this test again with a network and mounts of its own: what it makes there goes with it."""
-    if "--inside" in sys.argv:
-        run("mount", "--make-rprivate", "/")
-        return
-    possible = os.geteuid() == 0 and shutil.which("ip") and subprocess.run(
-        ["unshare", "--net", "--mount", "true"], stderr=subprocess.DEVNULL, check=False).returncode == 0
-    if not possible:
-        print("skipped: network namespaces need root and the package iproute2")
-        sys.exit(77)
-    os.execvp("unshare", ["unshare", "--net", "--mount", sys.executable, *sys.argv, "--inside"])
+class OnSwitch(Machine):
+    """With an address on the switch, /var/lib of its own as the example wants it, and the same configuration everywhere."""
 
-
-class Machine:
     def __init__(self, number, folder, example):
-        self.number, self.node, self.server = number, NODES[number - 1], None
+        super().__init__()
+        self.number, self.node = number, NODES[number - 1]
         self.cable = f"cable{number}"
-        # Lives as long as its standard input.
-        self.holder = subprocess.Popen(["unshare", "--net", "--mount", "sh", "-c", "echo; read end"], stdin=subprocess.PIPE,
-                                       stdout=subprocess.PIPE)
-        self.holder.stdout.readline()
-        self.inside = f"/proc/{self.holder.pid}/root"
         run("ip", "link", "add", self.cable, "type", "veth", "peer", "name", "eth0", "netns", self.holder.pid)
         run("ip", "link", "set", self.cable, "master", "switch", "up")
-        self.run("ip", "link", "set", "lo", "up")
         self.run("ip", "link", "set", "eth0", "up")
         self.run("ip", "address", "add", f"10.0.0.{number}/24", "dev", "eth0")
-        # /var/lib of its own, as the example wants it, and the same configuration on every machine.
         os.makedirs(f"{folder}/{number}/rideau")
         self.run("mount", "--bind", f"{folder}/{number}", "/var/lib")
         self.config = f"{folder}/{number}/cluster.toml"
         with open(self.config, "w") as file:
             file.write(example)
-        self.mount = f"{folder}/{number}/mnt"
-        os.mkdir(self.mount)
+        self.point = f"{folder}/{number}/mnt"
+        os.mkdir(self.point)
 
-    def words(self, *words):
-        return ["nsenter", "-t", str(self.holder.pid), "--net", "--mount", "--", *map(str, words)]
-
-    def run(self, *words, **options):
-        return run(*self.words(*words), **options)
-
-    def rideau(self, *words, **options):
-        return self.run(RIDEAU, *words, **options)
-
-    def serve(self):
+    def start(self):
         self.run("mkdir", f"/var/lib/rideau/{self.node}")
-        self.server = subprocess.Popen(self.words(RIDEAU, "serve", "--config", self.config, "--node", self.node, "--log-file",
-                                                  f"/var/lib/rideau/{self.node}.log"))
+        self.serve(self.config, self.node, f"/var/lib/rideau/{self.node}.log")
 
     def path(self, name):
         """Of a file on its mount, as this process reaches it."""
-        return f"{self.inside}{self.mount}/{name}"
+        return f"{self.inside}{self.point}/{name}"
 
     def log(self):
         with open(f"{self.inside}/var/lib/rideau/{self.node}.log") as file:
             return file.read()
-
-    def end(self):
-        subprocess.run(self.words("umount", "-l", self.mount), stderr=subprocess.DEVNULL, check=False)
-        if self.server is not None and self.server.poll() is None:
-            self.server.kill()
-            self.server.wait()
-        self.holder.stdin.close()
-        self.holder.wait()
 
 
 def status(machine):
@@ -103,14 +66,14 @@ def work(machines):
     step("the servers, each on its machine")
     for machine in machines:
         machine.rideau("check-config", machine.config)
-        machine.serve()
+        machine.start()
     until = time.monotonic() + 60
     while status(machines[3])[1] != list(NODES):
         expect(time.monotonic() < until, machines[3].rideau("status", "--config", machines[3].config, check=False).stdout)
         time.sleep(0.1)
     step("every machine mounts, and sees what the others do")
     for machine in machines:
-        machine.rideau("mount", "--config", machine.config, machine.mount)
+        machine.mount(machine.config, machine.point)
     for machine in machines:
         for number in range(6):
             with open(machine.path(f"{machine.number}-{number}"), "wb") as file:
@@ -124,7 +87,7 @@ def work(machines):
     step("bytes go from memory to memory within a machine, and over the network between two")
     shown = lambda: sum(shown_bytes(machine) for machine in machines)
     os.mkdir(machines[0].path("wide"))
-    machines[0].rideau("layout", "set", "--count", "all", machines[0].mount + "/wide")
+    machines[0].rideau("layout", "set", "--count", "all", machines[0].point + "/wide")
     for machine in machines[:2]:    # the first one has no object server
         before = shown()
         with open(machine.path("wide/large"), "wb") as file:
@@ -179,14 +142,15 @@ def pulled_cable(machines):
 def stop(machines):
     step("stop: mounts first, then the servers")
     for machine in machines:
-        machine.rideau("umount", machine.mount)
+        machine.rideau("umount", machine.point)
     for machine in machines:
-        machine.server.terminate()
-        expect(machine.server.wait(60) == 0, f"{machine.node} ended with {machine.server.returncode}")
+        server = machine.servers[machine.node]
+        server.terminate()
+        expect(server.wait(60) == 0, f"{machine.node} ended with {server.returncode}")
 
 
 need_fuse()
-enter_switch()
+enter_own_world()
 with temporary_folder() as top, open(EXAMPLE) as example_file:
     text = example_file.read()
     text = text.replace(text.split('uuid = "')[1].split('"')[0], str(uuid.uuid4()))
@@ -195,7 +159,7 @@ with temporary_folder() as top, open(EXAMPLE) as example_file:
     all_machines = []
     try:
         for each in range(1, 5):
-            all_machines.append(Machine(each, top, text))
+            all_machines.append(OnSwitch(each, top, text))
         work(all_machines)
         pulled_cable(all_machines)
         stop(all_machines)

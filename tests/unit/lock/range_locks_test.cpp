@@ -227,6 +227,9 @@ TEST_CASE("a session that ends takes its locks and waits with it") {
   CHECK(table.wait(kB, {0, 19}, Mode::exclusive, 1) == Outcome::closes_circle);
   CHECK(table.wait(kC, {0, 19}, Mode::exclusive, 1) == Outcome::waits);
   CHECK(table.wait(kC, {}, Mode::shared, 2, kWhole) == Outcome::waits);
+  CHECK(table.locks.waited_for(1));
+  CHECK(table.locks.waited_for(2));
+  CHECK(!table.locks.waited_for(3));
   table.locks.drop(1);
   CHECK(table.story() == "3:1 3:2 ");
   table.locks.drop(3);

@@ -76,8 +76,10 @@ TEST_CASE("replies are kept in the batch of their change, and go with the sessio
     }
     REQUIRE(served.f.target().opens.size() == 1);
   }
-  // The client is gone without a word: its lease runs out.
+  // The client is gone without a word. It might come back, for a while.
   served.f.world.run_for(2ull * limits::kSessionLeaseMs * kMillisecond);
+  REQUIRE(served.f.target().opens.size() == 1);
+  served.f.world.run_for(limits::kSessionKeptMs * kMillisecond);
   REQUIRE(served.f.target().opens.size() == 0);
   REQUIRE(served.f.target().sessions.size() == 0);
   REQUIRE(records(KeyKind::session) == 0);
@@ -324,6 +326,85 @@ TEST_CASE("an advisory lock has one holder, and everybody gets it, while links b
             sim::SimWorld::End::done);
     REQUIRE(a.new_epochs + b.new_epochs == 0);
   }
+}
+
+namespace {
+
+void pull_cable(Served& served, Client& client) {
+  const sim::NodeId server = served.f.run->runtime.id();
+  served.network.block(client.node.id(), server);
+  served.network.block(server, client.node.id());
+}
+
+void put_back(Served& served, Client& client) {
+  const sim::NodeId server = served.f.run->runtime.id();
+  served.network.unblock(client.node.id(), server);
+  served.network.unblock(server, client.node.id());
+}
+
+}  // namespace
+
+TEST_CASE("a client without a link for a minute goes on where it was, while nobody asks for what it holds", "[mds]") {
+  Served served;
+  Client a(served.f, served.network, "a", 1);
+  Client b(served.f, served.network, "b", 2);
+  REQUIRE(a.lock(lock::Mode::exclusive).ok());
+  REQUIRE(a.make("one", 1).ok());
+  REQUIRE_FALSE(a.run(set_advisory(a, advisory(1, lock::Mode::exclusive))));
+  pull_cable(served, a);
+  served.f.world.run_for(60 * kSecond);
+  REQUIRE(served.f.target().sessions.size() == 2);
+  put_back(served, a);
+  REQUIRE(a.make("two").ok());
+  REQUIRE(a.new_epochs == 0);
+  REQUIRE(served.f.target().opens.size() == 1);
+  REQUIRE(a.revokes == 0);
+  // It still holds both locks.
+  REQUIRE(b.lock(lock::Mode::exclusive).ok());
+  REQUIRE(a.revokes == 1);
+  REQUIRE(errno_of(b.run(b.call(MetaMethod::set_advisory_lock, advisory(1, lock::Mode::exclusive), true)).status) ==
+          EAGAIN);
+}
+
+TEST_CASE("who asks for what a client without a link holds waits until its lease is over, not longer", "[mds]") {
+  Served served;
+  Client a(served.f, served.network, "a", 1);
+  Client b(served.f, served.network, "b", 2);
+  const auto seconds_of = [&](auto&& action) {
+    const std::uint64_t begin = served.f.world.now_ns();
+    action();
+    return (served.f.world.now_ns() - begin) / kSecond;
+  };
+  const auto try_advisory = [&] {
+    const rpc::Reply reply = b.run(b.call(MetaMethod::set_advisory_lock, advisory(1, lock::Mode::exclusive), true));
+    return errno_of(reply.status);
+  };
+  constexpr std::uint64_t kLeaseSeconds = limits::kSessionLeaseMs / 1000;
+  REQUIRE(a.lock(lock::Mode::exclusive).ok());
+  pull_cable(served, a);
+  // Silence closes the link, and then the lease begins.
+  CHECK(seconds_of([&] { REQUIRE(b.lock(lock::Mode::exclusive).ok()); }) <= 2 * kLeaseSeconds + 2);
+  put_back(served, a);
+  REQUIRE_FALSE(a.make("one").ok());  // under the session that ended
+  REQUIRE(a.make("one").ok());
+  REQUIRE(a.new_epochs == 1);
+
+  REQUIRE(a.lock(lock::Mode::exclusive).ok());
+  REQUIRE_FALSE(a.run(set_advisory(a, advisory(1, lock::Mode::exclusive))));
+  pull_cable(served, a);
+  served.f.world.run_for(60 * kSecond);
+  CHECK(seconds_of([&] { REQUIRE(b.lock(lock::Mode::exclusive).ok()); }) <= 2);
+  put_back(served, a);
+  REQUIRE_FALSE(a.make("two").ok());  // under the session that ended
+  REQUIRE(a.make("two").ok());
+  REQUIRE(a.new_epochs == 2);
+
+  REQUIRE_FALSE(a.run(set_advisory(a, advisory(1, lock::Mode::exclusive))));
+  pull_cable(served, a);
+  served.f.world.run_for(60 * kSecond);
+  REQUIRE(try_advisory() == EAGAIN);  // and now it is in the way
+  served.f.world.run_for(2 * kSecond);
+  REQUIRE(try_advisory() == 0);
 }
 
 TEST_CASE("advisory locks and waits go with their session; calls from outside must make sense", "[mds]") {

@@ -25,6 +25,7 @@ constexpr std::uint16_t kEcho = 1;    // body and payload come back
 constexpr std::uint16_t kCount = 2;   // counts its executions
 constexpr std::uint16_t kCallMe = 3;  // calls the client back before it answers
 constexpr std::uint16_t kSilent = 4;  // ends without an answer
+constexpr std::uint16_t kSlow = 5;    // the first one ends when it is let go
 
 // Values of a plugin's keys as their defaults; the tests need no others.
 std::vector<ConfigValue> defaults_of(const PluginDescriptor& descriptor) {
@@ -45,7 +46,9 @@ std::vector<ConfigValue> defaults_of(const PluginDescriptor& descriptor) {
 
 class EchoService final : public rpc::Service {
  public:
-  explicit EchoService(Runtime& runtime) : tasks(runtime), runtime_(runtime) {}
+  explicit EchoService(Runtime& runtime) : slow(runtime), tasks(runtime), runtime_(runtime) {}
+  WaitQueue slow;
+  std::string story;    // of slow calls
   bool greets = false;  // calls each client back as soon as it has a session
   bool greeted = false;
   TaskGroup tasks;
@@ -56,6 +59,12 @@ class EchoService final : public rpc::Service {
   Task<> handle(rpc::ServerCall& call) override {
     if (call.method() == kSilent) co_return;
     if (call.method() == kCount) ++executions;
+    if (call.method() == kSlow) {
+      const bool first = story.empty();
+      story += "begins ";
+      if (first) co_await slow.wait();
+      story += "ends ";
+    }
     if (call.method() == kCallMe) {
       const rpc::Reply answer = co_await call.session().call_back(9, call.body(), call.trace_id());
       co_await call.reply(answer.status, answer.body);
@@ -417,6 +426,41 @@ Task<> sleeping(Pair& pair) {
   CHECK(pair.session->trusted());
   CHECK(pair.service.sessions == 1);
   co_await pair.close();
+}
+
+Task<> write_slowly(Pair& pair, Status& status) {
+  rpc::Request request;
+  request.method = kSlow;
+  request.modifies = true;
+  request.outlives_restart = true;
+  const rpc::Reply reply = co_await pair.session->call(request);
+  status = reply.status;
+}
+
+Task<> session_given_up(Pair& pair) {
+  co_await pair.open();
+  const Status connected = co_await pair.session->connect();
+  REQUIRE(connected.ok());
+  TaskGroup tasks(pair.runtime);
+  Status status{Code::busy, 0, "not yet"};
+  tasks.spawn(write_slowly(pair, status));
+  while (pair.service.story.empty()) co_await sleep_for(pair.runtime, kMillisecond);
+  REQUIRE(pair.server->evict(kClient, "for the test"));
+  // The client comes at once, and is not let in while that call runs.
+  co_await sleep_for(pair.runtime, 200 * kMillisecond);
+  CHECK(pair.service.sessions == 1);
+  CHECK(pair.service.story == "begins ");
+  pair.service.slow.wake_all();
+  co_await tasks.join();
+  CHECK(status.ok());
+  CHECK(pair.service.story == "begins ends begins ends ");
+  CHECK(pair.service.sessions == 2);
+  co_await pair.close();
+}
+
+TEST_CASE("a call that outlives its session is made again under the next one, after the first has ended") {
+  Pair pair;
+  pair.runtime.run(session_given_up(pair));
 }
 
 TEST_CASE("who slept for long asks the server before he takes it for certain that his session is there") {
