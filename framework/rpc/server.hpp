@@ -65,7 +65,8 @@ class ServerCall {
   State& state_;
 };
 
-// A client as the target sees it. Lives from its first hello until its end (goodbye, too long without a link, eviction).
+// A client as the target sees it. Lives from its first hello until its end (goodbye, too long without a link,
+// eviction).
 class ServerSession {
  public:
   virtual std::uint64_t id() const noexcept = 0;  // unique in this boot epoch and all later ones
