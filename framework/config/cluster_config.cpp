@@ -5,6 +5,7 @@
 #include "framework/base/limits.hpp"
 #include "framework/config/cluster_config_check.hpp"
 #include "framework/config/document.hpp"
+#include "framework/config/plugin_choice.hpp"
 #include "framework/config/table_reader.hpp"
 #include "framework/observe/log.hpp"
 
@@ -24,15 +25,6 @@ constexpr std::int64_t kTargetIdMax = (1 << 24) - 1;
 std::string absolute(const std::string& folder, const std::string& path) {
   if (!path.empty() && path.front() == '/') return path;
   return folder + "/" + path;
-}
-
-// A name that is safe as part of paths, logs and addresses.
-bool is_plain_name(std::string_view name) noexcept {
-  if (name.empty() || name.size() > 63 || name.front() == '.' || name.front() == '-') return false;
-  return std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
-           c == '-';
-  });
 }
 
 class Parser {
@@ -98,7 +90,7 @@ class Parser {
 
   // What nodes and files get when they say nothing.
   void read_defaults(TableReader& file) {
-    defaults_.transport = choice_of(PluginKind::transport, "tcp");
+    defaults_.ways = {{choice_of(PluginKind::transport, "tcp"), {}, {}}};
     index_ = choice_of(PluginKind::index_store, "lmdb");
     objects_ = choice_of(PluginKind::object_store, "raw-file");
     const ConfigNode* found = file.table("defaults");
@@ -130,7 +122,7 @@ class Parser {
 
   // Keys that stand in [defaults] and in each node.
   void read_runtime(TableReader& table, NodeConfig* node) {
-    read_choice(table, "transport", &node->transport);
+    read_transports(table, &node->ways);
     std::string level;
     if (table.text("log_level", &level) && !parse_level(level, &node->log_level)) {
       table.problem(table.node().find("log_level")->line, "log_level", "wants debug, info, warning or error",
@@ -169,66 +161,6 @@ class Parser {
       table.problem(table.node().find(key)->line, key, "wants whole milliseconds");
   }
 
-  PluginChoice choice_of(PluginKind kind, const char* plugin) const {
-    PluginChoice choice;
-    choice.kind = kind;
-    choice.plugin = plugin;
-    return choice;
-  }
-
-  // key = "plugin", or a table with plugin = "…" and the keys of that plugin.
-  void read_choice(TableReader& table, const char* key, PluginChoice* choice) {
-    const ConfigNode* found = table.any(key);
-    if (found == nullptr) return;
-    choice->key = table.path_of(key);
-    choice->line = found->line;
-    if (found->kind == ConfigNode::Kind::text) {
-      if (found->text != choice->plugin) choice->values.clear();  // keys of the default belong to another plugin
-      choice->plugin = found->text;
-    } else if (found->kind == ConfigNode::Kind::table) {
-      read_plugin_values(*found, choice);
-    } else {
-      table.problem(found->line, key,
-                    std::string("wants the name of a plugin or a table, not ") + kind_name(found->kind));
-    }
-    if (!is_plain_name(choice->plugin)) table.problem(found->line, key, "wants the name of a plugin");
-  }
-
-  void read_plugin_values(const ConfigNode& table, PluginChoice* choice) {
-    const ConfigNode* plugin = table.find("plugin");
-    if (plugin != nullptr && plugin->kind == ConfigNode::Kind::text) {
-      if (plugin->text != choice->plugin) choice->values.clear();
-      choice->plugin = plugin->text;
-    } else if (plugin != nullptr) {
-      result_.problems.push_back(
-          {config_.file, plugin->line, choice->key + ".plugin", "wants the name of a plugin", ""});
-    }
-    for (const ConfigEntry& entry : table.entries) {
-      if (entry.key == "plugin") continue;
-      RawValue value;
-      value.key = entry.key;
-      value.line = entry.value.line;
-      value.integer = entry.value.integer;
-      switch (entry.value.kind) {
-        case ConfigNode::Kind::text:
-          value.kind = RawValue::Kind::text;
-          break;
-        case ConfigNode::Kind::integer:
-          value.kind = RawValue::Kind::integer;
-          break;
-        case ConfigNode::Kind::boolean:
-          value.kind = RawValue::Kind::boolean;
-          break;
-        default:
-          value.kind = RawValue::Kind::other;
-          break;
-      }
-      value.text = value.kind == RawValue::Kind::other ? kind_name(entry.value.kind) : entry.value.text;
-      std::erase_if(choice->values, [&value](const RawValue& old) { return old.key == value.key; });
-      choice->values.push_back(std::move(value));
-    }
-  }
-
   void read_nodes(TableReader& file) {
     const ConfigNode* nodes = file.table("node");
     if (nodes == nullptr) {
@@ -260,8 +192,10 @@ class Parser {
     node.line = table.line();
     read_roles(table, &node);
     read_runtime(table, &node);
-    if (node.transport.key.empty()) node.transport.key = table.path_of("transport");
-    if (node.transport.line == 0) node.transport.line = table.line();
+    for (Way& way : node.ways) {
+      if (way.transport.key.empty()) way.transport.key = table.path_of("transport");
+      if (way.transport.line == 0) way.transport.line = table.line();
+    }
     if (const ConfigNode* client = table.table("client"); client != nullptr) {
       TableReader settings = reader(*client, table.path() + ".client");
       read_client(settings, &node.client);
@@ -273,9 +207,9 @@ class Parser {
     std::string data;
     const bool has_data = table.text("data", &data) && !data.empty();
     if (has_data) node.data = absolute(config_.folder, data);
-    table.text("listen", &node.listen);
-    node.address = node.listen;
-    table.text("address", &node.address);
+    read_addresses(table, "listen", &Way::listen, &node.ways);
+    for (Way& way : node.ways) way.address = way.listen;
+    read_addresses(table, "address", &Way::address, &node.ways);
     read_targets(table, &node);
     if (serves) {
       if (table.node().find("listen") == nullptr) table.missing("listen", "an address such as \"127.0.0.1:7400\"");

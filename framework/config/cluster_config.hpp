@@ -54,14 +54,19 @@ struct ClientSettings {
   bool default_permissions = false;  // the kernel decides by mode bits, and asks for attributes after each change
 };
 
+// A transport of a node, and where the node is found over it.
+struct Way {
+  PluginChoice transport;
+  std::string listen;   // of servers; what the transport listens on. Empty: over this transport the node only connects
+  std::string address;  // of servers; what peers connect to (listen, unless the file says otherwise)
+};
+
 struct NodeConfig {
   std::string name;
   std::uint32_t line = 0;
   std::vector<Role> roles;  // in the order of the file, none twice
-  std::string listen;       // of servers; what the transport listens on
-  std::string address;      // of servers; what peers connect to (listen, unless the file says otherwise)
   std::string data;         // of servers; folder, absolute
-  PluginChoice transport;
+  std::vector<Way> ways;    // at least one, the preferred ones first, no transport twice
   std::vector<TargetConfig> targets;
   ClientSettings client;  // of clients
   Level log_level = Level::info;
@@ -71,6 +76,14 @@ struct NodeConfig {
 
   bool has(Role role) const noexcept;
 };
+
+// How one node reaches another.
+struct ChosenWay {
+  std::size_t number = 0;  // among the ways of the one who connects
+  std::string address;     // of the other one
+};
+// By the transports of `from` on which `to` listens too, as `from` prefers them.
+std::vector<ChosenWay> ways_between(const NodeConfig& from, const NodeConfig& to);
 
 struct ClusterConfig {
   std::string file;    // absolute
@@ -87,6 +100,8 @@ struct ClusterConfig {
   bool guard_plugins = false;                 // not in the file: the simulator checks the contract of every plugin
 
   const NodeConfig* find(std::string_view node) const noexcept;
+  // The first server to which no transport of this node leads; null: it reaches all.
+  const NodeConfig* out_of_reach(const NodeConfig& from) const;
 };
 
 // Whether `after` has every server of `before` as it was, and besides at most object servers with greater target ids;
@@ -109,8 +124,8 @@ struct NewCluster {
     std::string name;  // "oss0"
     Role role = Role::mds;
     std::uint32_t id = 0;
-    std::string listen;  // "127.0.0.1:7410"
-    std::string device;  // for the objects plugin; empty: none
+    std::vector<std::string> listen;  // "127.0.0.1:7410"; as many as the cluster has transports
+    std::string device;               // for the objects plugin; empty: none
   };
   std::string name;
   Uuid uuid{};

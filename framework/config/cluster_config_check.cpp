@@ -33,6 +33,7 @@ class Checker {
       for (const TargetConfig& target : node.targets) check_target(node, target);
     }
     if (config_.nodes.empty() || !problems_->empty()) return;  // these would only repeat other problems
+    for (const NodeConfig& from : config_.nodes) check_ways(from);
     if (first_mds == nullptr) add(0, "node", "no node has the role mds");
     if (!any_oss) add(0, "node", "no node has the role oss");
   }
@@ -61,18 +62,44 @@ class Checker {
     return port;
   }
 
-  void check_addresses(const NodeConfig& node) {
-    if (node.listen.empty()) {
-      const bool serves = !node.targets.empty();
-      const std::string key = "node." + node.name + ".listen";
-      bool reported = false;
-      for (const Problem& problem : *problems_) reported = reported || problem.key == key;
-      if (serves && !reported) add(node.line, key, "is empty");
-      return;
+  // Clients reach every server, the metadata server every object server.
+  void check_ways(const NodeConfig& from) {
+    for (const NodeConfig& to : config_.nodes) {
+      const bool needed = from.has(Role::client) ? !to.targets.empty() : from.has(Role::mds) && to.has(Role::oss);
+      if (!needed || !ways_between(from, to).empty()) continue;
+      add(from.ways.front().transport.line, "node." + from.name + ".transport",
+          "names no transport on which node." + to.name + " listens (" + names_of_transports(to) + ")");
     }
+  }
+
+  static std::string names_of_transports(const NodeConfig& server) {
+    std::string names;
+    for (const Way& way : server.ways) {
+      if (!way.address.empty()) names += (names.empty() ? "" : ", ") + way.transport.plugin;
+    }
+    return names;
+  }
+
+  void check_addresses(const NodeConfig& node) {
+    const std::string key = "node." + node.name + ".listen";
+    bool listens = false;
+    for (const Way& way : node.ways) {
+      listens = listens || !way.listen.empty();
+      if (!way.listen.empty()) {
+        check_address(node, way.listen, way.address);
+      } else if (!way.address.empty()) {
+        add(node.line, key, "is empty for " + way.transport.plugin + ", and peers would connect to " + way.address);
+      }
+    }
+    bool reported = false;
+    for (const Problem& problem : *problems_) reported = reported || problem.key == key;
+    if (!node.targets.empty() && !listens && !reported) add(node.line, key, "is empty");
+  }
+
+  void check_address(const NodeConfig& node, const std::string& listen, const std::string& peers_use) {
     for (const bool peers : {false, true}) {
-      const std::string& address = peers ? node.address : node.listen;
-      if (peers && address == node.listen) continue;
+      const std::string& address = peers ? peers_use : listen;
+      if (peers && (address == listen || address.empty())) continue;
       const std::string key = "node." + node.name + (peers ? ".address" : ".listen");
       if (address.starts_with("ipc://") && address.size() <= 255) continue;  // a socket of this machine: no port
       const std::optional<unsigned> port = port_of(address);
@@ -81,10 +108,11 @@ class Checker {
       else if (*port == 0)
         add(node.line, key, "wants a fixed port: peers could not find port 0");
     }
-    if (node.address.starts_with("0.0.0.0:") || node.address.starts_with("[::]:")) {
-      add(node.line, "node." + node.name + ".address", "is missing: peers cannot connect to " + node.listen);
+    if (peers_use.starts_with("0.0.0.0:") || peers_use.starts_with("[::]:")) {
+      add(node.line, "node." + node.name + ".address", "is missing: peers cannot connect to " + listen);
     }
-    once(addresses_, node.address, node.line, "node." + node.name + ".listen", "the address " + node.address);
+    if (!peers_use.empty())
+      once(addresses_, peers_use, node.line, "node." + node.name + ".listen", "the address " + peers_use);
   }
 
   void check_target(const NodeConfig& node, const TargetConfig& target) {

@@ -43,6 +43,14 @@ std::string choice_text(const std::string& plugin, const std::vector<RawValue>& 
   return text + " }";
 }
 
+// One text, or a list.
+std::string list_text(const std::vector<std::string>& texts) {
+  if (texts.size() == 1) return quoted(texts.front());
+  std::string list;
+  for (const std::string& text : texts) list += (list.empty() ? "" : ", ") + quoted(text);
+  return "[" + list + "]";
+}
+
 std::string head_text(const NewCluster& cluster) {
   return "# A Rideau cluster. `rideau check-config` tells everything that is wrong with this file;\n"
          "# `rideau plugins describe NAME` prints the keys that a plugin understands.\n"
@@ -62,7 +70,7 @@ std::string head_text(const NewCluster& cluster) {
          "[defaults]\n"
          "transport = " +
          choice_text(cluster.transport, cluster.transport_values) +
-         "\n"
+         "   # or a list, the preferred one first; `listen` and `address` are lists then\n"
          "index = " +
          quoted(cluster.index) +
          "\n"
@@ -101,7 +109,7 @@ std::string separate_nodes_text(const NewCluster& cluster) {
   for (const NewCluster::Server& server : cluster.servers) {
     text += "\n[node." + server.name + "]\nroles = [" + quoted(role_name(server.role)) + "]\n";
     text += "id = " + std::to_string(server.id) + "   # of the target; never changes\n";
-    text += "listen = " + quoted(server.listen) + "\n";
+    text += "listen = " + list_text(server.listen) + "\n";
     text += "data = " + quoted(server.name) + "\n" + device_text(cluster, server);
   }
   for (std::uint32_t i = 0; i < cluster.clients; ++i) {
@@ -112,7 +120,7 @@ std::string separate_nodes_text(const NewCluster& cluster) {
 
 std::string single_node_text(const NewCluster& cluster) {
   std::string text = "\n# Every role in one process.\n[node.all0]\nroles = [\"mds\", \"oss\", \"client\"]\n";
-  if (!cluster.servers.empty()) text += "listen = " + quoted(cluster.servers.front().listen) + "\n";
+  if (!cluster.servers.empty()) text += "listen = " + list_text(cluster.servers.front().listen) + "\n";
   for (const NewCluster::Server& server : cluster.servers) {
     text += "\n[[node.all0.target]]\nrole = " + quoted(role_name(server.role)) + "\n";
     text +=

@@ -9,10 +9,19 @@ namespace {
 
 bool is_same_target(const TargetConfig& a, const TargetConfig& b) { return a.id == b.id && a.role == b.role; }
 
+// Over which transports it connects, and where it is found over them.
+std::string ways_text(const NodeConfig& node) {
+  std::string text;
+  for (const Way& way : node.ways) {
+    text += (text.empty() ? "" : ", ") + way.transport.plugin + (way.address.empty() ? "" : " " + way.address);
+  }
+  return text;
+}
+
 // Whether peers find the same targets there.
 bool is_same_server(const NodeConfig& before, const NodeConfig& after, std::string* why) {
-  if (before.address != after.address) {
-    *why = "node." + before.name + ".address was " + before.address + " and is " + after.address;
+  if (const std::string was = ways_text(before), is = ways_text(after); was != is) {
+    *why = "node." + before.name + " was at " + was + " and is at " + is;
     return false;
   }
   for (const TargetConfig& target : before.targets) {

@@ -220,7 +220,7 @@ void check_cluster_plugins(const ClusterConfig& config, const PluginCatalog& cat
     check_plugin_values(*loaded.descriptor, choice, config.file, config.folder, &values, problems);
   };
   for (const NodeConfig& node : config.nodes) {
-    check(node.transport);
+    for (const Way& way : node.ways) check(way.transport);
     for (const TargetConfig& target : node.targets) {
       check(target.index);
       if (target.role == Role::oss) check(target.objects);

@@ -7,7 +7,12 @@ namespace rideau {
 
 Node::Node(Runtime& runtime, Logger& log, const PluginCatalog& catalog, const ClusterConfig& cluster,
            const NodeConfig& node)
-    : runtime_(runtime), log_(log), catalog_(catalog), cluster_(cluster), config_(node) {}
+    : runtime_(runtime),
+      log_(log),
+      catalog_(catalog),
+      cluster_(cluster),
+      config_(node),
+      transports_(runtime, log, catalog, cluster, node) {}
 Node::~Node() = default;
 
 void Node::add_role(Role role, RoleFactory factory) { factories_[role] = std::move(factory); }
@@ -54,7 +59,7 @@ Task<Status> Node::start_target(Target& target) {
                             cluster_,
                             config_,
                             config,
-                            transport_->transport(),
+                            transports_,
                             target.index->index_store(),
                             target.objects ? &target.objects->object_store() : nullptr,
                             target.objects ? target.objects->descriptor().capabilities : 0};
@@ -71,27 +76,43 @@ Task<Status> Node::start_target(Target& target) {
 }
 
 Task<Status> Node::start() {
-  const Status transport = co_await open(transport_, config_.transport, config_.name + ".transport");
-  if (!transport.ok()) co_return transport;
-  server_ = std::make_unique<rpc::Server>(runtime_, transport_->transport(), log_);
+  const Status transport = co_await transports_.start(config_.name + ".transport", NodeTransports::Wanted::all);
+  if (!transport.ok()) {
+    bad_configuration_ = transports_.bad_configuration();
+    co_return fail(transport, transports_.problem());
+  }
+  server_ = std::make_unique<rpc::Server>(runtime_, log_);
   for (const TargetConfig& config : config_.targets) {
     targets_.push_back(std::make_unique<Target>());
     targets_.back()->config = &config;
     const Status started = co_await start_target(*targets_.back());
     if (!started.ok()) co_return started;
   }
-  const Status listening = server_->listen(config_.listen, &bound_);
-  if (!listening.ok()) {
-    co_return fail(listening, "node " + config_.name + " cannot listen on " + config_.listen + ": " +
-                                  status_text(listening) +
-                                  "; is another process using it? choose another `listen` in " + cluster_.file);
-  }
+  const Status listening = listen();
+  if (!listening.ok()) co_return listening;
   for (auto& target : targets_) target->role->on_listening();
-  const bool loopback = bound_.rfind("127.", 0) == 0 || bound_.rfind("[::1]", 0) == 0;
-  log_.info(
-      "node %s listens on %s%s", config_.name.c_str(), bound_.c_str(),
-      loopback ? ", which this machine alone can reach; `listen` in its configuration chooses another address" : "");
   co_return kOk;
+}
+
+// On every transport that has an address.
+Status Node::listen() {
+  for (std::size_t number = 0; number < config_.ways.size(); ++number) {
+    const std::string& address = config_.ways[number].listen;
+    if (address.empty()) continue;
+    std::string bound;
+    const Status listening = server_->listen(transports_.at(number), address, &bound);
+    if (!listening.ok()) {
+      return fail(listening, "node " + config_.name + " cannot listen on " + address + ": " + status_text(listening) +
+                                 "; is another process using it? choose another `listen` in " + cluster_.file);
+    }
+    const bool loopback = bound.rfind("127.", 0) == 0 || bound.rfind("[::1]", 0) == 0;
+    log_.info(
+        "node %s listens on %s with %s%s", config_.name.c_str(), bound.c_str(),
+        config_.ways[number].transport.plugin.c_str(),
+        loopback ? ", which this machine alone can reach; `listen` in its configuration chooses another address" : "");
+    bound_ += (bound_.empty() ? "" : " ") + bound;
+  }
+  return kOk;
 }
 
 void collect_plugin(MetricList& to, const PluginInstance& plugin) {
@@ -103,7 +124,9 @@ void collect_plugin(MetricList& to, const PluginInstance& plugin) {
 
 void Node::collect(MetricList& to) const {
   if (server_ != nullptr) server_->collect(to);
-  if (transport_ != nullptr) collect_plugin(to, *transport_);
+  for (const auto& transport : transports_.instances()) {
+    if (transport != nullptr) collect_plugin(to, *transport);
+  }
   for (const auto& target : targets_) {
     for (const PluginInstance* store : {target->index.get(), target->objects.get()}) {
       if (store != nullptr) collect_plugin(to, *store);
@@ -168,11 +191,8 @@ Task<> Node::stop() {
   }
   targets_.clear();
   server_.reset();
-  if (transport_ != nullptr) {
-    const Status stopped = co_await transport_->stop();
-    if (!stopped.ok()) log_.error("%s", transport_->message().c_str());
-  }
-  transport_.reset();
+  const Status stopped = co_await transports_.stop();
+  static_cast<void>(stopped);  // it is in the log
 }
 
 }  // namespace rideau

@@ -6,6 +6,7 @@
 #include "framework/config/cluster_config.hpp"
 #include "framework/plugin_host/catalog.hpp"
 #include "framework/observe/metrics.hpp"
+#include "framework/node/transports.hpp"
 #include "framework/plugin_host/instance.hpp"
 #include "framework/rpc/server.hpp"
 
@@ -49,7 +50,7 @@ struct RoleContext {
   const ClusterConfig& cluster;
   const NodeConfig& node;
   const TargetConfig& target;
-  Transport& transport;
+  const NodeTransports& transports;
   IndexStore& index;
   ObjectStore* objects;                // of an oss
   std::uint64_t objects_capabilities;  // Capability; 0: no object store
@@ -97,6 +98,7 @@ class Node final : public MetricSource {
   Task<Status> open(std::unique_ptr<PluginInstance>& into, const PluginChoice& choice, std::string name,
                     PluginInstance* index = nullptr);
   Task<Status> start_target(Target& target);
+  Status listen();
   Status fail(Status status, std::string problem);
 
   Runtime& runtime_;
@@ -105,7 +107,7 @@ class Node final : public MetricSource {
   const ClusterConfig& cluster_;
   const NodeConfig& config_;
   std::map<Role, RoleFactory> factories_;
-  std::unique_ptr<PluginInstance> transport_;
+  NodeTransports transports_;
   std::unique_ptr<rpc::Server> server_;
   std::vector<std::unique_ptr<Target>> targets_;
   std::string bound_;

@@ -11,13 +11,11 @@ namespace rideau::rpc {
 
 using Kind = wire::Kind;
 
-Server::Server(Runtime& runtime, Transport& transport, Logger& log)
-    : impl_(std::make_unique<Impl>(runtime, transport, log)) {}
+Server::Server(Runtime& runtime, Logger& log) : impl_(std::make_unique<Impl>(runtime, log)) {}
 Server::~Server() = default;
 
-Server::Impl::Impl(Runtime& world, Transport& via, Logger& logger)
+Server::Impl::Impl(Runtime& world, Logger& logger)
     : runtime(world),
-      transport(via),
       log(logger),
       changed(world),
       ticker(world, [this] { tick(); }),
@@ -30,14 +28,18 @@ void Server::add_target(Service& service, TargetOptions options) {
   target.options = options;
 }
 
-Status Server::listen(const std::string& address, std::string* bound) {
+Status Server::listen(Transport& transport, const std::string& address, std::string* bound) {
   std::uint8_t text[256];
   std::size_t size = 0;
+  auto listener = std::make_unique<Listener>(*impl_, transport);
   const Status listening =
-      impl_->transport.listen(std::string_view(address), *impl_, MutableBytes(text, sizeof text), &size);
+      transport.listen(std::string_view(address), *listener, MutableBytes(text, sizeof text), &size);
   if (!listening.ok()) return listening;
-  for (auto& [number, target] : impl_->targets) {
-    for (RestoredSession& session : target.service->restored_sessions()) impl_->restore(target, std::move(session));
+  impl_->listeners.push_back(std::move(listener));
+  if (impl_->listeners.size() == 1) {
+    for (auto& [number, target] : impl_->targets) {
+      for (RestoredSession& session : target.service->restored_sessions()) impl_->restore(target, std::move(session));
+    }
   }
   if (bound != nullptr) bound->assign(reinterpret_cast<const char*>(text), std::min(size, sizeof text));
   impl_->ticker.set(kSecond);
@@ -109,11 +111,11 @@ void Server::collect(MetricList& to) const {
            static_cast<double>(impl_->buffers.bytes_free()));
 }
 
-LinkEvents* Server::Impl::on_link(Link& link) noexcept {
-  if (stopping) return nullptr;
-  const std::uint64_t number = next_link++;
-  auto& made = links[number];
-  made = std::make_unique<ServerLink>(*this, number, link);
+LinkEvents* Listener::on_link(Link& link) noexcept {
+  if (server_.stopping) return nullptr;
+  const std::uint64_t number = server_.next_link++;
+  auto& made = server_.links[number];
+  made = std::make_unique<ServerLink>(server_, number, transport_, link);
   return made.get();
 }
 
@@ -277,7 +279,7 @@ void Server::Impl::welcome(ServerLink& link, const wire::Hello& hello) {
   answer.server_time_ns = runtime.wall_ns();
   answer.lease_ms = limits::kSessionLeaseMs;
   answer.durable = target.service->durable();
-  answer.eager_bytes_max = transport.limits().eager_bytes_max;
+  answer.eager_bytes_max = link.transport.limits().eager_bytes_max;
   answer.version = kVersion;
   wire::Encoded body;
   wire::encode(answer, body);
@@ -317,8 +319,12 @@ void Server::Impl::end_if_idle(SessionState& session) {
   changed.wake_all();
 }
 
-ServerLink::ServerLink(Server::Impl& owner, std::uint64_t number_given, Link& link)
-    : server(owner), number(number_given), hold(new LinkHold(link)), last_heard_ns(owner.runtime.now_ns()) {}
+ServerLink::ServerLink(Server::Impl& owner, std::uint64_t number_given, Transport& via, Link& link)
+    : server(owner),
+      number(number_given),
+      transport(via),
+      hold(new LinkHold(link)),
+      last_heard_ns(owner.runtime.now_ns()) {}
 
 ServerLink::~ServerLink() {
   if (hold != nullptr) hold->abandon();

@@ -155,12 +155,12 @@ struct TargetOptions {
 
 class Server {
  public:
-  Server(Runtime& runtime, Transport& transport, Logger& log);
+  Server(Runtime& runtime, Logger& log);
   ~Server();
   // Targets are added before listen().
   void add_target(Service& service, TargetOptions options);
-  // `bound` receives the address that clients can use.
-  Status listen(const std::string& address, std::string* bound);
+  // Once for each transport, which is lent until the server is gone. `bound` receives the address that clients can use.
+  Status listen(Transport& transport, const std::string& address, std::string* bound);
   // Takes no new calls, waits for the handlers that run, ends every session.
   Task<> stop();
 

@@ -122,8 +122,22 @@ class SessionState final : public ServerSession {
   std::map<std::uint64_t, Callback*> callbacks_;
 };
 
-struct Server::Impl final : LinkEvents {
-  Impl(Runtime& runtime, Transport& transport, Logger& log);
+// Takes the links of one transport.
+class Listener final : public LinkEvents {
+ public:
+  Listener(Server::Impl& owner, Transport& transport) : server_(owner), transport_(transport) {}
+  LinkEvents* on_link(Link& link) noexcept override;
+  Sink on_head(Link&, MessageLoan, std::uint64_t) noexcept override { return {}; }
+  void on_eager(Link&, Status) noexcept override {}
+  void on_closed(Link&, Status) noexcept override {}
+
+ private:
+  Server::Impl& server_;
+  Transport& transport_;
+};
+
+struct Server::Impl {
+  Impl(Runtime& runtime, Logger& log);
 
   // server.cpp: links and sessions
   void tick();
@@ -145,18 +159,13 @@ struct Server::Impl final : LinkEvents {
   // The answer to a call whose change is known to have survived.
   void send_survived(const ServerCall::State& call);
 
-  LinkEvents* on_link(Link& link) noexcept override;
-  Sink on_head(Link&, MessageLoan, std::uint64_t) noexcept override { return {}; }
-  void on_eager(Link&, Status) noexcept override {}
-  void on_closed(Link&, Status) noexcept override {}
-
   Runtime& runtime;
-  Transport& transport;
   Logger& log;
   WaitQueue changed;
   Alarm ticker;
   BufferPool buffers;
   std::map<std::uint32_t, TargetState> targets;
+  std::vector<std::unique_ptr<Listener>> listeners;
   std::map<std::uint64_t, std::unique_ptr<ServerLink>> links;
   std::uint64_t next_link = 1;
   bool stopping = false;
@@ -170,7 +179,7 @@ struct Server::Impl final : LinkEvents {
 
 class ServerLink final : public LinkEvents {
  public:
-  ServerLink(Server::Impl& owner, std::uint64_t number_given, Link& link);
+  ServerLink(Server::Impl& owner, std::uint64_t number_given, Transport& via, Link& link);
   ~ServerLink();
 
   LinkEvents* on_link(Link&) noexcept override { return nullptr; }
@@ -183,6 +192,7 @@ class ServerLink final : public LinkEvents {
 
   Server::Impl& server;
   const std::uint64_t number;
+  Transport& transport;
   LinkHold* hold;
   SessionState* session = nullptr;                // once it said hello
   std::unique_ptr<ServerCall::State> eager_call;  // whose payload is arriving

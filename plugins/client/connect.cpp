@@ -7,25 +7,33 @@
 
 namespace rideau::client {
 
-std::vector<TargetAddress> object_targets(const ClusterConfig& cluster, Transport& transport) {
+namespace {
+
+// Of those that are in reach.
+std::vector<TargetAddress> targets_of(Role role, const ClusterConfig& cluster, const NodeTransports& transports) {
   std::vector<TargetAddress> found;
   for (const NodeConfig& node : cluster.nodes) {
+    const NodeTransports::Reached way = transports.reach(node);
+    if (way.transport == nullptr) continue;
     for (const TargetConfig& target : node.targets) {
-      if (target.role == Role::oss) found.push_back({target.id, node.address, &transport});
+      if (target.role == role) found.push_back({target.id, way.address, way.transport});
     }
   }
   return found;
 }
 
-std::function<std::vector<TargetAddress>()> object_targets_of_file(const std::string& file, Transport& transport) {
-  return [file, &transport] {
+}  // namespace
+
+std::function<std::vector<TargetAddress>()> object_targets_of_file(const std::string& file,
+                                                                   const NodeTransports& transports) {
+  return [file, &transports] {
     const ConfigResult now = load_cluster_config(file);
-    return now.ok() ? object_targets(now.config, transport) : std::vector<TargetAddress>();
+    return now.ok() ? targets_of(Role::oss, now.config, transports) : std::vector<TargetAddress>();
   };
 }
 
 FileSystemOptions file_system_options(Runtime& runtime, const ClusterConfig& cluster, const ClientSettings& settings,
-                                      Transport& transport, const std::string& place) {
+                                      const NodeTransports& transports, const std::string& place) {
   FileSystemOptions options;
   options.cluster = cluster.uuid;
   std::array<std::uint8_t, 16> bytes{};
@@ -39,12 +47,9 @@ FileSystemOptions file_system_options(Runtime& runtime, const ClusterConfig& clu
   options.dirty_age_ms = settings.dirty_age_ms;
   options.read_ahead_bytes = settings.read_ahead_bytes;
   options.cached_inodes = settings.cached_inodes;
-  options.objects = object_targets(cluster, transport);
-  for (const NodeConfig& node : cluster.nodes) {
-    for (const TargetConfig& target : node.targets) {
-      if (target.role == Role::mds && options.meta.target == 0) options.meta = {target.id, node.address, &transport};
-    }
-  }
+  options.objects = targets_of(Role::oss, cluster, transports);
+  const std::vector<TargetAddress> meta = targets_of(Role::mds, cluster, transports);
+  if (!meta.empty()) options.meta = meta.front();
   return options;
 }
 

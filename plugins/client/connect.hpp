@@ -3,6 +3,7 @@
 #pragma once
 
 #include "framework/config/cluster_config.hpp"
+#include "framework/node/transports.hpp"
 #include "plugins/client/file_system.hpp"
 
 #include <functional>
@@ -11,14 +12,14 @@
 
 namespace rideau::client {
 
-// Its object targets. The transport is lent.
-std::vector<TargetAddress> object_targets(const ClusterConfig& cluster, Transport& transport);
+// For FileSystemOptions::objects_now: what the file says when it is asked, of servers to which one of these transports
+// leads; nothing while it has problems. The transports are lent.
+std::function<std::vector<TargetAddress>()> object_targets_of_file(const std::string& file,
+                                                                   const NodeTransports& transports);
 
-// For FileSystemOptions::objects_now: what the file says when it is asked; nothing while it has problems.
-std::function<std::vector<TargetAddress>()> object_targets_of_file(const std::string& file, Transport& transport);
-
-// The transport is lent. `place` says where on this machine the client is, for people: a mount point, a program.
+// The transports are lent, and lead to every server. `place` says where on this machine the client is, for people: a
+// mount point, a program.
 FileSystemOptions file_system_options(Runtime& runtime, const ClusterConfig& cluster, const ClientSettings& settings,
-                                      Transport& transport, const std::string& place);
+                                      const NodeTransports& transports, const std::string& place);
 
 }  // namespace rideau::client

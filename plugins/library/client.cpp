@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The life of a Client: configuration, thread, sessions, and their end.
-#include "framework/node/open_plugin.hpp"
 #include "plugins/client/connect.hpp"
 #include "plugins/library/client_impl.hpp"
 #include "plugins/library/folder.hpp"
@@ -77,14 +76,14 @@ Task<Client::Status> Client::Impl::open_all(const std::string& place) {
     if (!served.ok()) co_return served;
   }
   const NodeConfig& node = config.any_client;
-  OpenedPlugin opened = open_plugin(runtime, log, catalog, config, node.transport, "client.transport");
-  if (opened.instance == nullptr) co_return client_error(opened.bad_configuration ? EINVAL : EIO, opened.problem);
-  const rideau::Status transport_started = co_await opened.instance->start();
-  if (!transport_started.ok()) co_return client_error(errno_of(transport_started), opened.instance->message());
-  running->transport = std::move(opened.instance);
-  client::FileSystemOptions options =
-      client::file_system_options(runtime, config, node.client, running->transport->transport(), place);
-  if (running->memory.usable() && running->transport->transport().offer(running->memory)) {
+  running->transports = std::make_unique<NodeTransports>(runtime, log, catalog, config, node);
+  NodeTransports& transports = *running->transports;
+  const rideau::Status reachable = co_await transports.start("client.transport", NodeTransports::Wanted::needed);
+  if (!reachable.ok()) {
+    co_return client_error(transports.bad_configuration() ? EINVAL : errno_of(reachable), transports.problem());
+  }
+  client::FileSystemOptions options = client::file_system_options(runtime, config, node.client, transports, place);
+  if (running->memory.usable() && transports.offer(running->memory)) {
     options.lendable = &running->memory;
   }
   running->files = std::make_unique<client::FileSystem>(runtime, log, std::move(options));
@@ -106,11 +105,11 @@ Task<Client::Status> Client::Impl::close_all() {
   rideau::Status status = kOk;
   if (running->files != nullptr) status = co_await running->files->stop();
   running->files.reset();
-  if (running->transport != nullptr) {
-    const rideau::Status stopped = co_await running->transport->stop();
+  if (running->transports != nullptr) {
+    const rideau::Status stopped = co_await running->transports->stop();
     if (status.ok()) status = stopped;
   }
-  running->transport.reset();
+  running->transports.reset();
   if (running->node != nullptr) co_await running->node->stop();
   running->node.reset();
   co_return to_client(status);

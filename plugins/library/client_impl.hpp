@@ -6,6 +6,7 @@
 #include "framework/base/limits.hpp"
 #include "framework/config/cluster_config.hpp"
 #include "framework/node/node.hpp"
+#include "framework/node/transports.hpp"
 #include "framework/observe/log.hpp"
 #include "framework/plugin_host/catalog.hpp"
 #include "framework/plugin_host/instance.hpp"
@@ -67,7 +68,7 @@ struct Client::Impl {
     explicit Running(Runtime& runtime) : operations(runtime), life(runtime) {}
     std::unique_ptr<Node> node;  // of a file system in a folder; null: its servers are elsewhere
     RealSharedMemory memory;
-    std::unique_ptr<PluginInstance> transport;
+    std::unique_ptr<NodeTransports> transports;
     std::unique_ptr<client::FileSystem> files;
     TaskGroup operations;
     TaskGroup life;  // connecting, disconnecting

@@ -29,7 +29,7 @@ NewCluster new_cluster() {
   cluster.single_process = true;
   // The UUID makes it a place of its own: a program may have several folders open.
   const std::string listen = to_text(cluster.uuid) + ":1";
-  cluster.servers = {{"mds0", Role::mds, 1, listen, ""}, {"oss0", Role::oss, 2, listen, ""}};
+  cluster.servers = {{"mds0", Role::mds, 1, {listen}, ""}, {"oss0", Role::oss, 2, {listen}, ""}};
   return cluster;
 }
 

@@ -9,6 +9,8 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
+#include <string>
 
 #include <unistd.h>
 
@@ -51,19 +53,27 @@ class OssRole final : public RoleInstance {
   }
   // Targets of one host may lie on one device; none of them can know.
   static std::uint32_t targets_of_host(const ClusterConfig& cluster, std::uint32_t id) {
-    const auto host_of = [](const std::string& address) { return address.substr(0, address.rfind(':')); };
-    std::string own;
+    std::set<std::string> own;
     for (const NodeConfig& node : cluster.nodes) {
       for (const TargetConfig& target : node.targets) {
-        if (target.role == Role::oss && target.id == id) own = host_of(node.address);
+        if (target.role == Role::oss && target.id == id) own = hosts_of(node);
       }
     }
     std::uint32_t count = 0;
     for (const NodeConfig& node : cluster.nodes) {
-      if (host_of(node.address) != own) continue;
+      const std::set<std::string> hosts = hosts_of(node);
+      const auto is_own = [&own](const std::string& host) { return own.contains(host); };
+      if (std::none_of(hosts.begin(), hosts.end(), is_own)) continue;
       for (const TargetConfig& target : node.targets) count += target.role == Role::oss ? 1 : 0;
     }
     return std::max(count, 1u);
+  }
+  static std::set<std::string> hosts_of(const NodeConfig& node) {
+    std::set<std::string> hosts;
+    for (const Way& way : node.ways) {
+      if (!way.address.empty()) hosts.insert(way.address.substr(0, way.address.rfind(':')));
+    }
+    return hosts;
   }
   const std::uint32_t id_;
   oss::Oss oss_;
@@ -72,13 +82,13 @@ class OssRole final : public RoleInstance {
 // A session of the metadata server with one object target: it destroys objects there.
 class ObjectSession final : rpc::SessionEvents {
  public:
-  ObjectSession(const RoleContext& context, fs::TargetId target, const std::string& address, const Uuid& client)
+  ObjectSession(const RoleContext& context, fs::TargetId target, const NodeTransports::Reached& way, const Uuid& client)
       : runtime_(context.runtime),
         log_(context.log),
         target_(target),
         stop_wanted_(context.runtime),
-        session_(context.runtime, context.transport, context.log, *this,
-                 {address, context.cluster.uuid, target, client, "mds of node " + context.node.name}) {}
+        session_(context.runtime, *way.transport, context.log, *this,
+                 {way.address, context.cluster.uuid, target, client, "mds of node " + context.node.name}) {}
 
   rpc::ClientSession& session() { return session_; }
   fs::TargetId target() const noexcept { return target_; }
@@ -168,7 +178,9 @@ class MdsRole final : public RoleInstance {
       for (const TargetConfig& target : node.targets) {
         const auto is_this = [&target](const auto& session) { return session->target() == target.id; };
         if (target.role != Role::oss || std::any_of(sessions_.begin(), sessions_.end(), is_this)) continue;
-        sessions_.push_back(std::make_unique<ObjectSession>(context_, target.id, node.address, client_));
+        // A configuration without a way is refused when it is read.
+        const NodeTransports::Reached way = context_.transports.reach(node);
+        sessions_.push_back(std::make_unique<ObjectSession>(context_, target.id, way, client_));
         destroy_.add_target(target.id, sessions_.back()->session());
       }
     }

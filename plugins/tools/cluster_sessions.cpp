@@ -26,7 +26,8 @@ Task<bool> ClusterSessions::open() {
 
 Task<bool> ClusterSessions::open_one(TargetPlace place) {
   const std::string who = place.node->name + " (target " + std::to_string(place.target->id) + ")";
-  OpenedPlugin opened = open_plugin(runtime_, log_, catalog_, cluster_, place.node->transport, who + ".transport");
+  const CommandWay way = way_of_commands(cluster_, *place.node);
+  OpenedPlugin opened = open_plugin(runtime_, log_, catalog_, cluster_, *way.transport, who + ".transport");
   if (opened.instance == nullptr) {
     problem_ = opened.problem;
     co_return false;
@@ -40,7 +41,7 @@ Task<bool> ClusterSessions::open_one(TargetPlace place) {
   member.place = place;
   member.transport = std::move(opened.instance);
   rpc::SessionOptions options;
-  options.address = place.node->address;
+  options.address = way.address;
   options.cluster = cluster_.uuid;
   options.target = place.target->id;
   options.client = client_;

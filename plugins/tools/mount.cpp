@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `rideau mount`: a client of the cluster at a mount point; in the background once mounted. `rideau umount` ends it.
+#include "framework/node/transports.hpp"
 #include "plugins/client/file_system.hpp"
 #include "plugins/tools/commands.hpp"
 #include "plugins/tools/control.hpp"
@@ -156,6 +157,10 @@ int mount(const CommonOptions& common, const MountOptions& options) {
   NodeConfig node;
   PidFile pid_file;
   if (!choose_node(cluster, options.node, &node, &pid_file)) return kFailed;
+  if (const NodeConfig* far = cluster.out_of_reach(node); far != nullptr) {
+    std::fprintf(stderr, "%s\n", out_of_reach_text(cluster, node, *far).c_str());
+    return kUsage;
+  }
 
   int report_descriptor = -1;
   if (!options.foreground) {

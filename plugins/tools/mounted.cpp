@@ -2,7 +2,7 @@
 #include "plugins/tools/mounted.hpp"
 
 #include "framework/node/node.hpp"
-#include "framework/node/open_plugin.hpp"
+#include "framework/node/transports.hpp"
 #include "framework/runtime/real_shared_memory.hpp"
 #include "framework/runtime/task_group.hpp"
 #include "plugins/client/connect.hpp"
@@ -22,16 +22,18 @@ namespace {
 // What the mount and all below it tell about themselves, as long as they are there.
 class MountFigures final : public MetricSource {
  public:
-  MountFigures(const PluginInstance& transport, const client::FileSystem& files, const client::FuseMount& mounted)
-      : transport_(transport), files_(files), mounted_(mounted) {}
+  MountFigures(const NodeTransports& transports, const client::FileSystem& files, const client::FuseMount& mounted)
+      : transports_(transports), files_(files), mounted_(mounted) {}
   void collect(MetricList& to) const override {
     files_.collect(to);
     mounted_.collect(to);
-    collect_plugin(to, transport_);
+    for (const auto& transport : transports_.instances()) {
+      if (transport != nullptr) collect_plugin(to, *transport);
+    }
   }
 
  private:
-  const PluginInstance& transport_;
+  const NodeTransports& transports_;
   const client::FileSystem& files_;
   const client::FuseMount& mounted_;
 };
@@ -41,7 +43,7 @@ Task<> end_on_signal(Runtime& runtime, StopSignals& signals, client::FuseMount& 
   mounted.unmount();
 }
 
-Task<> run_mounted(MountSession& session, StopSignals& signals, const PluginInstance& transport,
+Task<> run_mounted(MountSession& session, StopSignals& signals, const NodeTransports& transports,
                    client::FileSystem& files, const std::string& name) {
   client::FuseOptions options;
   options.mountpoint = session.mount_point;
@@ -56,7 +58,7 @@ Task<> run_mounted(MountSession& session, StopSignals& signals, const PluginInst
     session.report(problem);
     co_return;
   }
-  const MountFigures figures(transport, files, mounted);
+  const MountFigures figures(transports, files, mounted);
   const MetricRegistration registration(session.control.metrics(), figures);
   session.pid_file.record(session.mount_point);
   session.log.info("mounted at %s", session.mount_point.c_str());
@@ -71,29 +73,26 @@ Task<> run_mounted(MountSession& session, StopSignals& signals, const PluginInst
 }  // namespace
 
 Task<> run_mount(MountSession& session, StopSignals& signals) {
-  RealSharedMemory memory;  // outlives the transport
-  OpenedPlugin opened = open_plugin(session.runtime, session.log, session.catalog, session.cluster,
-                                    session.node.transport, session.node.name + ".transport");
-  if (opened.instance == nullptr) {
-    session.report(opened.problem);
-    if (opened.bad_configuration) session.result = kUsage;
-    co_return;
-  }
-  const Status transport = co_await opened.instance->start();
+  RealSharedMemory memory;  // outlives the transports
+  NodeTransports transports(session.runtime, session.log, session.catalog, session.cluster, session.node);
+  const Status transport = co_await transports.start(session.node.name + ".transport", NodeTransports::Wanted::needed);
   if (!transport.ok()) {
-    session.report(opened.instance->message());
+    session.report(transports.problem());
+    if (transports.bad_configuration()) session.result = kUsage;
+    const Status ended = co_await transports.stop();
+    static_cast<void>(ended);  // it is in the log
     co_return;
   }
   {
     client::FileSystemOptions options = client::file_system_options(
-        session.runtime, session.cluster, session.node.client, opened.instance->transport(), session.mount_point);
-    options.objects_now = client::object_targets_of_file(session.cluster.file, opened.instance->transport());
-    if (memory.usable() && opened.instance->transport().offer(memory)) options.lendable = &memory;
+        session.runtime, session.cluster, session.node.client, transports, session.mount_point);
+    options.objects_now = client::object_targets_of_file(session.cluster.file, transports);
+    if (memory.usable() && transports.offer(memory)) options.lendable = &memory;
     client::FileSystem files(session.runtime, session.log, std::move(options));
     const Status started = co_await files.start();
     if (started.ok()) {
       session.files = &files;
-      co_await run_mounted(session, signals, *opened.instance, files, session.cluster.file);
+      co_await run_mounted(session, signals, transports, files, session.cluster.file);
       session.files = nullptr;
     } else {
       session.report("cannot reach the cluster " + session.cluster.name + ": " + status_text(started) +
@@ -103,8 +102,8 @@ Task<> run_mount(MountSession& session, StopSignals& signals) {
     if (!stopped.ok())
       session.log.error("not everything could be written before the end: %s", status_text(stopped).c_str());
   }
-  const Status ended = co_await opened.instance->stop();
-  if (!ended.ok()) session.log.error("%s", opened.instance->message().c_str());
+  const Status ended = co_await transports.stop();
+  static_cast<void>(ended);  // it is in the log
 }
 
 bool prepare_mount_point(const std::string& mount_point, const ClusterConfig& cluster, std::string* why) {

@@ -77,8 +77,8 @@ Task<> ask(const Prober& prober, Transport& transport, TargetHealth& health) {
 
 // One transport for all targets that are reached in the same way.
 Task<> probe_node(const Prober& prober, const NodeConfig& node, std::vector<TargetHealth*> healths) {
-  OpenedPlugin opened =
-      open_plugin(prober.runtime, prober.log, prober.catalog, prober.cluster, node.transport, "status.transport");
+  OpenedPlugin opened = open_plugin(prober.runtime, prober.log, prober.catalog, prober.cluster,
+                                    *way_of_commands(prober.cluster, node).transport, "status.transport");
   std::string problem = opened.problem;
   if (opened.instance != nullptr) {
     const Status started = co_await opened.instance->start();
@@ -107,7 +107,7 @@ std::vector<TargetHealth> unknown_healths(const ClusterConfig& cluster) {
     health.node = place.node->name;
     health.role = place.target->role;
     health.target = place.target->id;
-    health.address = place.node->address;
+    health.address = way_of_commands(cluster, *place.node).address;
     healths.push_back(health);
   }
   return healths;

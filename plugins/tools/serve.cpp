@@ -121,9 +121,9 @@ int serve(const CommonOptions& common, const ServeOptions& options) {
     if (!why.empty()) {
       std::fprintf(stderr, "%s\n", why.c_str());
     } else {
-      std::fprintf(stderr, "node %s runs already: process %d on %s\n", config->name.c_str(),
-                   static_cast<int>(holder.pid),
-                   holder.detail.empty() ? config->listen.c_str() : holder.detail.c_str());
+      const std::string where = holder.detail.empty() ? ", about to listen" : " on " + holder.detail;
+      std::fprintf(stderr, "node %s runs already: process %d%s\n", config->name.c_str(), static_cast<int>(holder.pid),
+                   where.c_str());
     }
     return kFailed;
   }

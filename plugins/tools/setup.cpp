@@ -46,4 +46,12 @@ std::vector<TargetPlace> targets_of(const ClusterConfig& cluster) {
   return all;
 }
 
+CommandWay way_of_commands(const ClusterConfig& cluster, const NodeConfig& server) {
+  for (const NodeConfig* from : {&cluster.any_client, &server}) {
+    const std::vector<ChosenWay> ways = ways_between(*from, server);
+    if (!ways.empty()) return {&from->ways[ways.front().number].transport, ways.front().address};
+  }
+  return {&server.ways.front().transport, server.ways.front().address};
+}
+
 }  // namespace rideau::tools

@@ -28,4 +28,11 @@ struct TargetPlace {
 };
 std::vector<TargetPlace> targets_of(const ClusterConfig& cluster);
 
+// How commands reach a server: as a client that is not in the file would, else as the server itself is configured.
+struct CommandWay {
+  const PluginChoice* transport;
+  std::string address;
+};
+CommandWay way_of_commands(const ClusterConfig& cluster, const NodeConfig& server);
+
 }  // namespace rideau::tools

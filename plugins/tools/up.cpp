@@ -60,11 +60,14 @@ bool make_keys(const std::string& folder, Runtime& runtime, NewCluster* cluster,
 
 // A cluster that is there already is not changed by `up`; who asks for encryption must not believe that it was.
 bool is_encrypted(const ClusterConfig& cluster) {
-  return std::all_of(cluster.nodes.begin(), cluster.nodes.end(), [](const NodeConfig& node) {
-    const auto& values = node.transport.values;
-    return std::any_of(values.begin(), values.end(), [](const RawValue& value) {
-      return (value.key == "certificate" || value.key == "key_file") && !value.text.empty();
-    });
+  const auto is_key = [](const RawValue& value) {
+    return (value.key == "certificate" || value.key == "key_file") && !value.text.empty();
+  };
+  const auto has_key = [&is_key](const Way& way) {
+    return std::any_of(way.transport.values.begin(), way.transport.values.end(), is_key);
+  };
+  return std::all_of(cluster.nodes.begin(), cluster.nodes.end(), [&has_key](const NodeConfig& node) {
+    return std::all_of(node.ways.begin(), node.ways.end(), has_key);
   });
 }
 
@@ -141,9 +144,9 @@ int write_new_cluster(const UpOptions& options, const std::string& folder, const
     server.name = mds ? "mds" + std::to_string(i) : "oss" + std::to_string(i - options.mds_count);
     server.role = mds ? Role::mds : Role::oss;
     server.id = i + 1;
-    server.listen = "127.0.0.1:" + std::to_string(ports[std::min<std::size_t>(i, listeners - 1)]);
+    server.listen = {"127.0.0.1:" + std::to_string(ports[std::min<std::size_t>(i, listeners - 1)])};
     // A place of its own in whatever process opens this file system.
-    if (cluster.transport == "inproc") server.listen = to_text(cluster.uuid) + ":1";
+    if (cluster.transport == "inproc") server.listen = {to_text(cluster.uuid) + ":1"};
     if (const auto device = devices.find(server.name); device != devices.end()) server.device = device->second;
     cluster.servers.push_back(server);
   }
@@ -171,7 +174,9 @@ bool agrees(const UpOptions& options, const ClusterConfig& cluster) {
   std::set<std::string> indexes;
   std::set<std::string> stores;
   for (const NodeConfig& node : cluster.nodes) {
-    if (!node.targets.empty()) transports.insert(node.transport.plugin);
+    if (!node.targets.empty()) {
+      for (const Way& way : node.ways) transports.insert(way.transport.plugin);
+    }
     for (const TargetConfig& target : node.targets) {
       indexes.insert(target.index.plugin);
       if (target.role == Role::oss) stores.insert(target.objects.plugin);
@@ -207,11 +212,13 @@ int grow_cluster(const UpOptions& options, const ClusterConfig& cluster) {
   std::set<std::string> addresses;
   for (const NodeConfig& node : cluster.nodes) {
     for (const TargetConfig& target : node.targets) id = std::max(id, target.id);
-    addresses.insert(node.listen);
+    for (const Way& way : node.ways) addresses.insert(way.listen);
   }
   RealRuntime runtime;
+  const std::size_t listeners = cluster.any_client.ways.size();  // of [defaults], which new servers have too
   // Servers of this cluster that do not run have their ports too.
-  const std::vector<std::uint16_t> ports = free_ports(runtime, options.oss_count - count + addresses.size());
+  const std::vector<std::uint16_t> ports =
+      free_ports(runtime, (options.oss_count - count) * listeners + addresses.size());
   std::map<std::string, std::string> devices;
   std::string why;
   parse_devices(options.devices, options.oss_count, &devices, &why);
@@ -225,12 +232,14 @@ int grow_cluster(const UpOptions& options, const ClusterConfig& cluster) {
     if (cluster.find(server.name) != nullptr) continue;
     server.role = Role::oss;
     server.id = ++id;
-    while (port != ports.end() && addresses.contains("127.0.0.1:" + std::to_string(*port))) ++port;
-    if (port == ports.end()) {
-      std::fprintf(stderr, "no free ports on 127.0.0.1 for more servers\n");
-      return kFailed;
+    while (server.listen.size() < listeners) {
+      while (port != ports.end() && addresses.contains("127.0.0.1:" + std::to_string(*port))) ++port;
+      if (port == ports.end()) {
+        std::fprintf(stderr, "no free ports on 127.0.0.1 for more servers\n");
+        return kFailed;
+      }
+      server.listen.push_back("127.0.0.1:" + std::to_string(*port++));
     }
-    server.listen = "127.0.0.1:" + std::to_string(*port++);
     if (const auto device = devices.find(server.name); device != devices.end()) server.device = device->second;
     more.servers.push_back(server);
   }
@@ -396,7 +405,12 @@ int up(const CommonOptions& common, const UpOptions& options) {
   std::vector<std::string> told;
   if (!started.empty() && !tell_nodes_to_reload(cluster, &told)) return kFailed;
   for (const NodeConfig& node : cluster.nodes) {
-    if (!node.targets.empty()) std::printf("%s is up on %s\n", node.name.c_str(), node.address.c_str());
+    if (node.targets.empty()) continue;
+    std::string addresses;
+    for (const Way& way : node.ways) {
+      if (!way.address.empty()) addresses += (addresses.empty() ? "" : ", ") + way.address;
+    }
+    std::printf("%s is up on %s\n", node.name.c_str(), addresses.c_str());
   }
   if (options.no_mount) return kDone;
   std::fflush(stdout);

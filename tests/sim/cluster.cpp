@@ -145,7 +145,7 @@ struct Cluster::LiveChecker final : rpc::SessionEvents {
     options.live = true;
     for (const NodeConfig& node : cluster.nodes) {
       rpc::SessionOptions to;
-      to.address = node.address;
+      to.address = node.ways.front().address;
       to.cluster = cluster.uuid;
       to.target = node.targets[0].id;
       to.client = client;
@@ -279,9 +279,9 @@ void Cluster::configure(Place& place) {
   NodeConfig node;
   node.name = place.name;
   node.roles = {place.role};
-  node.listen = node.address = place.name + ":1";
-  node.transport =
+  const PluginChoice transport =
       simulated(PluginKind::transport, "node." + place.name + ".transport", address_value("place", &place.network));
+  node.ways.push_back({transport, place.name + ":1", place.name + ":1"});
   TargetConfig target;
   target.id = place.target;
   target.role = place.role;
@@ -314,7 +314,7 @@ Cluster::Client& Cluster::make_client(const std::string& name) {
   options.client = random_uuid(world_);
   options.client_name = name;
   for (const NodeConfig& node : config_.nodes) {
-    const client::TargetAddress address{node.targets[0].id, node.address, &client.transport->transport()};
+    const client::TargetAddress address{node.targets[0].id, node.ways.front().address, &client.transport->transport()};
     if (node.has(Role::mds)) {
       options.meta = address;
     } else {

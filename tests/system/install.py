@@ -46,7 +46,7 @@ def texts_and_units(prefix, folder):
             text = file.read()
         expect(word in text and "@RIDEAU" not in text, f"{path}:\n{text[:2000]}")
     run("bash", "-n", prefix + "/share/bash-completion/completions/rideau")
-    for name in ("one_machine", "four_machines"):
+    for name in ("one_machine", "four_machines", "mixed_transports"):
         run(prefix + "/bin/rideau", "check-config", f"{prefix}/share/doc/rideau/examples/{name}.toml")
     if shutil.which("systemd-analyze"):
         os.mkdir(folder)

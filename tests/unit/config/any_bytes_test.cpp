@@ -50,6 +50,10 @@ const char* const kPieces[] = {
     "[client]\ncache = \"8191 PiB\"\n",
     "[defaults]\nindex = {plugin = {}}\n",
     "transport = {plugin = \"\", \"\\u001b[2J\" = 1}\n",
+    "transport = [\"tcp\", {plugin = \"zmq\", a = [1]}, 7, []]\n",
+    "transport = []\n",
+    "listen = [\"\", \"a:1\", 2]\n",
+    "address = [[]]\n",
     "[node.\"\\n\"]\n",
     "[node.\"../..\"]\n",
 };
@@ -70,7 +74,8 @@ void try_bytes(const std::string& bytes) {
 TEST_CASE("mutations of a good file") {
   NewCluster cluster;
   cluster.name = "demo";
-  cluster.servers = {{"mds0", Role::mds, 1, "127.0.0.1:7400", ""}, {"oss0", Role::oss, 2, "127.0.0.1:7410", "/dev/x"}};
+  cluster.servers = {{"mds0", Role::mds, 1, {"127.0.0.1:7400"}, ""},
+                     {"oss0", Role::oss, 2, {"127.0.0.1:7410"}, "/dev/x"}};
   std::mt19937_64 random(20);
   for (int round = 0; round < 3000; ++round) {
     cluster.single_process = round % 2 == 0;

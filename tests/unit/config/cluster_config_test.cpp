@@ -7,6 +7,7 @@
 
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <string>
 
 #include <unistd.h>
@@ -44,10 +45,10 @@ index = { plugin = "lmdb", map_size = "1 GiB", sync = true }
 
 [node.oss0]
 roles = ["oss"]
-listen = "0.0.0.0:7410"
-address = "10.0.0.1:7410"
+listen = ["0.0.0.0:7410", "0.0.0.0:7411"]
+address = ["10.0.0.1:7410", "10.0.0.1:7411"]
 log_level = "debug"
-transport = "zmq"
+transport = ["zmq", "tcp"]
 
 [[node.oss0.target]]
 id = 2
@@ -98,14 +99,14 @@ TEST_CASE("a good file gives what it says") {
   const NodeConfig& mds = *config.find("mds0");
   CHECK(mds.has(Role::mds));
   CHECK_FALSE(mds.has(Role::oss));
-  CHECK(mds.listen == "127.0.0.1:7400");
-  CHECK(mds.address == "127.0.0.1:7400");
+  CHECK(mds.ways.at(0).listen == "127.0.0.1:7400");
+  CHECK(mds.ways.at(0).address == "127.0.0.1:7400");
   CHECK(mds.data == "/cfg/mds0");
   CHECK(mds.spin_ns == 20'000);
-  CHECK(mds.transport.plugin == "tcp");
-  REQUIRE(mds.transport.values.size() == 1);
-  CHECK(mds.transport.values[0].key == "eager_bytes");
-  CHECK(mds.transport.values[0].line == 14);
+  CHECK(mds.ways.at(0).transport.plugin == "tcp");
+  REQUIRE(mds.ways.at(0).transport.values.size() == 1);
+  CHECK(mds.ways.at(0).transport.values[0].key == "eager_bytes");
+  CHECK(mds.ways.at(0).transport.values[0].line == 14);
   REQUIRE(mds.targets.size() == 1);
   CHECK(mds.targets[0].id == 1);
   CHECK(mds.targets[0].role == Role::mds);
@@ -115,10 +116,15 @@ TEST_CASE("a good file gives what it says") {
   CHECK(mds.targets[0].index.default_path == "/cfg/mds0/index");
 
   const NodeConfig& oss = *config.find("oss0");
-  CHECK(oss.address == "10.0.0.1:7410");
+  CHECK(oss.ways.at(0).address == "10.0.0.1:7410");
   CHECK(oss.log_level == Level::debug);
-  CHECK(oss.transport.plugin == "zmq");
-  CHECK(oss.transport.values.empty());  // those were tcp's
+  CHECK(oss.ways.at(0).transport.plugin == "zmq");
+  CHECK(oss.ways.at(0).transport.values.empty());  // those were tcp's
+  REQUIRE(oss.ways.size() == 2);
+  CHECK(oss.ways[1].transport.plugin == "tcp");
+  CHECK(oss.ways[1].transport.values.size() == 1);
+  CHECK(oss.ways[1].listen == "0.0.0.0:7411");
+  CHECK(oss.ways[1].address == "10.0.0.1:7411");
   REQUIRE(oss.targets.size() == 2);
   CHECK(oss.targets[0].objects.plugin == "raw-file");
   CHECK(oss.targets[0].objects.default_path == "/srv/a/objects");
@@ -130,7 +136,7 @@ TEST_CASE("a good file gives what it says") {
   CHECK(config.find("client0")->client.default_permissions);
   CHECK_FALSE(config.any_client.client.default_permissions);
   CHECK(config.any_client.client.cache_bytes == 512u << 20);
-  CHECK(config.any_client.transport.plugin == "tcp");
+  CHECK(config.any_client.ways.at(0).transport.plugin == "tcp");
   CHECK(config.find("nobody") == nullptr);
 }
 
@@ -177,7 +183,8 @@ TEST_CASE("what is missing is said where it belongs") {
   CHECK(contains(problems_of(changed("id = 1\n", "")), "node.mds0.id: is missing"));
   CHECK(contains(problems_of(changed("listen = \"127.0.0.1:7400\"\n", "")), "node.mds0.listen: is missing"));
   CHECK(contains(problems_of(changed("data = \"mds0\"\n", "")), "node.mds0.data: is missing"));
-  CHECK(contains(problems_of(changed("address = \"10.0.0.1:7410\"\n", "")), "node.oss0.address: is missing"));
+  CHECK(contains(problems_of(changed("address = [\"10.0.0.1:7410\", \"10.0.0.1:7411\"]\n", "")),
+                 "node.oss0.address: is missing"));
   CHECK(contains(problems_of(changed("roles = [\"mds\"]", "roles = [\"client\"]")), "node.mds0.id: is for nodes with"));
 }
 
@@ -215,7 +222,8 @@ TEST_CASE("a cluster that runs may get object servers, and nothing else may chan
   CHECK(why_not(kGood).empty());
   CHECK(why_not(more("77")).empty());
   CHECK(contains(why_not(changed("id = 3", "id = 4")), "node.oss0 had target 3 and has it no more"));
-  CHECK(contains(why_not(changed("\"10.0.0.1:7410\"", "\"10.0.0.2:7410\"")), "node.oss0.address was 10.0.0.1:7410"));
+  CHECK(contains(why_not(changed("\"10.0.0.1:7410\"", "\"10.0.0.2:7410\"")),
+                 "node.oss0 was at zmq 10.0.0.1:7410, tcp 10.0.0.1:7411 and is at zmq 10.0.0.2:7410"));
   CHECK(contains(why_not(changed("[node.mds0]", "[node.mds1]")), "node.mds0 is there no more"));
   std::string why;
   ClusterConfig low = parse_cluster_config(more("77"), "/cfg/cluster.toml").config;
@@ -236,13 +244,140 @@ TEST_CASE("a file that is missing, or a folder, is a problem") {
   CHECK(contains(to_text(load_cluster_config("/").problems), "directory"));
 }
 
+TEST_CASE("a node has several transports, and is reached by the first that both have") {
+  const ConfigResult result = parse_cluster_config(R"(
+[cluster]
+name = "mixed"
+uuid = "6ba7b810-9dad-41d1-80b4-00c04fd430c8"
+[defaults]
+transport = ["rdma", { plugin = "tcp", keepalive = "3 s" }]
+[node.mds0]
+roles = ["mds"]
+id = 1
+data = "mds0"
+listen = ["10.1.0.1:7500", "0.0.0.0:7400"]
+address = ["10.1.0.1:7500", "10.0.0.1:7400"]
+[node.oss0]
+roles = ["oss"]
+id = 2
+data = "oss0"
+transport = "tcp"
+listen = "10.0.0.2:7400"
+[node.oss1]
+roles = ["oss"]
+id = 3
+data = "oss1"
+listen = ["10.1.0.3:7500", ""]
+[node.client0]
+roles = ["client"]
+[node.client1]
+roles = ["client"]
+transport = [{ plugin = "tcp", keepalive = "4 s" }, "rdma"]
+)",
+                                                   "/cfg/cluster.toml");
+  INFO(to_text(result.problems));
+  REQUIRE(result.ok());
+  const auto way = [&](const char* from, const char* to) {
+    const NodeConfig& connecting = *result.config.find(from);
+    const auto chosen = ways_between(connecting, *result.config.find(to));
+    REQUIRE_FALSE(chosen.empty());
+    return connecting.ways.at(chosen.front().number).transport.plugin + " " + chosen.front().address;
+  };
+  CHECK(way("client0", "mds0") == "rdma 10.1.0.1:7500");
+  CHECK(way("client0", "oss0") == "tcp 10.0.0.2:7400");
+  CHECK(way("client0", "oss1") == "rdma 10.1.0.3:7500");
+  CHECK(way("client1", "mds0") == "tcp 10.0.0.1:7400");
+  CHECK(way("client1", "oss1") == "rdma 10.1.0.3:7500");
+  CHECK(way("mds0", "oss0") == "tcp 10.0.0.2:7400");
+  CHECK(result.config.find("client0")->ways.at(1).transport.values.at(0).text == "3 s");
+  CHECK(result.config.find("client1")->ways.at(0).transport.values.at(0).text == "4 s");
+  CHECK(result.config.find("oss0")->ways.at(0).transport.values.at(0).text == "3 s");
+  CHECK(result.config.find("oss0")->ways.size() == 1);
+  CHECK(result.config.any_client.ways.size() == 2);
+  CHECK(ways_between(*result.config.find("client1"), *result.config.find("mds0")).size() == 2);
+  CHECK(result.config.out_of_reach(result.config.any_client) == nullptr);
+  const auto choice_of = [](const char* plugin) {
+    PluginChoice choice;
+    choice.plugin = plugin;
+    return choice;
+  };
+  NodeConfig stranger = result.config.any_client;
+  stranger.ways = {{choice_of("zmq"), {}, {}}};
+  REQUIRE(result.config.out_of_reach(stranger) != nullptr);
+  CHECK(result.config.out_of_reach(stranger)->name == "mds0");
+  stranger.ways = {{choice_of("rdma"), {}, {}}};
+  REQUIRE(result.config.out_of_reach(stranger) != nullptr);
+  CHECK(result.config.out_of_reach(stranger)->name == "oss0");
+}
+
+TEST_CASE("transports that do not fit together are problems") {
+  const auto problems = [](const std::string& defaults, const std::string& server, const std::string& client) {
+    return to_text(parse_cluster_config("[cluster]\nname = \"m\"\nuuid = \"6ba7b810-9dad-41d1-80b4-00c04fd430c8\"\n"
+                                        "[defaults]\n" +
+                                            defaults + "\n[node.all0]\nroles = [\"mds\", \"oss\"]\n" + server +
+                                            "\n[[node.all0.target]]\nrole = \"mds\"\nid = 1\ndata = \"a\"\n"
+                                            "[[node.all0.target]]\nrole = \"oss\"\nid = 2\ndata = \"b\"\n"
+                                            "[node.client0]\nroles = [\"client\"]\n" +
+                                            client + "\n",
+                                        "/cfg/cluster.toml")
+                       .problems);
+  };
+  const std::string one = "listen = \"127.0.0.1:7400\"";
+  CHECK(problems("", one, "") == "");
+  CHECK(contains(problems("", one, "transport = \"zmq\""), "names no transport on which node.all0 listens (tcp)"));
+  CHECK(contains(problems("transport = [\"tcp\", \"zmq\"]", one, ""),
+                 "wants a list of 2 addresses, one for each transport"));
+  CHECK(contains(problems("transport = [\"tcp\", \"zmq\"]", "listen = [\"127.0.0.1:7400\"]", ""), "wants 2 addresses"));
+  CHECK(contains(problems("transport = [\"tcp\", \"tcp\"]", "listen = [\"a:1\", \"b:2\"]", ""), "names tcp twice"));
+  CHECK(contains(problems("transport = []", one, ""), "wants one to 8 transports"));
+  CHECK(contains(problems("transport = [7]", one, ""), "wants the name of a plugin or a table, not"));
+  CHECK(contains(problems("transport = [\"tcp\", \"zmq\"]", "listen = [\"127.0.0.1:7400\", \"127.0.0.1:7400\"]", ""),
+                 "is taken by"));
+  CHECK(contains(problems("transport = [\"tcp\", \"zmq\"]", "listen = [\"127.0.0.1:7400\", \"0.0.0.0:7500\"]", ""),
+                 "peers cannot connect"));
+  CHECK(contains(problems("transport = [\"tcp\", \"zmq\"]", "listen = [\"\", \"\"]", ""), "is empty"));
+  CHECK(
+      contains(problems("transport = [\"tcp\", \"zmq\"]",
+                        "listen = [\"127.0.0.1:7400\", \"\"]\naddress = [\"127.0.0.1:7400\", \"127.0.0.1:7500\"]", ""),
+               "is empty for zmq, and peers would connect to 127.0.0.1:7500"));
+  // What one would not say of itself: it listens there, and nobody is told.
+  CHECK(contains(problems("transport = [\"tcp\", \"zmq\"]",
+                          "listen = [\"127.0.0.1:7400\", \"127.0.0.1:7500\"]\naddress = [\"127.0.0.1:7400\", \"\"]",
+                          "transport = \"zmq\""),
+                 "names no transport on which node.all0 listens (tcp)"));
+}
+
+TEST_CASE("what was said of a transport holds where it is named again") {
+  const auto transports = [](const std::string& defaults, const std::string& own) {
+    const ConfigResult result =
+        parse_cluster_config("[cluster]\nname = \"m\"\nuuid = \"6ba7b810-9dad-41d1-80b4-00c04fd430c8\"\n[defaults]\n" +
+                                 defaults + "\n[node.client0]\nroles = [\"client\"]\n" + own + "\n",
+                             "/cfg/cluster.toml");
+    std::string text;
+    for (const Way& way : result.config.find("client0")->ways) {
+      text += way.transport.plugin;
+      for (const RawValue& value : way.transport.values) text += " " + value.key + "=" + value.text;
+      text += "; ";
+    }
+    return text;
+  };
+  const std::string two =
+      "transport = [{ plugin = \"rdma\", provider = \"verbs\" }, { plugin = \"tcp\", keepalive = \"3 s\" }]";
+  CHECK(transports(two, "") == "rdma provider=verbs; tcp keepalive=3 s; ");
+  CHECK(transports(two, "transport = \"tcp\"") == "tcp keepalive=3 s; ");
+  CHECK(transports(two, "transport = [\"tcp\", \"zmq\"]") == "tcp keepalive=3 s; zmq; ");
+  CHECK(transports(two, "transport = { provider = \"shm\" }") == "rdma provider=shm; ");
+  CHECK(transports(two, "transport = { plugin = \"tcp\", keepalive = \"4 s\" }") == "tcp keepalive=4 s; ");
+  CHECK(transports(two, "transport = \"zmq\"") == "zmq; ");
+}
+
 TEST_CASE("what is written for a new cluster is accepted") {
   NewCluster cluster;
   cluster.name = "demo";
   cluster.uuid = *parse_uuid("6ba7b810-9dad-41d1-80b4-00c04fd430c8");
-  cluster.servers = {{"mds0", Role::mds, 1, "127.0.0.1:7400", ""},
-                     {"oss0", Role::oss, 2, "127.0.0.1:7410", ""},
-                     {"oss1", Role::oss, 3, "127.0.0.1:7411", "/dev/\"x\\\n"}};
+  cluster.servers = {{"mds0", Role::mds, 1, {"127.0.0.1:7400"}, ""},
+                     {"oss0", Role::oss, 2, {"127.0.0.1:7410"}, ""},
+                     {"oss1", Role::oss, 3, {"127.0.0.1:7411"}, "/dev/\"x\\\n"}};
   cluster.transport_values = {{.key = "key", .text = "keys/\"node\".key"},
                               {.key = "local", .kind = RawValue::Kind::boolean, .integer = 0}};
   const bool single = GENERATE(false, true);
@@ -261,11 +396,34 @@ TEST_CASE("what is written for a new cluster is accepted") {
   CHECK(targets[2].data == "/cfg/oss1");
   REQUIRE(targets[2].objects.values.size() == 1);
   CHECK(targets[2].objects.values[0].text == "/dev/\"x\\\n");
-  const PluginChoice& transport = result.config.nodes[0].transport;
+  const PluginChoice& transport = result.config.nodes[0].ways.at(0).transport;
   CHECK(transport.plugin == "tcp");
   REQUIRE(transport.values.size() == 2);
   CHECK(transport.values[0].text == "keys/\"node\".key");
   CHECK((transport.values[1].kind == RawValue::Kind::boolean && transport.values[1].integer == 0));
+}
+
+TEST_CASE("a server of several transports is added with an address for each") {
+  std::string folder = (std::filesystem::temp_directory_path() / "rideau-config-XXXXXX").string();
+  REQUIRE(mkdtemp(folder.data()) != nullptr);
+  const std::string path = folder + "/cluster.toml";
+  std::ofstream(path)
+      << "[cluster]\nname = \"m\"\nuuid = \"6ba7b810-9dad-41d1-80b4-00c04fd430c8\"\n"
+         "[defaults]\ntransport = [\"tcp\", \"zmq\"]\n"
+         "[node.mds0]\nroles = [\"mds\"]\nid = 1\ndata = \"mds0\"\nlisten = [\"127.0.0.1:7400\", \"\"]\n";
+  NewCluster more;
+  more.clients = 0;
+  more.servers = {{"oss0", Role::oss, 2, {"127.0.0.1:7410", "127.0.0.1:7510"}, ""}};
+  std::string why;
+  CHECK(grow_cluster_config(path, more, &why));
+  const ConfigResult grown = load_cluster_config(path);
+  INFO(to_text(grown.problems));
+  REQUIRE(grown.ok());
+  const NodeConfig& server = *grown.config.find("oss0");
+  REQUIRE(server.ways.size() == 2);
+  CHECK(server.ways[0].listen == "127.0.0.1:7410");
+  CHECK(server.ways[1].address == "127.0.0.1:7510");
+  std::filesystem::remove_all(folder);
 }
 
 TEST_CASE("writing refuses to replace a file") {

@@ -121,7 +121,7 @@ TEST_CASE("a cluster's plugins are checked, a missing one is one problem") {
   NewCluster cluster;
   cluster.name = "demo";
   cluster.uuid = *parse_uuid("6ba7b810-9dad-41d1-80b4-00c04fd430c8");
-  cluster.servers = {{"mds0", Role::mds, 1, "127.0.0.1:7400", ""}, {"oss0", Role::oss, 2, "127.0.0.1:7410", ""}};
+  cluster.servers = {{"mds0", Role::mds, 1, {"127.0.0.1:7400"}, ""}, {"oss0", Role::oss, 2, {"127.0.0.1:7410"}, ""}};
   const ConfigResult result = parse_cluster_config(cluster_config_text(cluster), "/cfg/cluster.toml");
   REQUIRE(result.ok());
   std::vector<Problem> problems;

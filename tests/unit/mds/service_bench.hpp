@@ -167,10 +167,10 @@ struct Served {
     REQUIRE(f.start().ok());
     port = std::make_unique<Port>(network, f.run->runtime, f.log);
     REQUIRE(f.await(port->plugin.start()).ok());
-    server = std::make_unique<rpc::Server>(f.run->runtime, port->plugin.transport(), f.log);
+    server = std::make_unique<rpc::Server>(f.run->runtime, f.log);
     server->add_target(f.mds(), {f.options.cluster, f.options.target, f.mds().boot_epoch()});
     std::string bound;
-    REQUIRE(server->listen("mds:1", &bound).ok());
+    REQUIRE(server->listen(port->plugin.transport(), "mds:1", &bound).ok());
   }
   ~Served() {
     f.run->runtime.kill();

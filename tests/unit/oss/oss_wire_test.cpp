@@ -39,10 +39,10 @@ struct Serving {
     if (bench.index_disk->entry_count() == 0) REQUIRE(life->format().ok());
     REQUIRE(life->start().ok());
     life->run(start_port());
-    server = std::make_unique<rpc::Server>(life->node, port.plugin.transport(), life->log);
+    server = std::make_unique<rpc::Server>(life->node, life->log);
     server->add_target(*life->oss, {bench.options.cluster, bench.options.target, life->oss->boot_epoch()});
     std::string bound;
-    REQUIRE(server->listen("oss:1", &bound).ok());
+    REQUIRE(server->listen(port.plugin.transport(), "oss:1", &bound).ok());
   }
   ~Serving() {
     life->node.kill();

@@ -134,9 +134,9 @@ struct Pair {
     const Status second = co_await client_side.start();
     REQUIRE(first.ok());
     REQUIRE(second.ok());
-    server.emplace(runtime, server_side.transport(), log);
+    server.emplace(runtime, log);
     server->add_target(service, {kCluster, 7, 1});
-    REQUIRE(server->listen("127.0.0.1:0", &address).ok());
+    REQUIRE(server->listen(server_side.transport(), "127.0.0.1:0", &address).ok());
     session.emplace(runtime, client_side.transport(), log, events, options());
   }
   rpc::SessionOptions options() const { return {address, kCluster, 7, kClient, "tester"}; }
