@@ -215,14 +215,16 @@ int main(int count, char** words) {
   Arguments arguments;
   if (!parse(count, words, &arguments)) {
     std::fprintf(stderr,
-                 "usage: rideau-bench-library cluster.toml FOLDER [--files N] [--in-flight M] [--rounds R]\n"
+                 "usage: rideau-bench-library CLUSTER FOLDER [--files N] [--in-flight M] [--rounds R]\n"
+                 "CLUSTER: a cluster.toml, or the folder of a file system that this program serves itself\n"
                  "FOLDER: on the disk of the metadata server, for the bare LMDB\n");
     return 2;
   }
   Client::Options options;
   options.config_file = arguments.config;
   options.name = "library bench";
-  auto connected = Client::connect(options);
+  const bool is_file = arguments.config.ends_with(".toml");
+  auto connected = is_file ? Client::connect(options) : Client::open_folder(arguments.config, options);
   check("connect", connected.status);
   std::vector<Round> rounds;
   for (int i = 0; i < arguments.rounds; ++i) {
