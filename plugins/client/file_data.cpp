@@ -33,6 +33,9 @@ void FileData::Impl::reopen() {
 }
 
 void FileData::Impl::keep_error(Status status) noexcept {
+  // A sync that hears of it is no call that was cut off: begun anew it would find nothing left to fail, and say that
+  // all is durable.
+  if (rpc::is_outcome_unknown(status) || rpc::is_never_sent(status)) status = posix_error(EIO, status.where);
   ++failures;
   last_failure = status;
   if (!error.ok()) return;

@@ -28,8 +28,9 @@ class FakeTarget final : public ObjectChannel {
   std::uint64_t grant_max = ~0ull;  // of one reply
   std::uint64_t space = ~0ull;      // bytes that can still be written
   std::uint64_t delay_ns_max = 2 * kMillisecond;
-  Status read_failure{};  // what reads and syncs answer
-  std::string complaint;  // what the client did wrong first
+  Status read_failure{};   // what reads and syncs answer
+  Status write_failure{};  // what writes answer, and nothing is written
+  std::string complaint;   // what the client did wrong first
   std::uint64_t granted = 0;
   std::uint64_t writes = 0;
   std::uint64_t reads = 0;
@@ -66,6 +67,7 @@ class FakeTarget final : public ObjectChannel {
     std::vector<std::uint8_t> sent(fs::parts_bytes(data, parts));
     fs::PartsCursor(data, parts).copy_out(sent.data(), sent.size());
     bytes_written_max = std::max<std::uint64_t>(bytes_written_max, sent.size());
+    if (!write_failure.ok()) co_return write_failure;
     if (request.grant_used > granted) complain("used more grant than it had");
     granted -= std::min(granted, request.grant_used);
     const InFlight own{request.object, request.offset, request.offset + sent.size()};

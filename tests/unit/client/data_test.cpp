@@ -33,6 +33,24 @@ Task<> write_and_lose(DataBench& bench, FileData& file) {
   RIDEAU_HOLDS(got == expected);
 }
 
+// A target that ended the session while bytes were on their way to it.
+Task<> lose_the_session(DataBench& bench, FileData& file, Status why) {
+  Result<std::uint64_t> done = co_await write_bytes(file, 0, filled(100, 1));  // earns the grant
+  RIDEAU_HOLDS(done.ok());
+  done = co_await write_bytes(file, 200, filled(100, 2));
+  RIDEAU_HOLDS(done.ok());
+  RIDEAU_HOLDS(file.dirty());
+  bench.targets[0]->write_failure = why;
+  const Status synced = co_await file.sync();
+  bench.targets[0]->write_failure = kOk;
+  // Not as a call that may begin anew: the next sync would find nothing to do.
+  RIDEAU_HOLDS(errno_of(synced) == EIO);
+  RIDEAU_HOLDS(!rpc::is_outcome_unknown(synced) && !rpc::is_never_sent(synced));
+  const Status kept = file.take_error();
+  RIDEAU_HOLDS(errno_of(kept) == EIO);
+  RIDEAU_HOLDS(!rpc::is_outcome_unknown(kept) && !rpc::is_never_sent(kept));
+}
+
 Task<> write_past_a_full_target(DataBench& bench, FileData& file) {
   bench.targets[1]->space = 64 * 1024;
   for (const auto& target : bench.targets) target->grant_max = 0;
@@ -178,6 +196,14 @@ TEST_CASE("the error of an acknowledged write comes back once; a full target ref
   DataBench bench(1, {}, 1);
   const auto file = bench.plane->file(5, bench.layout(1));
   bench.run(write_and_lose(bench, *file));
+}
+
+TEST_CASE("bytes that were lost with a session are an error of the sync, not a reason to begin it anew") {
+  for (const Status why : {rpc::kOutcomeUnknown, rpc::kNeverSent}) {
+    DataBench bench(1, {}, 1);
+    const auto file = bench.plane->file(5, bench.layout(1));
+    bench.run(lose_the_session(bench, *file, why));
+  }
 }
 
 TEST_CASE("a write that meets a full target says how many bytes are safe") {
