@@ -301,7 +301,8 @@ void ClientSession::Impl::tick() {
     settle(slot, CallState::expired);
   }
   changed.wake_all();  // calls that wait for a link look at their deadlines
-  if (state == State::up) {
+  // Also while it claims what it held: an answer may never come, and nothing else looks after that link.
+  if (state == State::up || state == State::restarting) {
     if (now - last_heard_ns > 3 * limits::kPingMs * kMillisecond) {
       log.warning("target %u at %s is silent: trying a new link", options.target, options.address.c_str());
       link.link().close();
