@@ -49,7 +49,8 @@ PluginInstance::~PluginInstance() {
     static_cast<void>(stopping_.release());
     return;
   }
-  if (state_ == State::started) kill();
+  // Also where a node is given up while it starts.
+  if (state_ == State::starting || state_ == State::started) kill();
   if (instance_ != nullptr) instance_->destroy();
 }
 
@@ -80,9 +81,10 @@ Status PluginInstance::create(const ConfigValue* values) {
 
 Task<Status> PluginInstance::start() {
   RIDEAU_ASSERT(state_ == State::created);
+  state_ = State::starting;
   const Outcome done = co_await submit([this](Completion& c) { return instance_->start(c); });
+  state_ = done.ok() ? State::started : State::created;
   if (!done.ok()) co_return fail("cannot start", done.status);
-  state_ = State::started;
   co_return kOk;
 }
 
@@ -112,7 +114,7 @@ Task<Status> PluginInstance::stop() {
 void PluginInstance::kill() noexcept {
   host_->kill();
   if (guard_ != nullptr) guard_->power_cut();
-  if (state_ == State::started) state_ = State::stopped;
+  if (state_ == State::starting || state_ == State::started) state_ = State::stopped;
 }
 
 Instance& PluginInstance::instance() {

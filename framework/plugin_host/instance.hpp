@@ -60,7 +60,7 @@ class PluginInstance {
   ObjectStore& object_store();
 
  private:
-  enum class State { empty, created, started, stopped, abandoned };
+  enum class State { empty, created, starting, started, stopped, abandoned };
   struct Stopping;
   Status fail(const char* what, Status status);
 
