@@ -281,7 +281,7 @@ template <class Request>
 Task<> Mds::change(rpc::ServerCall& call, Need need) {
   Request request;
   if (!decode(call.body(), &request).ok()) co_return co_await refuse_malformed(call);
-  if (call.replays()) co_return co_await change_again(call, request, need);
+  if (call.replays()) co_return co_await change_again(call, request);
   wire::Encoded body;
   Status status;
   std::uint64_t number = 0;
@@ -329,7 +329,7 @@ Task<> Mds::change(rpc::ServerCall& call, Need need) {
 
 // Its client has the answer, and made again in order it ends as it had ended: nobody waits, and nobody is in the way.
 template <class Request>
-Task<> Mds::change_again(rpc::ServerCall& call, const Request& request, Need need) {
+Task<> Mds::change_again(rpc::ServerCall& call, const Request& request) {
   Lost lost;
   lost.transaction = call.lost_transaction();
   Status status = co_await call.fetch_payload();
@@ -343,7 +343,8 @@ Task<> Mds::change_again(rpc::ServerCall& call, const Request& request, Need nee
     }
     status = read_answer(request, Bytes(words.data(), call.payload_bytes()), &lost);
   }
-  if (status.ok()) status = co_await target_.committer.admit(need);
+  // It was answered: it has its place in the reserve, as it would have had in a group that found no space.
+  if (status.ok()) status = co_await target_.committer.admit(Need::steady);
   std::uint64_t number = 0;
   if (status.ok()) {
     auto* session = static_cast<Session*>(call.session().owner_slot);

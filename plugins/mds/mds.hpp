@@ -78,7 +78,7 @@ class Mds final : public rpc::Service {
   template <class Request>
   Task<> change(rpc::ServerCall& call, Need need);
   template <class Request>
-  Task<> change_again(rpc::ServerCall& call, const Request& request, Need need);
+  Task<> change_again(rpc::ServerCall& call, const Request& request);
   Task<Glimpse> ask_writers(std::uint64_t session, const fs::Inode& inode);
   Task<Status> load_sessions();
   void begin_recovery();
