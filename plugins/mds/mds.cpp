@@ -493,6 +493,8 @@ void Mds::on_session_closing(rpc::ServerSession& session, const std::string& rea
   if (session.ends_in_order() || (!locks_.holds(session.id()) && !unclaimed)) {
     drop_locks(session.id());
     recovery_.settled(session.id(), false);
+    // A call of it that still runs may take one, of which its client does not hear any more.
+    if (Session* closing = target_.sessions.find(session.id()); closing != nullptr) closing->fenced = true;
     return;
   }
   locks_.drop_waiting(session.id());
