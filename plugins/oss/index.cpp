@@ -39,8 +39,12 @@ Task<Status> OssIndex::commit(const Changes& changes, Durability durability) {
   batch.edit_count = static_cast<std::uint32_t>(edits.size());
   batch.frees_space = changes.erases.size() > changes.puts.size();
   const std::uint64_t number = ++stored_;
-  const Outcome done =
+  Outcome done =
       co_await submit([&](Completion& completion) { return store_.commit(&batch, 1, durability, completion); });
+  if (done.status.code == Code::no_space && changes.must_fit && !batch.frees_space) {
+    batch.frees_space = true;
+    done = co_await submit([&](Completion& completion) { return store_.commit(&batch, 1, durability, completion); });
+  }
   if (!done.ok()) co_return done.status;
   if (!batch.status.ok()) co_return batch.status;
   if (durability == Durability::durable) durable_ = std::max(durable_, number);
@@ -50,6 +54,7 @@ Task<Status> OssIndex::commit(const Changes& changes, Durability durability) {
 Task<Status> OssIndex::close() {
   boot_.stopped = true;
   Changes changes;
+  changes.must_fit = true;
   changes.puts.emplace_back(boot_key(), boot_value(boot_));
   const Status stored = co_await commit(changes, Durability::durable);
   co_return stored;
@@ -106,6 +111,7 @@ Task<Status> OssIndex::open(Uuid cluster, std::uint32_t target, const Uuid& mach
   if (status.ok()) status = load_fences();
   if (status.ok()) {
     Changes changes;
+    changes.must_fit = true;
     changes.puts.emplace_back(superblock_key(), superblock_value(superblock_));
     changes.puts.emplace_back(boot_key(), boot_value(boot_));
     status = co_await commit(changes, Durability::durable);
@@ -179,6 +185,7 @@ Task<Status> OssIndex::store_fence(const FenceId& id, std::uint64_t session) {
   std::uint64_t& fenced = fences_[id];
   fenced = std::max(fenced, session);
   Changes changes;
+  changes.must_fit = true;
   changes.puts.emplace_back(fence_key(id), fence_value(id, fenced));
   // Sessions of a metadata target are numbered in the order of time.
   const auto older = [](const auto& a, const auto& b) { return a.second < b.second; };
@@ -271,6 +278,7 @@ Task<Status> OssIndex::end_session(std::uint64_t session) {
 Task<Status> OssIndex::sync() {
   if (durable_ == stored_) co_return kOk;
   Changes changes;
+  changes.must_fit = true;
   changes.puts.emplace_back(mark_key(), mark_value(stored_));
   co_return co_await commit(changes, Durability::durable);
 }

@@ -70,6 +70,9 @@ class OssIndex {
   struct Changes {
     std::vector<std::pair<std::string, std::string>> puts;
     std::vector<std::string> erases;
+    // What a target cannot live without, and what takes the place of as much or is bounded: it may use the share of the
+    // index that serves removals. A full target must start, or nothing could be removed from it.
+    bool must_fit = false;
   };
   void add_reply(Changes& changes, const CallIdentity& call, std::uint64_t version);
   Task<Status> commit(const Changes& changes, Durability durability);
