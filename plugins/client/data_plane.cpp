@@ -202,6 +202,7 @@ void DataPlane::discard_all() {
   for (const auto& [inode, entry] : impl_->files) {
     FileData::Impl& file = entry.data->impl();
     if (file.dirty()) file.keep_error(posix_error(EIO, "the lock was lost before the bytes were written back"));
+    ++file.lock_losses;
     file.discard();
     impl_->candidates.insert(inode);
   }

@@ -4,6 +4,7 @@
 
 #include "framework/base/limits.hpp"
 #include "framework/observe/log.hpp"
+#include "framework/rpc/call.hpp"
 #include "plugins/fs/object_parts.hpp"
 
 #include <algorithm>
@@ -33,13 +34,11 @@ void FileData::Impl::reopen() {
 }
 
 void FileData::Impl::keep_error(Status status) noexcept {
-  // A sync that hears of it is no call that was cut off: begun anew it would find nothing left to fail, and say that
-  // all is durable.
-  if (rpc::is_outcome_unknown(status) || rpc::is_never_sent(status)) status = posix_error(EIO, status.where);
-  ++failures;
+  // What ended with its session is no call that its caller could make again: the bytes are gone by now.
+  if (status.code == Code::closed) status = posix_error(EIO, status.where);
+  const bool first = heard == failures++;
   last_failure = status;
-  if (!error.ok()) return;
-  error = status;
+  if (!first) return;
   if (plane.options.log == nullptr) return;
   plane.options.log->warning(
       "bytes that were written to inode %llu are lost (%s, errno %d): whoever has it open hears of it",
@@ -134,24 +133,31 @@ Task<Result<std::uint64_t>> FileData::write(std::uint64_t offset, const IoVec* d
   if (!impl_->striping.valid()) co_return kNoTarget;
   if (offset >= impl_->bytes_max) co_return posix_error(EFBIG, "write");
   size = std::min(size, impl_->bytes_max - offset);
+  const std::uint64_t losses = impl_->lock_losses;
   co_await impl_->gate.enter();
-  Result<std::uint64_t> done = co_await impl_->write(offset, data, parts, size, lent);
+  Result<std::uint64_t> done = rpc::kNeverSent;  // others may have the lock by now
+  if (losses == impl_->lock_losses) done = co_await impl_->write(offset, data, parts, size, lent);
   impl_->leave();
   co_return done;
 }
 
 Task<Status> FileData::truncate(std::uint64_t old_size, std::uint64_t size) {
   if (!impl_->striping.valid()) co_return kNoTarget;
+  const std::uint64_t losses = impl_->lock_losses;
   co_await impl_->gate.close();
-  const Status done = co_await impl_->truncate(old_size, size);
+  // What it waited for may be that the lock is gone: then objects are somebody else's.
+  Status done = posix_error(EIO, "the lock was lost before the file was cut");
+  if (losses == impl_->lock_losses) done = co_await impl_->truncate(old_size, size);
   impl_->reopen();
   co_return done;
 }
 
 Task<> FileData::cut_failed(std::uint64_t attempted_end, const std::uint64_t& file_size) {
   if (!impl_->striping.valid()) co_return;
+  const std::uint64_t losses = impl_->lock_losses;
   co_await impl_->gate.close();
-  if (file_size < attempted_end) static_cast<void>(co_await impl_->truncate(attempted_end, file_size));
+  if (losses == impl_->lock_losses && file_size < attempted_end)
+    static_cast<void>(co_await impl_->truncate(attempted_end, file_size));
   impl_->reopen();
 }
 
@@ -203,7 +209,16 @@ void FileData::drop() { impl_->drop(); }
 void FileData::discard() { impl_->discard(); }
 bool FileData::dirty() const noexcept { return impl_->dirty(); }
 std::uint64_t FileData::dirty_bytes() const noexcept { return impl_->dirty_bytes + impl_->sending_bytes; }
-Status FileData::take_error() noexcept { return std::exchange(impl_->error, kOk); }
+std::uint64_t FileData::errors_heard() const noexcept { return impl_->heard; }
+Status FileData::take_error(std::uint64_t* heard) noexcept {
+  if (std::exchange(*heard, impl_->failures) == impl_->failures) return kOk;
+  impl_->heard = impl_->failures;
+  return impl_->last_failure;
+}
+Status FileData::take_error() noexcept {
+  std::uint64_t heard = impl_->heard;
+  return take_error(&heard);
+}
 
 std::uint64_t FileData::blocks_hint() const noexcept {
   std::uint64_t bytes = 0;

@@ -141,7 +141,11 @@ class FileData {
   void discard();  // forgets dirty ones too, unsent: the file is gone
   bool dirty() const noexcept;
   std::uint64_t dirty_bytes() const noexcept;  // those on their way included
-  // The error of a write that was acknowledged early: returned once, then ok.
+  // Errors of writes that were acknowledged early. Everybody who has the file open hears of the last one, once: `heard`
+  // is his, and begins as errors_heard() when he opens it, so that what nobody heard of yet is told to who comes next.
+  std::uint64_t errors_heard() const noexcept;
+  Status take_error(std::uint64_t* heard) noexcept;
+  // What nobody heard of yet.
   Status take_error() noexcept;
   // 512-byte blocks the objects use, as far as replies told since the file was opened (0: unknown).
   std::uint64_t blocks_hint() const noexcept;

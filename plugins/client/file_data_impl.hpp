@@ -176,7 +176,8 @@ struct FileData::Impl {
   std::list<std::shared_ptr<Fetch>> fetches;  // in flight
   std::uint64_t failures = 0;
   Status last_failure{};
-  Status error{};  // for take_error()
+  std::uint64_t lock_losses = 0;  // how often the lock went with its session, while calls may have waited here
+  std::uint64_t heard = 0;        // of the failures: those that somebody was told of by take_error()
 
   std::uint64_t next_read = 0;  // where a sequential reader goes on
   std::uint64_t ahead_window = 0;

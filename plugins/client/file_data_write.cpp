@@ -2,6 +2,7 @@
 // Writing: into the cache as far as grants go, else straight to the targets, which brings the next grant.
 #include "plugins/client/file_data_impl.hpp"
 
+#include "framework/rpc/call.hpp"
 #include "plugins/fs/object_parts.hpp"
 
 #include <algorithm>
@@ -11,11 +12,16 @@ namespace rideau::client {
 Task<Result<std::uint64_t>> FileData::Impl::write(std::uint64_t offset, const IoVec* data, std::uint32_t parts,
                                                   std::uint64_t size, const Buffers* lent) {
   const Source whole{{data, data + parts}, lent, offset};
+  const std::uint64_t losses = lock_losses;
   for (std::uint64_t done = 0; done < size;) {
     const std::uint64_t begin = offset + done;
     const std::uint64_t end = begin + std::min(size - done, kSendBytes - begin % kSendBytes);
     const Source source = whole.slice(done, end - begin);
     co_await wait_for_room(begin, end);
+    if (losses != lock_losses) {
+      if (done == 0) co_return rpc::kNeverSent;
+      co_return posix_error(EIO, "the lock was lost in the middle of a write");
+    }
     if (charge(begin, end)) {
       const bool was_over = plane.over_background();
       take_in(begin, end, source, true);
@@ -140,7 +146,12 @@ Task<> FileData::Impl::wait_until_clean(std::uint64_t begin, std::uint64_t end) 
 
 Task<std::uint64_t> FileData::Impl::write_through(std::uint64_t begin, std::uint64_t end, const Source& source,
                                                   Status* failure) {
+  const std::uint64_t losses = lock_losses;
   co_await wait_until_clean(begin, end);
+  if (losses != lock_losses) {
+    *failure = rpc::kNeverSent;
+    co_return 0;
+  }
   const auto place = through.insert(through.end(), {begin, end});
   std::vector<Segment> segments;
   for (std::uint64_t at = begin; at < end; at += segments.back().size)

@@ -129,6 +129,7 @@ void FileSystem::Impl::end_resize(Node& node) {
 // Grown objects come before the record that says so, cut ones after it: a crash in between leaves zeros or bytes beyond
 // the end, never bytes that are not there.
 Task<MetaReply<fs::InodeReply>> FileSystem::Impl::resize(fs::SetAttributesRequest& request, NodeRef node) {
+  const std::uint64_t before = epoch;
   const std::uint64_t old_size = node->inode.size;
   if (!plane.knows(node->inode.layout)) co_await learn_targets();
   const std::shared_ptr<FileData> data = plane.file(node->inode.id, node->inode.layout);
@@ -147,9 +148,18 @@ Task<MetaReply<fs::InodeReply>> FileSystem::Impl::resize(fs::SetAttributesReques
     reply.status = co_await data->truncate(old_size, request.size);
     if (!reply.ok()) co_return reply;
   }
+  if (epoch != before) {
+    reply.status = rpc::kNeverSent;
+    co_return reply;
+  }
   reply = co_await meta.set_attributes(request);
   if (!reply.ok()) {
-    if (grows) static_cast<void>(co_await data->truncate(request.size, old_size));
+    if (grows && epoch == before) static_cast<void>(co_await data->truncate(request.size, old_size));
+    co_return reply;
+  }
+  // Done under a session that is gone, and with it the lock: the objects are somebody else's.
+  if (epoch != before) {
+    reply.status = rpc::kOutcomeUnknown;
     co_return reply;
   }
   learn(reply.body.inode);

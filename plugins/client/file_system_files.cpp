@@ -29,6 +29,8 @@ HandleRef FileSystem::Impl::add_handle(fs::HandleId id, NodeRef node, std::uint3
   handle->caller = caller;
   handle->epoch = epoch;
   if (node->inode.is_regular()) handle->data = plane.file(node->inode.id, node->inode.layout);
+  // What nobody was told of yet, the next one who opens the file is.
+  if (handle->data != nullptr) handle->errors_heard = handle->data->errors_heard();
   handles.emplace(id, handle);
   return handle;
 }
@@ -265,7 +267,7 @@ Task<Status> FileSystem::Impl::sync(HandleRef handle) {
   Status status = kOk;
   if (handle->data != nullptr) {
     status = co_await handle->data->sync();
-    const Status early = handle->data->take_error();
+    const Status early = handle->data->take_error(&handle->errors_heard);
     if (!early.ok()) status = early;
   }
   if (status.ok() && node.changed) status = co_await send_size(handle->node);
@@ -366,7 +368,9 @@ Task<Status> FileSystem::flush(fs::HandleId id, std::uint64_t lock_owner) {
   // What closed the file is said; that locks were not given up is for the log, since no program can do more about it.
   static_cast<void>(co_await impl_->advisory.on_close(handle->inode(), id, lock_owner));
   if (handle->broken) co_return Status{Code::io_error, EIO, "changes of this open file were lost"};
-  co_return handle->data != nullptr ? handle->data->take_error() : kOk;
+  // Who only reads must not take the error away from who wrote.
+  const bool tells = handle->data != nullptr && handle->writes();
+  co_return tells ? handle->data->take_error(&handle->errors_heard) : kOk;
 }
 
 Task<Status> FileSystem::set_lock(AdvisoryLock lock, Interruption* interruption) {

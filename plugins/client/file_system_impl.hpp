@@ -48,6 +48,7 @@ struct Handle {
   std::uint32_t flags = 0;
   fs::Caller caller;
   std::shared_ptr<FileData> data;  // of regular files
+  std::uint64_t errors_heard = 0;  // of its data, through this handle
   std::uint64_t epoch = 0;         // of the metadata session that knows the handle
   bool wrote = false;
   bool broken = false;        // its changes were lost with the metadata server
