@@ -2,6 +2,7 @@
 #include "framework/lock/lock_manager.hpp"
 
 #include "framework/base/assert.hpp"
+#include "framework/base/sim_hooks.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -30,6 +31,7 @@ LockManager::Lock* LockManager::find(HolderId holder, ResourceId id) const noexc
 }
 
 bool LockManager::is_free(const Resource& resource, HolderId holder, Mode mode) noexcept {
+  if (RIDEAU_PLANTED_BUG(lock_waits_for_nobody)) return true;
   for (const Lock* lock = resource.first; lock != nullptr; lock = lock->next) {
     if (lock->holder != holder && !compatible(lock->mode, mode)) return false;
   }

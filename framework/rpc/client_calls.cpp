@@ -2,6 +2,7 @@
 // ClientSession: calls. A call is sent, and sent again over the next link, until it is answered, its session is gone,
 // or its deadline passed.
 #include "framework/base/checksum.hpp"
+#include "framework/base/sim_hooks.hpp"
 #include "framework/rpc/client_session_impl.hpp"
 
 #include <algorithm>
@@ -177,6 +178,7 @@ Task<Status> ClientSession::Impl::attempt(const Request& request, Slot& slot, st
     ++messages_sent;
     payload_sent += payload;
     if (!again) ++calls_sent;
+    if (again) RIDEAU_MARK(call_sent_again);
     log.note({.trace_id = slot.trace_id,
               .subject = session_id,
               .target = options.target,

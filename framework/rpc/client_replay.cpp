@@ -4,6 +4,8 @@
 // told from one that did not.
 #include "framework/rpc/client_session_impl.hpp"
 
+#include "framework/base/sim_hooks.hpp"
+
 #include <algorithm>
 #include <cinttypes>
 
@@ -108,6 +110,7 @@ Task<Reply> ClientSession::claim(const Request& request) {
 
 Task<Status> ClientSession::replay() {
   Impl& self = *impl_;
+  if (RIDEAU_PLANTED_BUG(replays_nothing)) co_return kOk;
   for (std::size_t i = 0; i < self.kept.size(); ++i) {
     const Impl::Kept& one = self.kept[i];
     Request request;
@@ -119,6 +122,7 @@ Task<Status> ClientSession::replay() {
     request.payload_parts = one.reply.empty() ? 0 : 1;
     const Reply reply = co_await self.call_in_restart(request, one.slot, one.sequence, wire::kReplay, one.transaction);
     if (reply.status.code == Code::closed) co_return reply.status;
+    RIDEAU_MARK(lost_change_asked_again);
     if (reply.ok()) continue;
     // It had succeeded before, and everything before it was made again: it cannot fail but by damage.
     self.log.error("target %u at %s: call %u, transaction %" PRIu64

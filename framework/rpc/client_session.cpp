@@ -2,6 +2,7 @@
 // ClientSession: keeping the link up, and what arrives on it.
 #include "framework/rpc/client_session.hpp"
 
+#include "framework/base/sim_hooks.hpp"
 #include "framework/rpc/client_session_impl.hpp"
 
 #include <algorithm>
@@ -55,6 +56,7 @@ Task<> ClientSession::until_trusted() {
     if (self.leave_by_ns != 0 && now >= self.leave_by_ns) co_return;
     const bool asked = !self.pings_sent_ns.empty() && now - self.pings_sent_ns.back() < kSecond;
     if (self.state == Impl::State::up && !asked) self.send_ping();
+    RIDEAU_MARK(sleeper_asked_first);
     ++self.doubters;
     co_await self.changed.wait();  // at the next tick at the latest
     --self.doubters;
@@ -250,6 +252,7 @@ void ClientSession::Impl::on_welcome(const wire::Welcome& welcome) {
   boot_epoch = welcome.boot_epoch;
   slot_count = std::clamp<std::uint32_t>(welcome.slots, 1, limits::kSlotsPerSession);
   if (same) {
+    if (new_epoch) RIDEAU_MARK(session_outlived_restart);
     if (new_epoch) restarted = true;
     if (!restarted) set_durable(welcome.durable);
   } else {
@@ -260,6 +263,8 @@ void ClientSession::Impl::on_welcome(const wire::Welcome& welcome) {
     answered = false;
     forget_kept();
     forget_server_state();
+    if (known) RIDEAU_MARK(client_came_back_forgotten);
+    if (known && !new_epoch && !unused) RIDEAU_MARK(client_came_back_ended);
     if (known) {
       log.warning("target %u at %s has forgotten this client's session (boot epoch %llu): starting a new one",
                   options.target, options.address.c_str(), static_cast<unsigned long long>(boot_epoch));

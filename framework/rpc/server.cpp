@@ -2,6 +2,7 @@
 // Server: links and hellos, the life and end of sessions.
 #include "framework/rpc/server.hpp"
 
+#include "framework/base/sim_hooks.hpp"
 #include "framework/base/version.hpp"
 #include "framework/rpc/server_impl.hpp"
 
@@ -150,6 +151,7 @@ void Server::Impl::end_silent(TargetState& target) {
       forgotten.push_back(session.get());
     }
   }
+  if (!wanted.empty()) RIDEAU_MARK(lease_ran_out);
   for (SessionState* session : wanted) begin_end(*session, "it has had no link for the length of its lease");
   for (SessionState* session : forgotten) begin_end(*session, "it has had no link for minutes");
 }

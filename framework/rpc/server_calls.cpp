@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Server: from a call's arrival over its slot and its handler to the answer.
 #include "framework/base/checksum.hpp"
+#include "framework/base/sim_hooks.hpp"
 #include "framework/rpc/server_impl.hpp"
 
 #include <algorithm>
@@ -53,7 +54,8 @@ Sink Server::Impl::receive_call(ServerLink& link, const wire::Envelope& envelope
     send_survived(*call);
     return {};
   }
-  if (!survived && envelope.sequence == slot.sequence && !slot.running && slot.kept) {
+  const bool done_before = !survived && envelope.sequence == slot.sequence && !slot.running && slot.kept;
+  if (done_before && !RIDEAU_PLANTED_BUG(resend_runs_again)) {
     send_kept(*call, slot);
     return {};
   }
@@ -68,6 +70,7 @@ Sink Server::Impl::receive_call(ServerLink& link, const wire::Envelope& envelope
 }
 
 void Server::Impl::send_kept(const ServerCall::State& call, const SlotState& slot) {
+  RIDEAU_MARK(answer_from_slot);
   wire::Envelope envelope = reply_to(call.envelope, *call.session.target.service);
   envelope.status = slot.status;
   envelope.transaction = slot.transaction;
@@ -79,6 +82,7 @@ void Server::Impl::send_kept(const ServerCall::State& call, const SlotState& slo
 }
 
 void Server::Impl::send_survived(const ServerCall::State& call) {
+  RIDEAU_MARK(lost_change_had_survived);
   wire::Envelope envelope = reply_to(call.envelope, *call.session.target.service);
   ++messages_sent;
   tasks.spawn(send_owned(call.link, envelope, wire::Encoded{}));
@@ -95,6 +99,7 @@ void Server::Impl::start(std::unique_ptr<ServerCall::State> call) {
   if (slot.running) {
     // Sent again over a new link while the first one runs, or the next one while the end of an answered one is on its
     // way: looked at when that one ended.
+    RIDEAU_MARK(call_waited_for_itself);
     slot.waiting = std::move(call);
     return;
   }
@@ -193,6 +198,7 @@ Task<Status> ServerCall::fetch_payload() {
     }
     if (!pulled.ok()) {
       // The caller is gone or has reclaimed its memory: it sends again, or waits no more.
+      RIDEAU_MARK(payload_lost);
       state.payload_lost = true;
       co_return pulled;
     }

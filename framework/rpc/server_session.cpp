@@ -2,6 +2,8 @@
 // A client as the server sees it: its slots, and the calls back to it.
 #include "framework/rpc/server_impl.hpp"
 
+#include "framework/base/sim_hooks.hpp"
+
 #include <algorithm>
 
 namespace rideau::rpc {
@@ -27,6 +29,7 @@ std::uint64_t SessionState::silent_ns() const noexcept {
 }
 
 void SessionState::evict(const std::string& reason) {
+  RIDEAU_MARK(client_evicted);
   server.log.warning("client %s is evicted from target %u: %s", name_.c_str(), target.options.target, reason.c_str());
   server.begin_end(*this, reason);
 }
@@ -72,6 +75,7 @@ Task<Reply> SessionState::call_back(std::uint16_t method, Bytes body, std::uint6
     changed.wake_all();
   });
   too_late.set(limits::kCallbackMs * kMillisecond);
+  bool asked = false;
   while (!callback.answered && !callback.expired && !ending) {
     if (link == nullptr) {
       co_await changed.wait();
@@ -84,6 +88,7 @@ Task<Reply> SessionState::call_back(std::uint16_t method, Bytes body, std::uint6
     envelope.sequence = sequence;
     envelope.trace_id = trace_id;
     ++server.messages_sent;
+    if (std::exchange(asked, true)) RIDEAU_MARK(callback_asked_again);
     const Status sent = co_await send_message(over, envelope, body, Eager{});
     static_cast<void>(sent);  // a failure shows as the end of the link
     // Until that link ends, or the client has another one: what the old one still carried may never arrive.

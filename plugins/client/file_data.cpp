@@ -3,6 +3,7 @@
 #include "plugins/client/file_data_impl.hpp"
 
 #include "framework/base/limits.hpp"
+#include "framework/base/sim_hooks.hpp"
 #include "framework/observe/log.hpp"
 #include "framework/rpc/call.hpp"
 #include "plugins/fs/object_parts.hpp"
@@ -79,7 +80,10 @@ void FileData::Impl::discard() {
 // Acknowledged bytes that were not made durable may be gone with the target's memory, unless it says that it has lost
 // nothing: what is here is sent again. What was not sent yet stays dirty, and goes to the target without a grant.
 void FileData::Impl::meet_again(fs::TargetId id, bool kept_all) {
-  if (!kept_all && !send_again(id)) keep_error(posix_error(EIO, "the object target restarted"));
+  if (!kept_all && !send_again(id)) {
+    RIDEAU_MARK(lost_bytes_told);
+    keep_error(posix_error(EIO, "the object target restarted"));
+  }
   for (const std::uint64_t index : dirty_blocks) {
     if (striping.target(striping.stripe_at(index * kBlockBytes)) != id) continue;
     hold_without_grant(*target_at(index * kBlockBytes), blocks.find(index)->dirty_space());
@@ -183,6 +187,7 @@ Task<Status> FileData::sync() {
     status = co_await impl_->flush();
     const Status synced = co_await impl_->sync();
     if (status.ok()) status = synced;
+    if (before != impl_->epochs()) RIDEAU_MARK(sync_met_restart);
   } while (status.ok() && before != impl_->epochs());
   impl_->leave();
   co_return status;

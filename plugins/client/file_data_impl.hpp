@@ -3,6 +3,7 @@
 // stat, sync), _space (holes and kept space).
 #pragma once
 
+#include "framework/base/sim_hooks.hpp"
 #include "plugins/client/data_gate.hpp"
 #include "plugins/client/data_plane_impl.hpp"
 #include "plugins/client/data_striping.hpp"
@@ -124,6 +125,7 @@ struct FileData::Impl {
       std::uint64_t seen = 0;
       done = co_await begin(plane.next_version(target), &seen);
       plane.saw_version(seen);
+      if (target.epoch != epoch) RIDEAU_MARK(truncate_met_restart);
       if (done.code != Code::check_failed && (!done.ok() || target.epoch == epoch)) break;
     }
     co_return done;

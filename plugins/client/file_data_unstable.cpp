@@ -3,6 +3,8 @@
 // restart that lost them. Nothing is kept for this alone: what is evicted, or goes with the lock, is counted as gone.
 #include "plugins/client/file_data_impl.hpp"
 
+#include "framework/base/sim_hooks.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -98,7 +100,8 @@ void FileData::Impl::make_dirty_again(std::uint64_t index, Block& block) {
     again.remove(static_cast<std::uint32_t>(std::max(range.begin, base) - base),
                  static_cast<std::uint32_t>(std::min(range.end, base + kBlockBytes) - base));
   }
-  if (again.empty()) return;
+  if (again.empty() || RIDEAU_PLANTED_BUG(sends_nothing_again)) return;
+  RIDEAU_MARK(bytes_sent_again);
   if (block.dirty.empty()) {
     block.dirty_stamp = stamp;
     dirty_blocks.insert(index);

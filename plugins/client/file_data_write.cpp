@@ -2,6 +2,7 @@
 // Writing: into the cache as far as grants go, else straight to the targets, which brings the next grant.
 #include "plugins/client/file_data_impl.hpp"
 
+#include "framework/base/sim_hooks.hpp"
 #include "framework/rpc/call.hpp"
 #include "plugins/fs/object_parts.hpp"
 
@@ -166,6 +167,7 @@ Task<std::uint64_t> FileData::Impl::write_through(std::uint64_t begin, std::uint
       gather.spawn(write_segment(segments[i], std::move(piece.parts), &results[i]));
     }
     co_await gather.join();
+    if (before != epochs()) RIDEAU_MARK(write_through_met_restart);
   } while (before != epochs());
   std::uint64_t safe = 0;
   for (std::size_t i = 0; i < segments.size(); ++i) {

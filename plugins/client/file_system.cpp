@@ -2,6 +2,7 @@
 // The life of a client's file system: its sessions, what their turns mean, and the calls about all of it.
 #include "plugins/client/file_system.hpp"
 
+#include "framework/base/sim_hooks.hpp"
 #include "plugins/client/file_system_impl.hpp"
 #include "plugins/fs/codec.hpp"
 
@@ -164,6 +165,7 @@ void FileSystem::Impl::on_new_epoch(std::uint64_t boot_epoch, bool) {
     tell_lock_session();
     return;
   }
+  RIDEAU_MARK(client_lost_its_session);
   log.warning("the metadata server has a new epoch %llu: caches are dropped",
               static_cast<unsigned long long>(boot_epoch));
   break_lost_handles();

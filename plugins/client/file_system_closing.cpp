@@ -3,6 +3,8 @@
 // is told in batches, soon after a close; of an inode always before its lock is given back.
 #include "plugins/client/file_system_impl.hpp"
 
+#include "framework/base/sim_hooks.hpp"
+
 #include <algorithm>
 
 namespace rideau::client {
@@ -199,7 +201,7 @@ Task<Status> FileSystem::Impl::send_size(NodeRef node) {
   fs::CloseItem item;
   item.inode = node->inode.id;
   item.update = size_update(*node);
-  if (!item.update.present) co_return kOk;
+  if (!item.update.present || RIDEAU_PLANTED_BUG(size_is_not_told)) co_return kOk;
   const std::uint64_t change_count = node->change_count;
   request.items.push_back(item);
   ++node->lock.tellings;

@@ -14,6 +14,8 @@
 // its pages are dropped.
 #include "plugins/client/file_system_impl.hpp"
 
+#include "framework/base/sim_hooks.hpp"
+
 namespace rideau::client {
 
 NodeRef FileSystem::Impl::learn(const fs::Inode& fresh) {
@@ -130,6 +132,8 @@ Task<> FileSystem::Impl::release_lock(NodeRef node) {
 Task<> FileSystem::Impl::forget_bytes(NodeRef node) {
   const std::uint64_t before = epoch;
   const std::shared_ptr<FileData> data = plane.find(node->inode.id);
+  if (data != nullptr && data->dirty()) RIDEAU_MARK(dirty_bytes_asked_back);
+  if (RIDEAU_PLANTED_BUG(gives_lock_back_dirty) && data != nullptr) data->discard();
   if (data != nullptr && data->dirty()) static_cast<void>(co_await data->flush());
   if (epoch != before) co_return;
   co_await drop_pages_of(node);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plugins/mds/committer.hpp"
 
+#include "framework/base/sim_hooks.hpp"
 #include "framework/observe/log.hpp"
 
 #include <algorithm>
@@ -65,6 +66,7 @@ Task<Status> Committer::admit(Need need) {
       if (!pending) {
         refresh_space();
         if (has_space(need)) break;
+        if (need == Need::grows) RIDEAU_MARK(index_was_full);
         if (need == Need::grows) co_return Status{Code::no_space, ENOSPC, "index is full"};
         in_reserve_ = true;
         break;
@@ -223,6 +225,7 @@ Task<> Committer::run() {
     next_commit_ns_ = runtime_.now_ns() + kCommitIntervalNs;
     const Status status = co_await commit_group();
     if (!status.ok()) {
+      RIDEAU_MARK(commit_failed);
       failure_ = status;
       log_.error("index: a commit failed, this target stops: %s (errno %d)%s%s", code_name(status.code),
                  status.os_error, status.where != nullptr ? ": " : "", status.where != nullptr ? status.where : "");

@@ -2,6 +2,7 @@
 #include "plugins/mds/mds.hpp"
 
 #include "framework/base/limits.hpp"
+#include "framework/base/sim_hooks.hpp"
 #include "framework/observe/log.hpp"
 #include "framework/runtime/byte_sink.hpp"
 #include "plugins/fs/codec.hpp"
@@ -83,6 +84,11 @@ void Mds::add_object_target(TargetId target) {
   target_.log.info("object target %" PRIu32 " is new in the cluster", target);
 }
 
+std::uint64_t Mds::durable() const noexcept {
+  if (RIDEAU_PLANTED_BUG(tells_durable_too_early)) return target_.committer.last();
+  return recovery_.is_open() ? 0 : target_.committer.durable();
+}
+
 Task<> Mds::stop() {
   rest_.stop();
   recovery_.stop();
@@ -121,7 +127,8 @@ Task<> Mds::handle(rpc::ServerCall& call) {
   if (method == MetaMethod::reclaim) co_return co_await reclaim(call);
   if (method == MetaMethod::stat_file_system) co_return co_await stat_file_system(call);
   auto& session = *static_cast<Session*>(call.session().owner_slot);
-  if (recovery_.is_open() && !call.replays()) {
+  if (recovery_.is_open() && !call.replays() && !RIDEAU_PLANTED_BUG(serves_during_recovery)) {
+    RIDEAU_MARK(call_waited_for_recovery);
     const bool over = co_await recovery_.until_over(session);
     if (!over) {
       constexpr Status ended{Code::closed, 0, "the session ended"};
@@ -253,6 +260,7 @@ Task<> Mds::look(rpc::ServerCall& call) {
     const std::uint64_t seen = rests_on(session);
     if (seen == 0 && result.ok()) grant_beside(locks_, session, *result);
     lock_budget_.changed();
+    if (seen != 0) RIDEAU_MARK(look_waited_for_commit);
     if (seen != 0) status = co_await target_.committer.wait_durable(seen);
     if (seen != 0 && !status.ok()) break;
     if (seen != 0 && tries < kTries) {
@@ -321,6 +329,7 @@ Task<> Mds::change(rpc::ServerCall& call, Need need) {
   }
   claims.end();
   if (seen != 0) {
+    RIDEAU_MARK(change_waited_for_commit);
     const Status durable = co_await target_.committer.wait_durable(seen);
     if (!durable.ok()) status = durable;
   }
@@ -355,6 +364,7 @@ Task<> Mds::change_again(rpc::ServerCall& call, const Request& request) {
     if (number != 0) {
       target_.sessions.made(number, session->id, target_.committer.durable());
       session->opened = {};
+      RIDEAU_MARK(lost_change_made_again);
       keep_reply(call, *session, number, Bytes());
     }
     forget_purged();
@@ -364,6 +374,7 @@ Task<> Mds::change_again(rpc::ServerCall& call, const Request& request) {
 
 std::uint64_t Mds::rests_on(std::uint64_t session) const {
   std::uint64_t newest = 0;
+  if (RIDEAU_PLANTED_BUG(answers_before_durable)) return 0;
   for (const std::uint64_t change : target_.names.seen()) {
     if (change > newest && !target_.sessions.is_own(change, session)) newest = change;
   }
@@ -502,7 +513,7 @@ void Mds::on_session_closing(rpc::ServerSession& session, const std::string& rea
 }
 
 Task<> Mds::release_fenced(Uuid client, std::uint64_t session) {
-  co_await fencing_.fence(client, session);
+  if (!RIDEAU_PLANTED_BUG(evicts_without_fence)) co_await fencing_.fence(client, session);
   // After a restart the client must not be taken for one that holds what others got meanwhile.
   const Status admitted = co_await target_.committer.admit(Need::steady);
   if (admitted.ok()) {

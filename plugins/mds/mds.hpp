@@ -68,7 +68,7 @@ class Mds final : public rpc::Service {
   void on_session_closing(rpc::ServerSession& session, const std::string& reason) override;
   void on_session_end(rpc::ServerSession& session) override;
   // Nothing, as long as clients may have to make again what they were told before.
-  std::uint64_t durable() const noexcept override { return recovery_.is_open() ? 0 : target_.committer.durable(); }
+  std::uint64_t durable() const noexcept override;
   std::uint64_t next_session_id() override;
   rpc::MethodName method_name() const noexcept override;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plugins/mds/namespace_store.hpp"
 
+#include "framework/base/sim_hooks.hpp"
 #include "framework/observe/log.hpp"
 
 #include <cerrno>
@@ -102,7 +103,7 @@ Status NamespaceStore::find_entry(InodeId directory, std::string_view name, Foun
 Status NamespaceStore::next_entry(InodeId directory, Cookie after, FoundEntry* found, std::string_view* name) {
   if (after == UINT64_MAX) return {Code::not_found, ENOENT};
   const Key prefix = Key(KeyKind::entry).u64(directory);
-  const Key from = entry_key(directory, after + 1);
+  const Key from = entry_key(directory, RIDEAU_PLANTED_BUG(cookie_comes_again) ? after : after + 1);
   Bytes key;
   Bytes value;
   Status status = committer_.seek(prefix, from, &key, &value);

@@ -2,6 +2,7 @@
 // What happens between a restart and the first new call: sessions of before are known from the index, their clients
 // claim what they held and make lost changes again, those who do not come are given up, orphans go.
 #include "framework/base/limits.hpp"
+#include "framework/base/sim_hooks.hpp"
 #include "framework/observe/log.hpp"
 #include "plugins/fs/codec.hpp"
 #include "plugins/mds/grants.hpp"
@@ -88,6 +89,7 @@ void Mds::begin_recovery() {
       if (slot.slot < slots.size()) slots[slot.slot] = true;
     }
   }
+  RIDEAU_MARK(recovery_began);
   target_.recovering = true;
   recovery_.begin(ids);
   target_.log.info("metadata target %" PRIu32 ": waiting for %zu clients to claim what they held, for %" PRIu32
@@ -99,6 +101,7 @@ void Mds::begin_recovery() {
 Task<> Mds::recover() {
   while (recovery_.awaited() != 0 && !recovery_.stopped()) {
     for (const std::uint64_t id : recovery_.late(target_.sessions)) {
+      RIDEAU_MARK(client_given_up);
       if (target_.sessions.find(id) != nullptr) {
         evict(id, "it has not come back after the restart of the target");
       } else {
@@ -124,6 +127,7 @@ Task<> Mds::recover() {
   }
   restored_slots_.clear();
   restored_opens_.clear();
+  RIDEAU_MARK(recovery_ended);
   recovery_.end();
 }
 
@@ -147,6 +151,7 @@ Task<> Mds::reclaim(rpc::ServerCall& call) {
       if (found == opened.end()) continue;
       claimed = found->second;
     }
+    RIDEAU_MARK(open_claimed);
     session.handles.emplace(open.handle, claimed);
     target_.opens.add(claimed.inode, claimed.flags);
     if (open.nameless) target_.nameless.insert(claimed.inode);
@@ -158,6 +163,7 @@ Task<> Mds::reclaim(rpc::ServerCall& call) {
     // A second time, after a link was lost, others may be waiting for it already.
     const lock::Grant granted =
         recovery_.is_open() ? locks_.try_grant(session.id, wanted.inode, mode) : locks_.held(session.id, wanted.inode);
+    if (granted.mode != lock::Mode::none) RIDEAU_MARK(lock_claimed);
     reply.locks.push_back(lock_word(granted));
   }
   for (SetAdvisoryLockRequest& lock : request.advisory) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How a target begins: an empty file system made, a superblock that is ours and of our version, a new boot epoch, and
 // what the last run left open or half done.
+#include "framework/base/sim_hooks.hpp"
 #include "framework/observe/log.hpp"
 #include "plugins/mds/mds.hpp"
 
@@ -145,7 +146,7 @@ Task<Status> Mds::start_formatted() {
     const std::uint64_t lost_from = std::min(counters.next_counter, block.counter_reserved);
     block.sweep_from = block.sweep_from != 0 ? std::min(block.sweep_from, lost_from) : lost_from;
   }
-  target_.next_counter = block.counter_reserved;
+  target_.next_counter = RIDEAU_PLANTED_BUG(inode_numbers_come_again) ? counters.next_counter : block.counter_reserved;
   block.counter_reserved = std::min(block.counter_reserved + kCountersReserved, kCounterMax);
   counters.next_counter = target_.next_counter;
   status = target_.committer.start(counters);
@@ -205,6 +206,7 @@ Task<Status> Mds::purge_open_unlinked() {
       const bool there = parse_id_key(KeyKind::open_unlinked, Bytes(std::string_view(key)), &inode) &&
                          target_.names.get(inode, &record).ok();
       if (there && target_.opens.is_open(inode)) continue;  // a client claimed it
+      RIDEAU_MARK(orphan_purged);
       target_.committer.erase(Bytes(std::string_view(key)));
       if (there && record.inode.link_count == 0) transaction.purge(record);
     }

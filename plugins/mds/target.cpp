@@ -3,6 +3,7 @@
 #include "plugins/mds/target.hpp"
 
 #include "framework/base/limits.hpp"
+#include "framework/base/sim_hooks.hpp"
 
 #include <algorithm>
 
@@ -52,7 +53,7 @@ void Transaction::remove_name(InodeRecord& record, InodeId directory, Cookie coo
   change(inode);
   if (inode.link_count != 0) {
     put(record);
-  } else if (target_.opens.is_open(inode.id) || target_.recovering) {
+  } else if ((target_.opens.is_open(inode.id) || target_.recovering) && !RIDEAU_PLANTED_BUG(removes_what_is_open)) {
     put(record);
     target_.names.put_mark(open_unlinked_key(inode.id));
   } else {

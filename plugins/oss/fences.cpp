@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plugins/oss/fences.hpp"
 
+#include "framework/base/sim_hooks.hpp"
+
 #include <algorithm>
 
 namespace rideau::oss {
 
 // Whether a fence stands against what rests on this session.
 bool Fences::stands(const Uuid& client, const wire::LockSession& lock) const {
+  if (RIDEAU_PLANTED_BUG(ignores_fences)) return false;
   const std::uint64_t fenced = index_.fenced_session({client, lock.target});
   return fenced != 0 && lock.session <= fenced;
 }
@@ -14,6 +17,7 @@ bool Fences::stands(const Uuid& client, const wire::LockSession& lock) const {
 Status Fences::admit(const Uuid& client, const std::vector<wire::LockSession>& lock_sessions, std::string* why) const {
   for (const wire::LockSession& lock : lock_sessions) {
     if (!stands(client, lock)) continue;
+    RIDEAU_MARK(fenced_client_refused);
     *why = "metadata target " + std::to_string(lock.target) +
            " has given this client's locks to others; it is let in " + "again once it has a new session there";
     return {Code::busy, 0, "fenced client"};
@@ -47,6 +51,7 @@ Task<Status> Fences::fence(const fs::ObjectFenceRequest& request) {
     co_return stored;
   }
   const std::string reason = "metadata target " + std::to_string(request.target) + " gave its locks to others";
+  if (!fenced_sessions().empty()) RIDEAU_MARK(session_fenced);
   for (rpc::ServerSession* session : fenced_sessions()) session->evict(reason);
   while (!fenced_sessions().empty()) co_await ended_.wait();
   co_return kOk;

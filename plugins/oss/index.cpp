@@ -2,6 +2,7 @@
 // See index.hpp.
 #include "plugins/oss/index.hpp"
 
+#include "framework/base/sim_hooks.hpp"
 #include "framework/runtime/await.hpp"
 
 #include <algorithm>
@@ -103,7 +104,9 @@ Task<Status> OssIndex::open(Uuid cluster, std::uint32_t target, const Uuid& mach
   BootRecord before{};
   const bool told = load(boot_key(), read_boot, &before).ok() && before.boot_epoch == found.boot_epoch;
   const bool same_machine_boot = machine_boot != Uuid{} && before.machine_boot == machine_boot;
-  const bool kept = told && (before.stopped || same_machine_boot);
+  const bool kept = told && (before.stopped || same_machine_boot || RIDEAU_PLANTED_BUG(forgets_power_cuts));
+  if (kept && !before.stopped) RIDEAU_MARK(target_kept_all);
+  if (!kept && told) RIDEAU_MARK(target_lost_memory);
   boot_ = {superblock_.boot_epoch, kept ? before.kept_from : superblock_.boot_epoch, machine_boot, false};
   status = co_await erase_all('s');
   if (status.ok()) status = co_await erase_all('l');

@@ -2,11 +2,14 @@
 #include "tests/sim/check_bytes.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace rideau::sim {
 namespace {
 
-void change(std::string& contents, const DataOp& op) {
+constexpr Tick kNever = ~Tick{0};
+
+void apply(std::string& contents, const DataOp& op) {
   if (op.call == DataCall::truncate) {
     contents.resize(op.size, '\0');
     return;
@@ -58,26 +61,163 @@ std::string check_read(const DataOp& read, const std::vector<std::string>& state
   return {};
 }
 
+// A change, and when it may be found gone: in [doubtful_from, certain_from).
+struct Change {
+  const DataOp* op;
+  Tick doubtful_from = kNever;
+  Tick certain_from = 0;
+  bool doubtful(const DataOp& read) const {
+    return doubtful_from != kNever && read.returned > doubtful_from && read.invoked < certain_from;
+  }
+};
+
+bool is_of(const std::string& who, const std::string& mount) {
+  return mount.empty() || who == mount || who.starts_with(mount + ".");
+}
+
+// The fsync that made a change durable for certain: the first one that began after it and succeeded, unless the writer
+// heard of an error before. kNever: there is none.
+Tick secured_at(const DataOp& change, const std::vector<DataOp>& ops) {
+  if (change.returned == 0 || change.error != 0) return kNever;
+  for (const DataOp& op : ops) {
+    if (op.who != change.who || op.invoked < change.returned) continue;
+    if (op.error != 0 && op.call != DataCall::read && op.call != DataCall::size) return kNever;
+    if (op.call == DataCall::sync && op.returned != 0) return op.returned;
+  }
+  return kNever;
+}
+
+// Whether, and when, the writer heard that something was lost that he had not secured.
+Tick told_at(const DataOp& change, const std::vector<DataOp>& ops, Tick secured) {
+  for (const DataOp& op : ops) {
+    const bool tells = op.error != 0 && op.call != DataCall::read && op.call != DataCall::size;
+    if (tells && op.who == change.who && op.invoked >= change.invoked && op.invoked < secured) return op.invoked;
+  }
+  return kNever;
+}
+
+// Whether its writer closed the file after it, before that moment.
+bool closed_between(const DataOp& change, const std::vector<DataOp>& ops, Tick until) {
+  return std::any_of(ops.begin(), ops.end(), [&](const DataOp& op) {
+    return op.call == DataCall::close && op.who == change.who && op.invoked > change.invoked && op.invoked < until;
+  });
+}
+
+Change judge(const DataOp& op, const std::vector<DataOp>& ops, const std::vector<Loss>& losses) {
+  Change change{&op};
+  const Tick secured = secured_at(op, ops);
+  const bool unsecured = secured == kNever;
+  change.certain_from = secured;
+  if (unsecured && (op.error != 0 || told_at(op, ops, secured) != kNever)) change.doubtful_from = op.invoked;
+  for (const Loss& loss : losses) {
+    const Tick until = std::max(loss.tick, loss.until);
+    if (!is_of(op.who, loss.mount) || op.invoked > until || loss.tick > secured) continue;
+    // Nobody makes good what a client lost with its session, and nobody hears of what was lost of a file that he had
+    // closed.
+    const bool told = loss.mount.empty() && !closed_between(op, ops, until);
+    if (!told) change.certain_from = kNever;
+    change.doubtful_from = std::min(change.doubtful_from, loss.before ? op.invoked : std::max(op.invoked, loss.tick));
+  }
+  return change;
+}
+
+// What a read may have met where some changes may be gone: for each byte the newest change that certainly was there,
+// and every one after it, or zeros.
+class DoubtfulFile {
+ public:
+  DoubtfulFile(const DataOp& read, const std::vector<Change>& changes) : read_(read) {
+    for (const Change& change : changes) {
+      if (change.op->invoked < read.returned) changes_.push_back({change.op, is_sure(change)});
+    }
+  }
+
+  // The least and the greatest size.
+  std::pair<std::uint64_t, std::uint64_t> sizes() const {
+    std::uint64_t low = 0;
+    std::uint64_t high = 0;
+    for (const auto& [op, sure] : changes_) {
+      const std::uint64_t end = op->call == DataCall::truncate ? op->size : op->offset + op->size;
+      const bool cuts = op->call == DataCall::truncate;
+      low = cuts ? (sure ? end : std::min(low, end)) : (sure ? std::max(low, end) : low);
+      high = cuts && sure ? end : std::max(high, end);
+    }
+    return {low, high};
+  }
+
+  bool may_be(std::uint64_t offset, char byte) const {
+    bool doubt = false;
+    for (auto at = changes_.rbegin(); at != changes_.rend(); ++at) {
+      const auto& [op, sure] = *at;
+      const bool cuts = op->call == DataCall::truncate;
+      const bool touches = cuts ? offset >= op->size : offset >= op->offset && offset < op->offset + op->size;
+      if (!touches) continue;
+      const char is = cuts ? '\0' : static_cast<char>(stamp_byte(op->stamp, offset));
+      if (byte == is) return true;
+      if (sure) return doubt && byte == '\0';
+      doubt = true;
+    }
+    return byte == '\0';
+  }
+
+ private:
+  bool is_sure(const Change& change) const {
+    return change.op->returned != 0 && change.op->returned < read_.invoked && !change.doubtful(read_);
+  }
+  const DataOp& read_;
+  std::vector<std::pair<const DataOp*, bool>> changes_;
+};
+
+std::string check_doubtful(const DataOp& read, const std::vector<Change>& changes) {
+  const DoubtfulFile file(read, changes);
+  const auto [low, high] = file.sizes();
+  const std::uint64_t end = read.call == DataCall::size ? read.size : read.offset + read.bytes.size();
+  const bool asked_for_more = read.call == DataCall::size || read.bytes.size() < read.size;
+  const bool nothing = read.call == DataCall::read && read.bytes.empty();
+  const bool too_long = nothing ? false : end > high;
+  const bool too_short = asked_for_more && (nothing ? read.offset < low : end < low);
+  if (too_long || too_short) {
+    return to_text(read) + ": no state has that size, also with what may be lost (expected " + std::to_string(low) +
+           " to " + std::to_string(high) + ")";
+  }
+  for (std::uint64_t i = 0; read.call == DataCall::read && i < read.bytes.size(); ++i) {
+    if (file.may_be(read.offset + i, read.bytes[i])) continue;
+    return to_text(read) + ": byte " + std::to_string(read.offset + i) + " is " +
+           std::to_string(static_cast<unsigned char>(read.bytes[i])) + ", which no state has that may be there";
+  }
+  return {};
+}
+
 }  // namespace
 
-std::string check_bytes(std::vector<DataOp> ops) {
+std::string check_bytes(std::vector<DataOp> ops, const std::vector<Loss>& losses) {
   std::sort(ops.begin(), ops.end(), [](const DataOp& a, const DataOp& b) { return a.invoked < b.invoked; });
   std::vector<DataOp> changes;
   std::copy_if(ops.begin(), ops.end(), std::back_inserter(changes), is_change);
+  std::vector<Change> judged;
+  for (const DataOp& change : changes) judged.push_back(judge(change, ops, losses));
   std::string base;  // the state after the first `applied` changes
   std::size_t applied = 0;
   // Reads in the order of their calls: what had returned before one had returned before all later ones.
   for (const DataOp& read : ops) {
-    if (is_change(read)) continue;
+    const bool looks = read.call == DataCall::read || read.call == DataCall::size;
+    if (!looks || read.returned == 0 || read.error != 0) continue;
+    const auto in_doubt = [&read](const Change& change) {
+      return change.op->invoked < read.returned && change.doubtful(read);
+    };
+    if (std::any_of(judged.begin(), judged.end(), in_doubt)) {
+      std::string wrong = check_doubtful(read, judged);
+      if (!wrong.empty()) return wrong;
+      continue;
+    }
     while (applied < changes.size() && changes[applied].returned != 0 && changes[applied].returned < read.invoked) {
-      change(base, changes[applied++]);
+      apply(base, changes[applied++]);
     }
     std::vector<std::string> states{base};
     bool cut_meanwhile = false;
     for (std::size_t i = applied; i < changes.size() && changes[i].invoked < read.returned; ++i) {
       cut_meanwhile = cut_meanwhile || changes[i].call == DataCall::truncate;
       states.push_back(states.back());
-      change(states.back(), changes[i]);
+      apply(states.back(), changes[i]);
     }
     if (read.call == DataCall::size) {
       const auto fits = [&read](const std::string& state) { return state.size() == read.size; };

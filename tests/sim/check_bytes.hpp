@@ -10,7 +10,8 @@
 
 namespace rideau::sim {
 
-// The calls on one file. Returns what is wrong; empty: nothing.
-std::string check_bytes(std::vector<DataOp> ops);
+// The calls on one file. Returns what is wrong; empty: nothing. With a loss, changes that no fsync made durable before
+// it may be there, or not, or read as zeros; until an fsync of their writer succeeds that has not failed before.
+std::string check_bytes(std::vector<DataOp> ops, const std::vector<Loss>& losses = {});
 
 }  // namespace rideau::sim

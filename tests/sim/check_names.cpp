@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 namespace rideau::sim {
 namespace {
@@ -23,10 +24,21 @@ class Done {
   std::vector<std::uint64_t> words_;
 };
 
+// Of these nobody can say that they were carried out; nothing waits for them.
+bool is_optional(const NameOp& op) { return op.unknown || op.may_be_lost; }
+
+// Wherever it is done, it changes nothing; not so a rename between two names of one inode.
+bool only_looks(const NameOp& op) {
+  if (is_optional(op)) return false;
+  return op.error != 0 || op.call == NameCall::lookup || op.call == NameCall::list || op.call == NameCall::attributes ||
+         op.call == NameCall::read_link;
+}
+
 struct Search {
   std::vector<NameOp> ops;  // by invocation
   std::uint64_t states_left;
   Done done;
+  std::size_t missing = 0;  // that are not optional, and not done yet
   std::set<std::uint64_t> seen{};
   std::size_t begun = 0;  // every call before this index is done
   std::vector<std::size_t> order{};
@@ -34,13 +46,16 @@ struct Search {
   std::string longest_state{};
 
   bool run(const ModelNames& state);
+  // With that call done.
+  bool go_on(const ModelNames& next, std::size_t candidate, std::size_t first);
 };
 
 bool Search::run(const ModelNames& state) {
+  if (missing == 0) return true;
   std::size_t first = begun;
-  while (first < ops.size() && done.has(first)) ++first;
-  if (first == ops.size()) return true;
-  if (!seen.insert(done.hash(state.hash())).second) return false;
+  while (done.has(first)) ++first;
+  const std::uint64_t hash = state.hash();
+  if (!seen.insert(done.hash(hash)).second) return false;
   if (states_left == 0) return false;
   --states_left;
   // Whoever was called before the earliest return may come next.
@@ -49,26 +64,43 @@ bool Search::run(const ModelNames& state) {
   for (std::size_t i = first; i < ops.size() && ops[i].invoked < earliest; ++i) {
     if (done.has(i)) continue;
     candidates.push_back(i);
-    earliest = std::min(earliest, ops[i].returned);
+    if (!is_optional(ops[i])) earliest = std::min(earliest, ops[i].returned);
   }
-  std::sort(candidates.begin(), candidates.end(),
-            [this](std::size_t a, std::size_t b) { return ops[a].returned < ops[b].returned; });
+  std::sort(candidates.begin(), candidates.end(), [this](std::size_t a, std::size_t b) {
+    const bool optional[] = {is_optional(ops[a]), is_optional(ops[b])};
+    return optional[0] != optional[1] ? optional[1] : ops[a].returned < ops[b].returned;
+  });
   const std::size_t outer = begun;
+  std::vector<std::pair<std::size_t, ModelNames>> changes;
   for (const std::size_t candidate : candidates) {
     ModelNames next = state;
-    if (!next.apply(ops[candidate])) continue;
-    begun = first;
-    done.flip(candidate);
-    order.push_back(candidate);
-    if (order.size() > longest.size()) {
-      longest = order;
-      longest_state = next.to_text();
-    }
-    if (run(next)) return true;
-    order.pop_back();
-    done.flip(candidate);
+    if (!(ops[candidate].unknown ? next.apply_unknown(ops[candidate]) : next.apply(ops[candidate]))) continue;
+    const bool changes_it = next.hash() != hash;
+    // A look that fits is done now: whatever order there is with it later, there is with it here.
+    if (!changes_it && only_looks(ops[candidate])) return go_on(state, candidate, first);
+    if (changes_it || !is_optional(ops[candidate])) changes.emplace_back(candidate, std::move(next));
+  }
+  for (const auto& [candidate, next] : changes) {
+    if (go_on(next, candidate, first)) return true;
     begun = outer;
   }
+  return false;
+}
+
+bool Search::go_on(const ModelNames& next, std::size_t candidate, std::size_t first) {
+  const std::size_t counts = is_optional(ops[candidate]) ? 0 : 1;
+  begun = first;
+  done.flip(candidate);
+  missing -= counts;
+  order.push_back(candidate);
+  if (order.size() > longest.size()) {
+    longest = order;
+    longest_state = next.to_text();
+  }
+  if (run(next)) return true;
+  order.pop_back();
+  missing += counts;
+  done.flip(candidate);
   return false;
 }
 
@@ -77,7 +109,8 @@ bool Search::run(const ModelNames& state) {
 NamesVerdict check_names(std::vector<NameOp> ops, const ModelNames& begin, std::uint64_t states_max) {
   std::sort(ops.begin(), ops.end(), [](const NameOp& a, const NameOp& b) { return a.invoked < b.invoked; });
   const std::size_t count = ops.size();
-  Search search{std::move(ops), states_max, Done(count)};
+  const auto missing = std::count_if(ops.begin(), ops.end(), [](const NameOp& op) { return !is_optional(op); });
+  Search search{std::move(ops), states_max, Done(count), static_cast<std::size_t>(missing)};
   NamesVerdict verdict;
   verdict.linearizable = search.run(begin);
   if (verdict.linearizable) return verdict;
@@ -87,7 +120,7 @@ NamesVerdict check_names(std::vector<NameOp> ops, const ModelNames& begin, std::
   const std::set<std::size_t> fit(search.longest.begin(), search.longest.end());
   Tick earliest = ~Tick{0};
   for (std::size_t i = 0; i < count && search.ops[i].invoked < earliest; ++i) {
-    if (fit.count(i) != 0) continue;
+    if (fit.count(i) != 0 || is_optional(search.ops[i])) continue;
     verdict.why += "  " + to_text(search.ops[i]) + "\n";
     earliest = std::min(earliest, search.ops[i].returned);
   }

@@ -17,6 +17,6 @@ struct NamesVerdict {
 };
 
 // The calls of one group, in any order; `begin` is the state before all of them.
-NamesVerdict check_names(std::vector<NameOp> ops, const ModelNames& begin, std::uint64_t states_max = 2'000'000);
+NamesVerdict check_names(std::vector<NameOp> ops, const ModelNames& begin, std::uint64_t states_max = 200'000);
 
 }  // namespace rideau::sim

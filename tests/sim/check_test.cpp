@@ -121,4 +121,45 @@ TEST_CASE("bytes: a read shows what had been written before it, or beside it, an
       check_bytes({first, data(DataCall::truncate, 3, 4, 0, 10, 0), data(DataCall::read, 5, 6, 0, 100, 1)}).empty());
 }
 
+TEST_CASE("names: a call without an answer was carried out, or was not, once and at any time") {
+  NameOp lost = op(NameCall::create, 1, 0, "a", EIO);
+  lost.unknown = true;
+  REQUIRE(linearizable({lost, op(NameCall::lookup, 5, 6, "a", ENOENT)}));
+  // Its number shows with the first look.
+  REQUIRE(linearizable({lost, op(NameCall::lookup, 5, 6, "a", 0, 20), op(NameCall::lookup, 7, 8, "a", 0, 20)}));
+  REQUIRE(linearizable({lost, op(NameCall::lookup, 5, 6, "a", ENOENT), op(NameCall::lookup, 7, 8, "a", 0, 20)}));
+  REQUIRE_FALSE(linearizable({lost, op(NameCall::lookup, 5, 6, "a", 0, 20), op(NameCall::lookup, 7, 8, "a", 0, 21)}));
+  REQUIRE_FALSE(linearizable({lost, op(NameCall::lookup, 5, 6, "a", 0, 20), op(NameCall::lookup, 7, 8, "a", ENOENT)}));
+  NameOp gone = op(NameCall::unlink, 9, 10, "a", EIO);
+  gone.unknown = true;
+  const NameOp there = op(NameCall::lookup, 5, 6, "a", 0, 20);
+  REQUIRE(linearizable({lost, there, gone, op(NameCall::lookup, 11, 12, "a", ENOENT)}));
+  REQUIRE(linearizable({lost, there, gone, op(NameCall::lookup, 11, 12, "a", 0, 20)}));
+}
+
+TEST_CASE("bytes: what no fsync made durable may go with a target, what one did may not") {
+  const DataOp first = data(DataCall::write, 1, 2, 0, 100, 1);
+  const DataOp second = data(DataCall::write, 5, 6, 0, 100, 2);
+  const DataOp sync = data(DataCall::sync, 3, 4, 0, 0, 0);
+  const std::vector<Loss> loss = {{10, {}, false, 0}};
+  const auto read = [](std::uint64_t stamp) { return data(DataCall::read, 11, 12, 0, 100, stamp); };
+  REQUIRE(check_bytes({first, sync, second, read(2)}, loss).empty());
+  REQUIRE(check_bytes({first, sync, second, read(1)}, loss).empty());
+  REQUIRE_FALSE(check_bytes({first, sync, second, read(3)}, loss).empty());
+  REQUIRE_FALSE(check_bytes({first, sync, read(0)}, loss).empty());
+  REQUIRE_FALSE(check_bytes({first, sync, second, data(DataCall::read, 8, 9, 0, 100, 1)}, loss).empty());
+  // An fsync that says that all is well makes it well; one that fails does not.
+  DataOp later = data(DataCall::sync, 13, 14, 0, 0, 0);
+  const DataOp last = data(DataCall::read, 15, 16, 0, 100, 1);
+  REQUIRE_FALSE(check_bytes({first, sync, second, later, last}, loss).empty());
+  later.error = EIO;
+  REQUIRE(check_bytes({first, sync, second, later, last}, loss).empty());
+  // Who had closed the file hears nothing.
+  later.error = 0;
+  REQUIRE(check_bytes({first, sync, second, data(DataCall::close, 7, 8, 0, 0, 0), later, last}, loss).empty());
+  // Another client's loss is no excuse.
+  REQUIRE_FALSE(check_bytes({first, sync, second, read(1)}, {{10, "q", true, 0}}).empty());
+  REQUIRE(check_bytes({first, sync, second, read(1)}, {{10, "p", true, 0}}).empty());
+}
+
 }  // namespace rideau::sim

@@ -17,6 +17,9 @@ namespace rideau::sim {
 namespace {
 
 constexpr std::uint32_t kMetaTarget = 1;
+// How keys of sessions and slots begin in the index of a metadata target and of an object target.
+constexpr std::string_view kSessionKeys[] = {"\x15", "s"};
+constexpr std::string_view kSlotKeys[] = {"\x16", "l"};
 
 RawValue address_value(const char* key, const void* address) {
   RawValue value;
@@ -242,7 +245,11 @@ void Cluster::kill_server(std::size_t number, bool power_cut) {
   ++places_[number]->clock.machine_boot;
   Random& random = world_.random();
   disk.index.power_cut(random.next());
-  disk.objects.power_cut(random.next());
+  if (options_.blocks) {
+    disk.device.power_cut(random.next());
+  } else {
+    disk.objects.power_cut(random.next());
+  }
 }
 
 void Cluster::restart_server(std::size_t number) {
@@ -251,11 +258,29 @@ void Cluster::restart_server(std::size_t number) {
   server.tasks.spawn(note_end(server.node->start(), server.started, server.done));
 }
 
-void Cluster::cut_a_link() {
-  Random& random = world_.random();
-  const Client& client = *clients_[random.below(clients_.size())];
-  const auto& server = servers_[random.below(servers_.size())];
-  if (server != nullptr) network_.cut(client.runtime.id(), server->runtime.id());
+SimRuntime* Cluster::node(std::size_t number) noexcept {
+  if (!is_client(number)) return servers_[number] == nullptr ? nullptr : &servers_[number]->runtime;
+  const auto& client = clients_[number - servers_.size()];
+  return client == nullptr || client->runtime.dead() ? nullptr : &client->runtime;
+}
+
+Cluster::Disk& Cluster::disk(std::size_t server) noexcept { return places_[server]->disk; }
+
+void Cluster::kill_client(std::size_t number, bool machine_too) {
+  std::unique_ptr<Client>& client = clients_[number - servers_.size()];
+  client->log.info("killed%s", machine_too ? ", with its machine" : "");
+  client->runtime.kill();
+  if (!machine_too) client.reset();
+}
+
+bool Cluster::is_alive(const Mount& mount) const noexcept {
+  return std::any_of(clients_.begin(), clients_.end(), [&mount](const auto& client) {
+    return client != nullptr && client->name == mount.name && !client->runtime.dead();
+  });
+}
+
+bool Cluster::start_failed(std::size_t number) const noexcept {
+  return servers_[number]->done && !servers_[number]->started.ok();
 }
 
 std::string Cluster::start_problem() const {
@@ -269,7 +294,9 @@ std::string Cluster::start_problem() const {
 // As after a power cut of everything at once: nothing runs any more, then frames and instances go.
 Cluster::~Cluster() {
   if (checks_ != nullptr) checks_->runtime.kill();
-  for (auto& client : clients_) client->runtime.kill();
+  for (auto& client : clients_) {
+    if (client != nullptr) client->runtime.kill();
+  }
   for (auto& server : servers_) {
     if (server != nullptr) server->runtime.kill();
   }
@@ -369,7 +396,9 @@ Mount* Cluster::add_client(std::string* problem) {
   return &mounts_.back();
 }
 
-std::string Cluster::stop(bool emptied) {
+std::string Cluster::stop(bool emptied, bool may_have_lost) {
+  // Who died with its machine has no peer that knows of it.
+  std::erase_if(clients_, [](const auto& client) { return client == nullptr || client->runtime.dead(); });
   for (auto& client : clients_) {
     client->done = false;
     client->tasks.spawn(note_end(client->stop(), client->status, client->done));
@@ -377,10 +406,14 @@ std::string Cluster::stop(bool emptied) {
   for (auto& client : clients_) {
     std::string problem = wait([&client] { return client->done; }, "stop of " + client->name);
     if (!problem.empty()) return problem;
-    if (!client->status.ok()) return "stop of " + client->name + ": " + status_text(client->status);
+    if (!client->status.ok() && !may_have_lost) {
+      return "stop of " + client->name + ": " + status_text(client->status);
+    }
   }
-  std::string problem;
-  if (emptied) problem = wait([this] { return empty_stores(); }, "objects of removed files are not destroyed");
+  std::string problem =
+      wait([this] { return session_records(true) == 0; }, "sessions of clients that are gone do not end");
+  if (problem.empty() && emptied)
+    problem = wait([this] { return empty_stores(); }, "objects of removed files are not destroyed");
   if (!problem.empty()) return problem + left_behind(emptied);
   for (auto& server : servers_) {
     server->done = false;
@@ -490,6 +523,16 @@ bool Cluster::empty_stores() const {
                      [this](const auto& place) { return objects_on(place->disk) == 0; });
 }
 
+std::uint64_t Cluster::session_records(bool of_clients) const {
+  std::uint64_t count = 0;
+  for (const auto& place : places_) {
+    if (of_clients && place->role != Role::mds) continue;  // where the metadata server has a session as well
+    const int kind = place->role == Role::mds ? 0 : 1;
+    count += place->disk.index.count_with(kSessionKeys[kind]) + place->disk.index.count_with(kSlotKeys[kind]);
+  }
+  return count;
+}
+
 std::string Cluster::left_behind(bool emptied) const {
   std::string text;
   for (const auto& place : places_) {
@@ -501,6 +544,9 @@ std::string Cluster::left_behind(bool emptied) const {
               " bytes;";
     }
   }
+  if (const std::uint64_t records = session_records(false); records != 0) {
+    text += " " + std::to_string(records) + " records of sessions and slots;";
+  }
   if (network_.regions() != 0) text += " " + std::to_string(network_.regions()) + " lent regions;";
   if (network_.loans() != 0) text += " " + std::to_string(network_.loans()) + " lent heads;";
   if (network_.links() != 0) text += " " + std::to_string(network_.links()) + " links;";
@@ -509,7 +555,9 @@ std::string Cluster::left_behind(bool emptied) const {
 
 std::string Cluster::describe() const {
   std::string text;
-  for (const auto& client : clients_) text += client->name + ": " + client->kernel->describe() + "\n";
+  for (const auto& client : clients_) {
+    if (client != nullptr) text += client->name + ": " + client->kernel->describe() + "\n";
+  }
   return text;
 }
 

@@ -54,14 +54,30 @@ class Cluster {
   void kill_server(std::size_t number, bool power_cut);
   void restart_server(std::size_t number);
   bool is_up(std::size_t number) const noexcept { return servers_[number] != nullptr; }
+  bool start_failed(std::size_t number) const noexcept;
   std::size_t server_count() const noexcept { return servers_.size(); }
-  // Links between some client and some server break: what is on its way is lost, both ends may connect again.
-  void cut_a_link();
+  // Nodes by number: first the servers, then the clients that were made so far. One that is down has no runtime.
+  std::size_t node_count() const noexcept { return servers_.size() + clients_.size(); }
+  SimRuntime* node(std::size_t number) noexcept;
+  bool is_client(std::size_t number) const noexcept { return number >= servers_.size(); }
+  // A client dies with everything it had not written; its machine may live on and tell its peers so.
+  void kill_client(std::size_t number, bool machine_too);
+  bool is_alive(const Mount& mount) const noexcept;
+  // What a server stores; faults of disks are done to it directly.
+  struct Disk {
+    SimIndexDisk index;
+    SimObjectDisk objects;
+    SimBlockDisk device{1ull << 30};
+  };
+  Disk& disk(std::size_t server) noexcept;
+  SimNetwork& network() noexcept { return network_; }
+  bool on_blocks() const noexcept { return options_.blocks; }
   // Of servers that were started again; empty: none.
   std::string start_problem() const;
   // Clients end first, then what they left to be done is waited for, then servers end. Says what was left behind, and
   // what the file system check finds in the stores. `emptied`: every file was removed, so no object may be left.
-  std::string stop(bool emptied);
+  // `may_have_lost`: a client may say at its end that it could not write everything.
+  std::string stop(bool emptied, bool may_have_lost = false);
   // From here on one more node checks the running servers, again and again. The end says what it found.
   void begin_checks();
   std::string end_checks();
@@ -76,11 +92,6 @@ class Cluster {
   struct Client;
   struct Checker;
   struct LiveChecker;
-  struct Disk {
-    SimIndexDisk index;
-    SimObjectDisk objects;
-    SimBlockDisk device{1ull << 30};
-  };
   // What a server's process leaves to the next one of its name.
   struct Place {
     std::string name;
@@ -97,6 +108,7 @@ class Cluster {
   Client& make_client(const std::string& name);
   std::string wait(const std::function<bool()>& done, const std::string& what);
   std::string left_behind(bool emptied) const;
+  std::uint64_t session_records(bool of_clients) const;
   std::string check_stores();
 
   SimWorld& world_;

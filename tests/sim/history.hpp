@@ -50,9 +50,14 @@ struct NameOp {
   std::uint32_t link_count = 0;                              // of attributes and link
   std::vector<std::pair<std::string, fs::InodeId>> entries;  // of list, sorted by name
   bool in_steps = false;  // of list: came in several steps, so it shows no single state
+  // Whether it was carried out nobody knows: its client lost the session, or died. If it was, then at any time.
+  bool unknown = false;
+  // It was answered, and may be lost since: nobody but its client has seen it.
+  bool may_be_lost = false;
+  std::uint64_t returned_ns = 0;
 };
 
-enum class DataCall : std::uint8_t { write, truncate, read, size };
+enum class DataCall : std::uint8_t { write, truncate, read, size, sync, close };
 
 // One call on the bytes of a file that has a single writer.
 struct DataOp {
@@ -65,6 +70,15 @@ struct DataOp {
   std::uint64_t size = 0;   // asked for; of truncate and size: the size
   std::uint64_t stamp = 0;  // of write: which bytes (stamp_byte)
   std::string bytes;        // of read: what came
+  int error = 0;
+};
+
+// From here on bytes that were acknowledged and not made durable may be gone.
+struct Loss {
+  Tick tick = 0;
+  std::string mount;    // whose writes; empty: everybody's
+  bool before = false;  // others may have found them gone before: the mount was told late
+  Tick until = 0;       // also of writes that were called before this; 0: of those before `tick` alone
 };
 
 // The byte at `offset` of what the write with that stamp wrote; never 0, which is what holes are.
@@ -77,6 +91,7 @@ struct History {
   Tick now = 0;
   std::vector<NameOp> names;
   std::vector<DataOp> data;
+  std::vector<Loss> losses;
   std::vector<std::string> failures;  // errors that no model allows
 };
 

@@ -4,11 +4,17 @@
 #include "framework/base/checksum.hpp"
 #include "plugins/fs/meta_calls.hpp"
 
+#include <algorithm>
 #include <cerrno>
 
 #include <sys/stat.h>
 
 namespace rideau::sim {
+
+namespace {
+// Numbers for inodes of calls that were never answered, until another call tells the real one.
+constexpr fs::InodeId kFirstUnknown = 1ull << 62;
+}  // namespace
 
 void ModelNames::add_directory(fs::InodeId inode) {
   Node& node = nodes_[inode];
@@ -49,7 +55,59 @@ void ModelNames::drop_name(fs::InodeId directory, const std::string& name) {
   children.erase(name);
 }
 
+void ModelNames::learn(fs::InodeId directory, const std::string& name, fs::InodeId inode) {
+  const fs::InodeId there = child(directory, name);
+  if (there < kFirstUnknown || inode == fs::kNoInode || nodes_.count(inode) != 0) return;
+  nodes_[inode] = std::move(nodes_.at(there));
+  nodes_.erase(there);
+  for (auto& [id, node] : nodes_) {
+    if (node.parent == there) node.parent = inode;
+    for (auto& [entry, at] : node.children) {
+      if (at == there) at = inode;
+    }
+  }
+}
+
+bool ModelNames::apply_unknown(const NameOp& op) {
+  NameOp done = op;
+  done.error = 0;
+  const fs::InodeId fresh = kFirstUnknown + op.invoked;
+  switch (op.call) {
+    case NameCall::create_or_open:
+      if (child(op.directory, op.name) != fs::kNoInode) return false;
+      [[fallthrough]];
+    case NameCall::create:
+      done.result = fresh;
+      return make(done, S_IFREG);
+    case NameCall::make_directory:
+      done.result = fresh;
+      return make(done, S_IFDIR);
+    case NameCall::make_symlink:
+      done.result = fresh;
+      return make(done, S_IFLNK);
+    case NameCall::link: {
+      const auto target = nodes_.find(op.inode);
+      if (target == nodes_.end()) return false;
+      done.link_count = target->second.links + 1;
+      return link(done);
+    }
+    case NameCall::unlink:
+      return remove(done, false);
+    case NameCall::remove_directory:
+      return remove(done, true);
+    case NameCall::rename:
+      return rename(done);
+    default:
+      return false;
+  }
+}
+
 bool ModelNames::apply(const NameOp& op) {
+  if (op.error == 0 && op.call == NameCall::list) {
+    for (const auto& [name, inode] : op.entries) learn(op.directory, name, inode);
+  } else if (op.error == 0 && (op.call == NameCall::lookup || op.call == NameCall::create_or_open)) {
+    learn(op.directory, op.name, op.result);
+  }
   switch (op.call) {
     case NameCall::lookup: {
       const fs::InodeId there = child(op.directory, op.name);
@@ -178,7 +236,10 @@ bool ModelNames::list(const NameOp& op) const {
   const Node* node = alive_directory(op.directory);
   if (op.error == ENOENT || op.error == ESTALE) return node == nullptr;
   if (op.error != 0) return false;
-  if (op.in_steps) return true;
+  if (op.in_steps) {  // no single state, but no name twice
+    const auto same = [](const auto& a, const auto& b) { return a.first == b.first; };
+    return std::adjacent_find(op.entries.begin(), op.entries.end(), same) == op.entries.end();
+  }
   if (node == nullptr) return op.entries.empty();
   return std::map<std::string, fs::InodeId>(op.entries.begin(), op.entries.end()) == node->children &&
          op.entries.size() == node->children.size();

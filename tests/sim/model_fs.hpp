@@ -17,6 +17,9 @@ class ModelNames {
   // A directory that is there from the begin and is never removed.
   void add_directory(fs::InodeId inode);
   bool apply(const NameOp& op);
+  // A call of which nobody knows whether it was carried out: as if it was, here. False: it could not be, or it changes
+  // nothing.
+  bool apply_unknown(const NameOp& op);
   std::uint64_t hash() const;
   std::string to_text() const;
 
@@ -33,6 +36,8 @@ class ModelNames {
   fs::InodeId child(fs::InodeId directory, const std::string& name) const;
   std::uint32_t link_count(const Node& node) const;
   bool inside(fs::InodeId inode, fs::InodeId ancestor) const;
+  // A call tells the number of an inode that was made by a call without an answer.
+  void learn(fs::InodeId directory, const std::string& name, fs::InodeId inode);
   void drop_name(fs::InodeId directory, const std::string& name);
   bool make(const NameOp& op, std::uint32_t type);
   bool create_or_open(const NameOp& op);

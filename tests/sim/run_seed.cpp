@@ -3,115 +3,131 @@
 
 #include "framework/wire/envelope.hpp"
 #include "tests/sim/cluster.hpp"
+#include "tests/sim/fault_runner.hpp"
+
+#include <algorithm>
+#include <memory>
 
 namespace rideau::sim {
 namespace {
 
 // Without faults, nothing takes that long; a call that does is stuck, whatever timer would end it later.
 constexpr std::uint64_t kCallNsMax = 20 * kSecond;
+// When everything has healed, all calls end within this: the longest that anybody waits for somebody is for a callback,
+// and then for the lease of who did not answer it.
+constexpr std::uint64_t kProgressNsMax = 120 * kSecond;
+constexpr std::uint64_t kDeadNsMax = 40 * kSecond;
+constexpr std::uint64_t kPreparedNs = 500 * kMillisecond;
 constexpr std::uint64_t kEventsMax = 20'000'000;
 
-// Kills servers at any moment of a run, also several, and starts them again, and breaks links. The power of the
-// metadata server is cut as well; what object servers lose then, clients cannot make good yet.
-class Faults {
+class Run {
  public:
-  Faults(SimWorld& world, Cluster& cluster, bool wanted, bool blocks)
-      : world_(world), cluster_(cluster), victims_(blocks ? 1 : cluster.server_count()) {
-    if (!wanted) return;
-    left_ = 1 + static_cast<std::uint32_t>(world_.random().below(4));
-    cuts_ = static_cast<std::uint32_t>(world_.random().below(5));
-    next_ns_ = world_.now_ns() + world_.random().below(80 * kMillisecond);
-  }
-  bool due() const noexcept { return next_ns_ != 0 && world_.now_ns() >= next_ns_; }
-  // Nothing is broken any more after this, and it stays so.
-  void end() {
-    left_ = cuts_ = 0;
-    while (next_ns_ != 0) step();
-  }
-  void step() {
-    Random& random = world_.random();
-    if (cuts_ > 0 && random.chance(50)) {
-      --cuts_;
-      cluster_.cut_a_link();
-      next_ns_ = world_.now_ns() + 1 + random.below(20 * kMillisecond);
-      return;
-    }
-    std::vector<std::size_t> up;
-    std::vector<std::size_t> down;
-    for (std::size_t i = 0; i < victims_; ++i) (cluster_.is_up(i) ? up : down).push_back(i);
-    const bool one_more = left_ > 0 && !up.empty() && random.chance(20);
-    if (!down.empty() && !one_more) {
-      cluster_.restart_server(down[random.below(down.size())]);
-      // Also during recovery.
-      const std::uint64_t soon = random.chance(40) ? 10 * kMillisecond : 2 * kSecond;
-      next_ns_ = left_ > 0 || down.size() > 1 ? world_.now_ns() + 1 + random.below(soon) : 0;
-      return;
-    }
-    if (left_ == 0) {
-      next_ns_ = 0;
-      return;
-    }
-    --left_;
-    const bool meta_server = up.front() == kMetaServer && random.chance(50);
-    const std::size_t victim = meta_server ? kMetaServer : up[random.below(up.size())];
-    cluster_.kill_server(victim, victim == kMetaServer && random.chance(50));
-    next_ns_ = world_.now_ns() + 1 + random.below(random.chance(50) ? 20 * kMillisecond : kSecond);
+  Run(SimWorld& world, Cluster& cluster, Workload& workload, const RunOptions& how, const FaultPlan& plan)
+      : world_(world), cluster_(cluster), workload_(workload), how_(how), plan_(plan) {}
+
+  std::string run(bool with_checks) {
+    std::string problem = cluster_.start();
+    if (problem.empty() && with_checks) cluster_.begin_checks();
+    if (problem.empty()) problem = run_workload();
+    if (problem.empty() && with_checks) problem = cluster_.end_checks();
+    if (problem.empty()) problem = look();
+    // What is left to the check at the end: everything, or nothing.
+    const bool empties = world_.random().chance(50);
+    if (problem.empty() && empties) problem = clean();
+    if (problem.empty()) problem = cluster_.stop(empties, !how_.faults.none());
+    return problem;
   }
 
  private:
-  static constexpr std::size_t kMetaServer = 0;
+  std::string run_workload() {
+    Mount& first = cluster_.mounts()[0];
+    std::string problem = cluster_.run(first, workload_.prepare(first), "prepare");
+    if (!problem.empty()) return problem;
+    if (!workload_.history().failures.empty()) return workload_.check();
+    // What was prepared is durable, so that everybody may rely on it.
+    if (!how_.faults.none()) world_.run_for(kPreparedNs);
+    workload_.start(cluster_.mounts());
+    // To the end of the run: a client may learn late of what it lost.
+    faults_ = std::make_unique<FaultRunner>(world_, cluster_, workload_, plan_, how_.only_faults);
+    problem = run_to_end();
+    if (!problem.empty() || how_.faults.none()) return problem;
+    faults_->end();
+    return heal();
+  }
+
+  // Until all processes have ended, or until the last fault is over.
+  std::string run_to_end() {
+    while (workload_.running() > 0) {
+      const std::uint64_t before = workload_.calls_returned();
+      const auto moved = [&] {
+        return workload_.running() == 0 || workload_.calls_returned() != before || world_.events() > kEventsMax ||
+               faults_->due();
+      };
+      const bool breaks = !how_.faults.none();
+      if (breaks && faults_->next_ns() == UINT64_MAX) return {};
+      const std::uint64_t until = breaks ? faults_->next_ns() : world_.now_ns() + kCallNsMax;
+      const SimWorld::End end = world_.run_until(moved, until);
+      if (breaks && end == SimWorld::End::late) world_.run_for(until - world_.now_ns());
+      while (faults_->due()) faults_->step();
+      faults_->give_up_starts();
+      std::string problem = cluster_.start_problem();
+      if (!problem.empty()) return problem;
+      const bool stuck = !breaks && end != SimWorld::End::done;
+      if (stuck || world_.events() > kEventsMax) return stopped(end);
+    }
+    return {};
+  }
+
+  // Nothing breaks any more: everybody must come to his end.
+  std::string heal() {
+    const std::uint64_t until = std::max(world_.now_ns(), faults_->awake_ns()) + kProgressNsMax;
+    const auto ended = [&] { return workload_.running() == 0 || world_.events() > kEventsMax; };
+    const SimWorld::End end = world_.run_until(ended, until);
+    const std::string problem = cluster_.start_problem();
+    if (!problem.empty()) return problem;
+    if (end == SimWorld::End::done && world_.events() <= kEventsMax) {
+      // A server that sleeps would have no answer for a new client.
+      if (world_.now_ns() < faults_->awake_ns()) world_.run_for(faults_->awake_ns() - world_.now_ns());
+      // Calls of a client that died run on until its session has ended.
+      if (faults_->lost_a_client()) world_.run_for(kDeadNsMax);
+      return {};
+    }
+    return "after everything had healed: " + stopped(end);
+  }
+
+  std::string stopped(SimWorld::End end) const {
+    const char* why = world_.events() > kEventsMax  ? "too many events"
+                      : end == SimWorld::End::stuck ? "nobody goes on"
+                                                    : "stuck";
+    return why + std::string("; calls that have not returned:\n") + workload_.waiting() + cluster_.describe();
+  }
+
+  // From a client that has seen nothing; after faults also from those that lived through them.
+  std::string look() {
+    std::string problem;
+    fresh_ = cluster_.add_client(&problem);
+    if (fresh_ == nullptr) return problem;
+    for (Mount& mount : cluster_.mounts()) {
+      const bool looks = &mount == fresh_ || (!how_.faults.none() && cluster_.is_alive(mount));
+      if (looks) problem = cluster_.run(mount, workload_.look(mount), "look at everything");
+      if (!problem.empty()) return problem + workload_.waiting();
+    }
+    return workload_.check();
+  }
+
+  std::string clean() {
+    const std::string problem = cluster_.run(*fresh_, workload_.clean(*fresh_), "remove everything");
+    return problem.empty() ? workload_.check() : problem;
+  }
+
   SimWorld& world_;
   Cluster& cluster_;
-  const std::size_t victims_;  // the first so many servers
-  std::uint32_t left_ = 0;     // kills
-  std::uint32_t cuts_ = 0;     // of links
-  std::uint64_t next_ns_ = 0;  // when the next step is due; 0: none
+  Workload& workload_;
+  const RunOptions& how_;
+  const FaultPlan& plan_;
+  std::unique_ptr<FaultRunner> faults_;
+  Mount* fresh_ = nullptr;
 };
-
-std::string run_workload(SimWorld& world, Cluster& cluster, Workload& workload, bool with_faults, bool blocks) {
-  std::string problem = cluster.run(cluster.mounts()[0], workload.prepare(cluster.mounts()[0]), "prepare");
-  if (!problem.empty()) return problem;
-  if (!workload.history().failures.empty()) return workload.check();
-  workload.start(cluster.mounts());
-  Faults faults(world, cluster, with_faults, blocks);
-  while (workload.running() > 0) {
-    const std::uint64_t before = workload.calls_returned();
-    const auto moved = [&] {
-      return workload.running() == 0 || workload.calls_returned() != before || world.events() > kEventsMax ||
-             faults.due();
-    };
-    const SimWorld::End end = world.run_until(moved, world.now_ns() + kCallNsMax);
-    if (faults.due()) faults.step();
-    problem = cluster.start_problem();
-    if (!problem.empty()) return problem;
-    if (end == SimWorld::End::done && world.events() <= kEventsMax) continue;
-    problem = world.events() > kEventsMax   ? "too many events"
-              : end == SimWorld::End::stuck ? "nobody goes on"
-                                            : "stuck";
-    return problem + "; calls that have not returned:\n" + workload.waiting() + cluster.describe();
-  }
-  faults.end();
-  return {};
-}
-
-std::string run(SimWorld& world, Cluster& cluster, Workload& workload, bool with_checks, bool with_faults,
-                bool blocks) {
-  std::string problem = cluster.start();
-  if (problem.empty() && with_checks) cluster.begin_checks();
-  if (problem.empty()) problem = run_workload(world, cluster, workload, with_faults, blocks);
-  if (problem.empty() && with_checks) problem = cluster.end_checks();
-  if (!problem.empty()) return problem;
-  Mount* fresh = cluster.add_client(&problem);
-  if (fresh == nullptr) return problem;
-  problem = cluster.run(*fresh, workload.look(*fresh), "look at everything from a new client");
-  if (problem.empty()) problem = workload.check();
-  // What is left to the check at the end: everything, or nothing.
-  const bool empties = world.random().chance(50);
-  if (problem.empty() && empties) problem = cluster.run(*fresh, workload.clean(*fresh), "remove everything");
-  if (problem.empty()) problem = workload.check();
-  if (problem.empty()) problem = cluster.stop(empties);
-  return problem;
-}
 
 }  // namespace
 
@@ -120,19 +136,28 @@ SeedResult run_seed(std::uint64_t seed, const RunOptions& how, std::FILE* trace)
   world.set_trace(trace);
   SeedResult result;
   {
+    const FaultPlan plan = make_fault_plan(seed, how.faults);
     ClusterOptions of_cluster;
     of_cluster.kernel.bug = how.bug;
     of_cluster.blocks = how.blocks;
+    // In some runs directories are read in portions.
+    if (!how.faults.none() && seed % 3 == 0) of_cluster.kernel.list_entries_max = 2;
     Cluster cluster(world, of_cluster);
     WorkloadOptions options;
     options.processes = 1 + static_cast<std::uint32_t>(world.random().below(3));
     options.names = 2 + static_cast<std::uint32_t>(world.random().below(4));
     options.calls = 36 / options.processes;
+    options.only_calls = how.only_calls;
+    if (!how.faults.none()) options.think_ns_max = plan.think_ns_max;
     Workload workload(world, options);
     // Not by chance: without checks a seed means the same as before there were any. The check does not outlive a
     // server.
-    result.problem = run(world, cluster, workload, seed % 4 == 0 && !how.faults, how.faults, how.blocks);
+    Run run(world, cluster, workload, how, plan);
+    result.problem = run.run(seed % 4 == 0 && how.faults.none());
     result.calls = workload.calls_returned();
+    result.undecided = workload.undecided();
+    result.calls_planned = workload.calls_planned();
+    result.faults_planned = static_cast<std::uint32_t>(plan.faults.size());
   }
   result.hash = world.hash();
   result.events = world.events();

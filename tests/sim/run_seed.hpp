@@ -2,10 +2,12 @@
 // One run of the simulator, from a seed to a verdict.
 #pragma once
 
+#include "tests/sim/fault_plan.hpp"
 #include "tests/sim/sim_kernel.hpp"
 
 #include <cstdint>
 #include <cstdio>
+#include <set>
 #include <string>
 
 namespace rideau::sim {
@@ -15,13 +17,19 @@ struct SeedResult {
   std::uint64_t events = 0;
   std::uint64_t calls = 0;  // of the workload
   std::uint64_t virtual_ns = 0;
-  std::string problem;  // empty: passed
+  std::uint32_t calls_planned = 0;
+  std::uint32_t faults_planned = 0;
+  std::uint32_t undecided = 0;  // searches for an order of the calls on names that were given up
+  std::string problem;          // empty: passed
 };
 
 struct RunOptions {
   KernelBug bug = KernelBug::none;  // a planted mistake
   bool blocks = false;              // as in ClusterOptions
-  bool faults = false;              // servers are killed and started again while the workload runs
+  FaultKinds faults{};              // what may break while the workload runs
+  // A smaller history: only these faults of the plan, only these calls of the workload; empty: all.
+  std::set<std::uint32_t> only_faults;
+  std::set<std::uint32_t> only_calls;
 };
 
 // `trace`: where the account of the run goes; null: nowhere.

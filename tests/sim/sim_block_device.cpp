@@ -2,6 +2,7 @@
 #include "tests/sim/sim_block_device.hpp"
 
 #include "backends/block_device/store.hpp"
+#include "tests/sim/hooks.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -61,6 +62,35 @@ void SimBlockDisk::flip_bit(std::uint64_t offset, std::uint8_t bit) {
     if (block.empty()) block.assign(kBlockBytes, '\0');
     block[offset % kBlockBytes] = static_cast<char>(block[offset % kBlockBytes] ^ (1 << (bit % 8)));
   }
+}
+
+bool SimBlockDisk::flip_bit(std::uint64_t seed) {
+  Random random(seed);
+  const auto superblock = [](std::uint64_t number) {
+    return std::any_of(std::begin(block_device::kSuperblockOffsets), std::end(block_device::kSuperblockOffsets),
+                       [number](std::uint64_t offset) { return offset / kBlockBytes == number; });
+  };
+  std::vector<std::uint64_t> written;
+  for (const auto& [number, block] : current_) {
+    if (!superblock(number)) written.push_back(number);
+  }
+  if (written.empty()) return false;
+  const std::uint64_t number = written[random.below(written.size())];
+  flip_bit(number * kBlockBytes + random.below(kBlockBytes), static_cast<std::uint8_t>(random.below(8)));
+  return true;
+}
+
+std::uint64_t SimBlockDisk::power_cut(std::uint64_t seed) {
+  Random random(seed);
+  const std::uint32_t percent = static_cast<std::uint32_t>(random.below(101));
+  std::uint64_t lost = 0;
+  power_cut([&](std::size_t) {
+    const bool stays = random.chance(percent);
+    lost += stays ? 0 : 1;
+    return stays;
+  });
+  if (lost != 0) hit("objects_torn");
+  return lost;
 }
 
 void SimBlockDisk::erase(std::uint64_t offset, std::uint64_t size) {
@@ -125,7 +155,8 @@ class SimBlockDevice final : public block_device::Device {
     }
     std::uint64_t dice = 0;
     host_.random(MutableBytes(&dice, sizeof dice));
-    if (host_.sleep(5'000 + dice % 150'000, errand) == Submitted::finished) host_.complete(errand, kOk, 0);
+    if (host_.sleep((5'000 + dice % 150'000) * disk_.slowness_, errand) == Submitted::finished)
+      host_.complete(errand, kOk, 0);
   }
   void work() noexcept override {}
   void use_memory(MutableBytes) noexcept override {}
@@ -155,6 +186,12 @@ class SimBlockDevice final : public block_device::Device {
 
   Status perform(Errand& errand, Request& request) noexcept {
     constexpr Status kFailed{Code::io_error, 5, "the simulated device"};
+    const bool moves = request.kind == Request::Kind::read || request.kind == Request::Kind::write;
+    if (moves && disk_.failing_ != 0) {
+      --disk_.failing_;
+      hit("store_failed");
+      return kFailed;
+    }
     switch (request.kind) {
       case Request::Kind::open:
         if (disk_.in_use_) {

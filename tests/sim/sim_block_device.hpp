@@ -36,6 +36,13 @@ class SimBlockDisk {
   void power_cut(const std::function<bool(std::size_t sector)>& stays);
   // Flips a bit of what is there, durable or not.
   void flip_bit(std::uint64_t offset, std::uint8_t bit);
+  // Flips a bit of something that was written, beside the superblocks; false when there is nothing.
+  bool flip_bit(std::uint64_t seed);
+  // As SimIndexDisk and SimObjectDisk have them, at any time.
+  std::uint64_t power_cut(std::uint64_t seed);
+  void set_slowness(std::uint32_t factor) noexcept { slowness_ = factor; }
+  void fail_next_calls(std::uint32_t count) noexcept { failing_ = count; }
+  void heal() noexcept { failing_ = 0; }
   void erase(std::uint64_t offset, std::uint64_t size);  // to zeros
   void set_bytes(std::uint64_t bytes) noexcept { bytes_ = bytes; }
   // Every flush, or every write, from now on fails with io_error.
@@ -71,6 +78,8 @@ class SimBlockDisk {
   std::vector<Write> writes_;
   std::uint64_t next_write_ = 1;
   std::uint64_t discarded_ = 0;
+  std::uint32_t slowness_ = 1;
+  std::uint32_t failing_ = 0;
   bool in_use_ = false;
   std::list<Errand> errands_;  // a host may hold one after its instance is gone
 };

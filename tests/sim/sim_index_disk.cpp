@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/sim/sim_index_disk.hpp"
 
+#include "tests/sim/hooks.hpp"
+
 #include <algorithm>
 
 namespace rideau::sim {
@@ -125,6 +127,7 @@ std::uint64_t SimIndexDisk::power_cut(std::uint64_t seed) {
   applied_ = durable_ = kept;
   while (!graves_.empty() && graves_.back().first > kept) graves_.pop_back();
   bury();
+  if (lost != 0) hit("index_batches_lost");
   return lost;
 }
 

@@ -52,6 +52,8 @@ class SimIndexDisk {
   void set_slowness(std::uint32_t factor) noexcept { slowness_ = factor; }  // 1: as the options say
   // The next group fails with io_error, and so does every later one of that instance.
   void fail_next_commit() noexcept { fail_next_ = true; }
+  // None of these any more; an instance that failed stays as it is.
+  void heal() noexcept { full_ = fail_next_ = false; }
 
   // What an entry takes.
   static std::uint64_t bytes_of(std::string_view key, std::string_view value) noexcept;

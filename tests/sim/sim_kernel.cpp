@@ -3,6 +3,7 @@
 #include "tests/sim/sim_kernel.hpp"
 
 #include "framework/runtime/await.hpp"
+#include "plugins/client/repeat.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -149,7 +150,8 @@ Task<Result<fs::InodeId>> SimKernel::find(fs::InodeId directory, std::string nam
   const std::uint64_t token = below_.names_token(directory);
   const std::uint64_t asked_at = changes_;
   busy("LOOKUP", directory);
-  const Result<fs::Inode> found = co_await below_.lookup(caller_, directory, name);
+  const auto begin = [&] { return below_.lookup(caller_, directory, name); };
+  const Result<fs::Inode> found = co_await client::repeated(below_, client::Repeat::always, begin);
   const bool keep = may_keep(directory, token);
   idle("LOOKUP", directory);
   co_await take_in();
@@ -181,7 +183,8 @@ Task<Result<fs::Inode>> SimKernel::get_attributes(fs::InodeId inode) {
   if (known.attributes.has_value()) co_return *known.attributes;
   const std::uint64_t asked_at = changes_;
   busy("GETATTR", inode);
-  const Result<fs::Inode> found = co_await below_.get_attributes(inode);
+  const auto begin = [&] { return below_.get_attributes(inode); };
+  const Result<fs::Inode> found = co_await client::repeated(below_, client::Repeat::always, begin);
   idle("GETATTR", inode, found.ok() ? "size " + std::to_string(found->size) : std::string("error"));
   co_await take_in();
   if (found.ok()) learn(*found, asked_at);
@@ -202,7 +205,8 @@ Task<Result<fs::Inode>> SimKernel::make(fs::InodeId directory, std::string name,
   const std::uint64_t token = below_.names_token(directory);
   const std::uint64_t asked_at = changes_;
   busy("MAKE", directory);
-  const Result<fs::Inode> made = co_await below_.make(caller_, directory, name, mode, 0, symlink_target);
+  const auto begin = [&] { return below_.make(caller_, directory, name, mode, 0, symlink_target); };
+  const Result<fs::Inode> made = co_await client::repeated(below_, client::Repeat::unless_sent, begin);
   const bool keep = may_keep(directory, token);
   idle("MAKE", directory);
   co_await take_in();
@@ -242,7 +246,8 @@ Task<Result<SimKernel::Created>> SimKernel::create(fs::InodeId directory, std::s
   const std::uint64_t asked_at = changes_;
   const std::uint32_t flags = fs::kOpenRead | fs::kOpenWrite | (exclusive ? fs::kOpenExclusive : 0u);
   busy("CREATE", directory);
-  const Result<client::OpenFile> made = co_await below_.create(caller_, directory, name, S_IFREG | 0644, flags);
+  const auto begin = [&] { return below_.create(caller_, directory, name, S_IFREG | 0644, flags); };
+  const Result<client::OpenFile> made = co_await client::repeated(below_, client::Repeat::unless_sent, begin);
   const bool keep = may_keep(directory, token);
   idle("CREATE", directory);
   co_await take_in();
@@ -280,7 +285,8 @@ Task<Result<fs::Inode>> SimKernel::link(fs::InodeId inode, fs::InodeId directory
   const std::uint64_t epoch_before = epoch_;
   const std::uint64_t token = below_.names_token(directory);
   busy("LINK", directory);
-  const Result<fs::Inode> linked = co_await below_.link(caller_, inode, directory, name);
+  const auto begin = [&] { return below_.link(caller_, inode, directory, name); };
+  const Result<fs::Inode> linked = co_await client::repeated(below_, client::Repeat::unless_sent, begin);
   const bool keep = may_keep(directory, token);
   idle("LINK", directory);
   co_await take_in();
@@ -316,7 +322,8 @@ Task<Status> SimKernel::remove(fs::InodeId directory, std::string name, bool is_
   Node& victim = node(*found);
   co_await victim.lock.lock(true);
   busy("REMOVE", directory);
-  status = co_await below_.remove(caller_, directory, name, is_directory);
+  const auto begin = [&] { return below_.remove(caller_, directory, name, is_directory); };
+  status = co_await client::repeated(below_, client::Repeat::unless_sent, begin);
   idle("REMOVE", directory);
   co_await take_in();
   parent.names.erase(name);
@@ -370,7 +377,8 @@ Task<Status> SimKernel::rename(fs::InodeId old_directory, std::string old_name, 
     for (const fs::InodeId id : victims) co_await node(id).lock.lock(true);
     const std::uint64_t old_epoch = node(old_directory).names[old_name].epoch;
     busy("RENAME", old_directory);
-    status = co_await below_.rename(caller_, old_directory, old_name, new_directory, new_name, flags);
+    const auto begin = [&] { return below_.rename(caller_, old_directory, old_name, new_directory, new_name, flags); };
+    status = co_await client::repeated(below_, client::Repeat::unless_sent, begin);
     idle("RENAME", old_directory);
     co_await take_in();
     node(old_directory).names.erase(old_name);
@@ -395,7 +403,8 @@ Task<Status> SimKernel::rename(fs::InodeId old_directory, std::string old_name, 
 
 Task<Result<std::string>> SimKernel::read_link(fs::InodeId inode) {
   busy("READLINK", inode);
-  Result<std::string> target = co_await below_.read_link(inode);
+  const auto begin = [&] { return below_.read_link(inode); };
+  Result<std::string> target = co_await client::repeated(below_, client::Repeat::always, begin);
   idle("READLINK", inode);
   co_await take_in();
   co_return target;
@@ -408,8 +417,9 @@ Task<Result<SimKernel::Listing>> SimKernel::list(fs::InodeId directory) {
     Node& parent = node(directory);
     co_await parent.lock.lock(false);
     busy("READDIR", directory);
+    const auto begin = [&] { return below_.read_directory(directory, after, options_.list_entries_max, false); };
     const Result<std::vector<fs::DirectoryEntry>> entries =
-        co_await below_.read_directory(directory, after, options_.list_entries_max, false);
+        co_await client::repeated(below_, client::Repeat::always, begin);
     idle("READDIR", directory);
     co_await take_in();
     parent.lock.unlock(false);

@@ -2,6 +2,7 @@
 // Bytes of files in the simulated kernel: the page cache, written through, with pages locked while a request is
 // unanswered. What happens to sizes follows the kernel: a read asks for attributes only where it would pass the size it
 // believes, a short answer to READ corrects that size unless something changed meanwhile.
+#include "plugins/client/repeat.hpp"
 #include "tests/sim/sim_kernel.hpp"
 
 #include <algorithm>
@@ -66,7 +67,8 @@ Task<Result<FileId>> SimKernel::open(fs::InodeId inode, std::uint32_t flags) {
   const bool cuts = (flags & fs::kOpenTruncate) != 0;
   if (cuts) co_await known.lock.lock(true);
   busy("OPEN", inode);
-  const Result<client::OpenFile> opened = co_await below_.open(caller_, inode, flags);
+  const auto begin = [&] { return below_.open(caller_, inode, flags); };
+  const Result<client::OpenFile> opened = co_await client::repeated(below_, client::Repeat::always, begin);
   idle("OPEN", inode, opened.ok() ? "size " + std::to_string(opened->inode.size) : std::string("error"));
   co_await take_in();
   FileId file = 0;
@@ -100,8 +102,10 @@ Task<Status> SimKernel::fill(File file, std::uint64_t first, std::uint64_t end) 
   }
   const std::uint64_t asked_at = changes_;
   busy("READ", file.inode);
-  const Result<std::uint64_t> got =
-      co_await below_.read(file.handle, first * page_bytes, parts.data(), static_cast<std::uint32_t>(parts.size()));
+  const auto begin = [&] {
+    return below_.read(file.handle, first * page_bytes, parts.data(), static_cast<std::uint32_t>(parts.size()));
+  };
+  const Result<std::uint64_t> got = co_await client::repeated(below_, client::Repeat::always, begin);
   idle("READ", file.inode,
        std::to_string(first) + ": " + (got.ok() ? std::to_string(*got) + " bytes" : std::string("error")));
   co_await take_in();
@@ -177,8 +181,10 @@ Task<Result<std::uint64_t>> SimKernel::write_chunk(File file, std::uint64_t offs
     parts.push_back({page.bytes.data() + begin % page_bytes, end - begin});
   }
   busy("WRITE", file.inode);
-  const Result<std::uint64_t> done =
-      co_await below_.write(file.handle, offset, parts.data(), static_cast<std::uint32_t>(parts.size()));
+  const auto begin_write = [&] {
+    return below_.write(file.handle, offset, parts.data(), static_cast<std::uint32_t>(parts.size()));
+  };
+  const Result<std::uint64_t> done = co_await client::repeated(below_, client::Repeat::unless_sent, begin_write);
   idle("WRITE", file.inode,
        std::to_string(offset) + ": " + (done.ok() ? std::to_string(*done) + " bytes" : std::string("error")));
   co_await take_in();
@@ -225,7 +231,8 @@ Task<Status> SimKernel::truncate(fs::InodeId inode, std::uint64_t size) {
   request.mask = fs::kSetSize;
   request.size = size;
   busy("SETATTR", inode);
-  const Result<fs::Inode> done = co_await below_.set_attributes(request);
+  const auto begin = [&] { return below_.set_attributes(request); };
+  const Result<fs::Inode> done = co_await client::repeated(below_, client::Repeat::unless_sent, begin);
   idle("SETATTR", inode);
   co_await take_in();
   if (done.ok()) {
@@ -243,7 +250,8 @@ Task<Status> SimKernel::sync(FileId id) {
   Node& known = node(file.inode);
   co_await known.lock.lock(true);
   busy("FSYNC", file.inode);
-  const Status status = co_await below_.sync(file.handle, false);
+  const auto begin = [&] { return below_.sync(file.handle, false); };
+  const Status status = co_await client::repeated(below_, client::Repeat::always, begin);
   idle("FSYNC", file.inode);
   co_await take_in();
   known.lock.unlock(true);

@@ -2,6 +2,7 @@
 #include "tests/sim/sim_link.hpp"
 
 #include "framework/base/assert.hpp"
+#include "tests/sim/hooks.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -143,6 +144,7 @@ void SimLink::transmit(const Send& send) {
   if (!head.empty()) std::memcpy(message->head.data(), head.data(), head.size());
   message->eager = gather(send.eager, send.eager_parts, 0, size_of(send.eager, send.eager_parts));
   ++network_.messages_;
+  if (network_.breaks_at(*this)) return;
   network_.carry(*this, true, not_before_ns_, [message](SimLink& peer) { peer.arrive(message); });
 }
 
@@ -253,6 +255,7 @@ void SimLink::answer_pull(std::uint64_t pull, std::uint64_t key, std::uint64_t o
   auto bytes = std::make_shared<std::vector<std::uint8_t>>();
   const SimRegion* from = region(key);
   if (from == nullptr) {
+    hit("late_bulk_refused");
     status = {Code::not_found, 0, "pull from a region"};
   } else if ((from->access & kAccessPull) == 0 || offset > from->size || size > from->size - offset) {
     status = {Code::invalid, 0, "pull from a region"};
@@ -306,7 +309,10 @@ void SimLink::land_push(std::uint64_t key, std::uint64_t offset, const std::vect
       to != nullptr && (to->access & kAccessPush) != 0 && offset <= to->size && bytes.size() <= to->size - offset;
   mix(lands ? "bulk pushed by" : "bulk dropped from", bytes.data(), bytes.size(),
       std::to_string(bytes.size()) + " bytes");
-  if (!lands) return;
+  if (!lands) {
+    hit("late_bulk_refused");
+    return;
+  }
   network_.bulk_bytes_ += bytes.size();
   scatter(to->parts.data(), static_cast<std::uint32_t>(to->parts.size()), offset, bytes);
 }

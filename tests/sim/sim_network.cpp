@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/sim/sim_network.hpp"
 
+#include "tests/sim/hooks.hpp"
 #include "tests/sim/sim_link.hpp"
 
 #include <cerrno>
@@ -19,10 +20,22 @@ void SimNetwork::cut(NodeId a, NodeId b) {
   for (const auto& [id, link] : links_) {
     const NodeId here = link->transport_.runtime().id();
     const bool between = (here == a && link->peer_node() == b) || (here == b && link->peer_node() == a);
-    if (!between || link->cut_) continue;
-    link->cut_ = true;
-    reset(id, here, {Code::closed, ECONNRESET, "link broke"});
+    if (between) cut(*link);
   }
+}
+
+void SimNetwork::cut(SimLink& end) {
+  if (end.cut_) return;
+  end.cut_ = true;
+  reset(end.id(), end.transport_.runtime().id(), {Code::closed, ECONNRESET, "link broke"});
+}
+
+bool SimNetwork::breaks_at(SimLink& sender) {
+  if (cut_at_messages_.erase(messages_) == 0) return false;
+  hit("link_cut_at_message");
+  if (SimLink* peer = find(sender.peer())) cut(*peer);
+  cut(sender);
+  return true;
 }
 
 void SimNetwork::block(NodeId from, NodeId to) { blocked_.insert({from, to}); }
@@ -52,8 +65,9 @@ std::size_t SimNetwork::loans() const noexcept {
 
 std::uint64_t SimNetwork::delay() noexcept {
   Random& random = world_.random();
-  if (random.chance(options_.late_percent)) return random.between(options_.delay_ns_min, options_.late_ns_max);
-  return random.between(options_.delay_ns_min, options_.delay_ns_max);
+  const std::uint64_t extra = extra_delay_ns_ == 0 ? 0 : random.below(extra_delay_ns_);
+  if (random.chance(options_.late_percent)) return extra + random.between(options_.delay_ns_min, options_.late_ns_max);
+  return extra + random.between(options_.delay_ns_min, options_.delay_ns_max);
 }
 
 std::uint64_t SimNetwork::carry(SimLink& from, bool ordered, std::uint64_t not_before_ns, Delivery delivery) {
@@ -64,15 +78,18 @@ std::uint64_t SimNetwork::carry(SimLink& from, bool ordered, std::uint64_t not_b
     return 0;
   }
   std::uint64_t arrival = world_.now_ns() + delay();
+  if (!ordered && bulk_delay_ns_ != 0) arrival += world_.random().below(bulk_delay_ns_);
   if (ordered) {
     if (arrival <= from.peer_arrival_ns_) arrival = from.peer_arrival_ns_ + 1;
     if (arrival <= not_before_ns) arrival = not_before_ns + 1;
     from.peer_arrival_ns_ = arrival;
   }
   const LinkId to = from.peer();
-  world_.at(arrival, from.peer_node(), EventKind::network, [this, to, delivery = std::move(delivery)] {
+  world_.at(arrival, from.peer_node(), EventKind::network, [this, to, ordered, delivery = std::move(delivery)] {
     SimLink* receiver = find(to);
-    if (receiver != nullptr && !receiver->cut_) delivery(*receiver);
+    const bool gone = receiver == nullptr || receiver->cut_;
+    if (gone && !ordered) hit("late_bulk_refused");
+    if (!gone) delivery(*receiver);
   });
   return arrival;
 }

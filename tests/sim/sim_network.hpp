@@ -48,6 +48,14 @@ class SimNetwork {
   void unblock(NodeId from, NodeId to);
   bool blocked(NodeId from, NodeId to) const noexcept { return blocked_.count({from, to}) != 0; }
   void set_delays(std::uint64_t min_ns, std::uint64_t max_ns) noexcept;
+  // Everything takes up to so much longer; 0: no longer.
+  void set_extra_delay(std::uint64_t max_ns) noexcept { extra_delay_ns_ = max_ns; }
+  // Bulk takes up to so much longer than messages; 0: no longer.
+  void set_bulk_delay(std::uint64_t max_ns) noexcept { bulk_delay_ns_ = max_ns; }
+  // The link that carries the message of that number, counted from now on, breaks with it; 0: the next one. The message
+  // is lost.
+  void cut_at_message(std::uint64_t number) { cut_at_messages_.insert(messages_ + number); }
+  void forget_cuts() { cut_at_messages_.clear(); }
 
   // What is still open or lent: all zero after an orderly end.
   std::size_t links() const noexcept { return links_.size(); }
@@ -80,6 +88,9 @@ class SimNetwork {
   // Brings something to the other end of a link. Ordered: after everything ordered that was sent before, and after
   // `not_before_ns`. Returns when it will arrive (0: the way is blocked).
   std::uint64_t carry(SimLink& from, bool ordered, std::uint64_t not_before_ns, Delivery delivery);
+  void cut(SimLink& end);
+  // Whether the link ends with the message that is sent now.
+  bool breaks_at(SimLink& sender);
   // Ends one side of a link after a while, as its peer is gone.
   void reset(LinkId end, NodeId node, Status why);
   SimLink* find(LinkId id) const noexcept;
@@ -97,6 +108,9 @@ class SimNetwork {
   std::uint64_t next_id_ = 1;
   std::uint64_t next_port_ = 1;
   std::uint64_t messages_ = 0;
+  std::uint64_t extra_delay_ns_ = 0;
+  std::uint64_t bulk_delay_ns_ = 0;
+  std::set<std::uint64_t> cut_at_messages_;
   std::uint64_t bulk_bytes_ = 0;
 };
 

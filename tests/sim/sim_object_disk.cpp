@@ -2,6 +2,7 @@
 // The objects of a simulated disk, and what faults do to them.
 #include "tests/sim/sim_object_disk.hpp"
 
+#include "tests/sim/hooks.hpp"
 #include "tests/sim/sim_object_errand.hpp"
 
 #include <algorithm>
@@ -115,6 +116,7 @@ std::uint64_t SimObjectDisk::missing_pages(ObjectId id, std::uint64_t offset, st
 bool SimObjectDisk::rotten_in(ObjectId id, std::uint64_t offset, std::uint64_t size) const {
   const auto object = rotten_.find(id);
   if (object == rotten_.end() || size == 0 || !options_.checksums) return false;
+  if (is_planted("reads_rot")) return false;
   const auto unit = object->second.lower_bound(offset / kRotBytes);
   return unit != object->second.end() && *unit <= (offset + size - 1) / kRotBytes;
 }
@@ -137,10 +139,14 @@ void SimObjectDisk::heal(ObjectId id, std::uint64_t offset, std::uint64_t size) 
 Status SimObjectDisk::write(ObjectId id, std::uint64_t offset, const std::vector<IoVec>& parts, std::uint64_t size) {
   if (failing_ > 0) {
     --failing_;
+    hit("store_failed");
     return {Code::io_error, 0, "simulated write"};
   }
   const std::uint64_t needed = missing_pages(id, offset, size) * kPageBytes;
-  if (needed > 0 && needed > bytes_free()) return kFull;
+  if (needed > 0 && needed > bytes_free()) {
+    hit("store_was_full");
+    return kFull;
+  }
   if (size > 0 && rotten_at_edges(id, offset, size)) return kRot;
   Content& content = change(id, true);
   std::uint64_t at = offset;
@@ -159,10 +165,14 @@ Status SimObjectDisk::read_parts(ObjectId id, std::uint64_t offset, const std::v
   if (content == nullptr) return kNoObject;
   if (failing_ > 0) {
     --failing_;
+    hit("store_failed");
     return {Code::io_error, 0, "simulated read"};
   }
   std::uint64_t left = offset >= content->size ? 0 : std::min(size, content->size - offset);
-  if (rotten_in(id, offset, left)) return kRot;
+  if (rotten_in(id, offset, left)) {
+    hit("rot_was_read");
+    return kRot;
+  }
   *count = left;
   for (const IoVec& part : parts) {
     const std::uint64_t bytes = std::min<std::uint64_t>(part.size, left);
@@ -257,10 +267,8 @@ std::uint64_t SimObjectDisk::power_cut(std::uint64_t seed) {
     const auto found = objects_.find(id);
     const Content now = found == objects_.end() ? Content{} : found->second;
     Content left = after_cut(random, stale.durable, now);
-    if (left.incarnation != now.incarnation || left.size != now.size || left.pages != now.pages) {
-      ++lost;
-      rotten_.erase(id);
-    }
+    // What was rotten counts as such further on, though the bit may have gone back.
+    if (left.incarnation != now.incarnation || left.size != now.size || left.pages != now.pages) ++lost;
     if (left.exists()) {
       objects_[id] = std::move(left);
     } else {
@@ -269,6 +277,7 @@ std::uint64_t SimObjectDisk::power_cut(std::uint64_t seed) {
   }
   stale_.clear();
   count_pages();
+  if (lost != 0) hit("objects_torn");
   return lost;
 }
 

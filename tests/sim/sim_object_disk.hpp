@@ -52,6 +52,11 @@ class SimObjectDisk {
   void fail_next_calls(std::uint32_t count) noexcept { failing_ = count; }  // reads and writes get io_error
   // The next flush fails with io_error, and so does every later one of that instance.
   void fail_next_flush() noexcept { fail_next_flush_ = true; }
+  // None of these any more; an instance that failed, and bits that flipped, stay as they are.
+  void heal() noexcept {
+    full_ = fail_next_flush_ = false;
+    failing_ = 0;
+  }
 
   // For checks between runs.
   std::map<ObjectId, std::uint64_t> sizes() const;

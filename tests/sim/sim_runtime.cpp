@@ -77,6 +77,22 @@ void SimWorld::drop_events_of(NodeId node) noexcept {
   }
 }
 
+// To the moment at which the node goes on, in the order in which they are due now: what is ready there resumes in the
+// order in which it became ready, and what a link carries arrives in the order in which it was sent.
+void SimWorld::put_off_events_of_sleepers() {
+  while (!queue_.empty()) {
+    const auto first = queue_.begin();
+    const NodeId node = first->second.node;
+    if (node == kNoNode || nodes_[node] == nullptr) return;
+    const std::uint64_t until = nodes_[node]->paused_until_ns_;
+    if (until <= first->first.time_ns) return;
+    auto moved = queue_.extract(first);
+    moved.key() = Key{until, 0, next_put_off_++};
+    moved.mapped().key = moved.key();
+    queue_.insert(std::move(moved));
+  }
+}
+
 bool SimWorld::step() {
   if (queue_.empty()) return false;
   const auto first = queue_.begin();
@@ -99,6 +115,7 @@ bool SimWorld::step() {
 
 SimWorld::End SimWorld::run_until(const std::function<bool()>& done, std::uint64_t time_ns_max) {
   while (!done()) {
+    put_off_events_of_sleepers();
     if (queue_.empty()) return End::stuck;
     if (queue_.begin()->first.time_ns > time_ns_max) return End::late;
     step();
@@ -108,7 +125,10 @@ SimWorld::End SimWorld::run_until(const std::function<bool()>& done, std::uint64
 
 void SimWorld::run_for(std::uint64_t ns) {
   const std::uint64_t end = now_ns_ + ns;
-  while (!queue_.empty() && queue_.begin()->first.time_ns <= end) step();
+  for (put_off_events_of_sleepers(); !queue_.empty() && queue_.begin()->first.time_ns <= end;
+       put_off_events_of_sleepers()) {
+    step();
+  }
   now_ns_ = end;
 }
 
@@ -145,6 +165,13 @@ SimRuntime::~SimRuntime() {
 void SimRuntime::kill() noexcept {
   dead_ = true;
   world_.drop_events_of(id_);
+}
+
+void SimRuntime::pause(std::uint64_t ns) noexcept {
+  // A sleep does not grow: what was put off would come in another order.
+  if (paused_until_ns_ > world_.now_ns()) return;
+  paused_until_ns_ = world_.now_ns() + ns;
+  paused_ns_ = ns;
 }
 
 Uuid SimRuntime::machine_boot() {

@@ -86,11 +86,13 @@ class SimWorld {
   bool remove(Completion& done) noexcept;
   void drop_events_of(NodeId node) noexcept;
   bool step();
+  void put_off_events_of_sleepers();
 
   std::uint64_t now_ns_ = 0;
   std::uint64_t hash_;
   std::uint64_t events_run_ = 0;
   std::uint64_t next_order_ = 0;
+  std::uint64_t next_put_off_ = 0;
   Random random_;
   NodeId current_ = kNoNode;
   std::map<Key, Event> queue_;
@@ -116,6 +118,15 @@ class SimRuntime final : public Runtime {
   // Power cut: every event of this node is dropped, nothing resumes any more, calls do nothing.
   void kill() noexcept;
   bool dead() const noexcept { return dead_; }
+  // Everything of this node waits for so long, as under SIGSTOP or in a machine that sleeps; what comes meanwhile is
+  // there when it goes on. While it sleeps, another one changes nothing.
+  void pause(std::uint64_t ns) noexcept;
+  // When the last sleep ended that was at least so long; 0: there was none.
+  std::uint64_t woke_ns(std::uint64_t slept_ns_min) const noexcept {
+    return paused_ns_ >= slept_ns_min ? paused_until_ns_ : 0;
+  }
+  // Sets its calendar, forward or back. What measures spans of time does not move.
+  void set_wall(std::int64_t forward_ns) noexcept { options_.wall_offset_ns += forward_ns; }
   NodeId id() const noexcept { return id_; }
   SimWorld& world() noexcept { return world_; }
 
@@ -132,6 +143,7 @@ class SimRuntime final : public Runtime {
   void forget(Completion& pending) noexcept override;
 
  private:
+  friend class SimWorld;
   bool mine() const noexcept { return world_.current() == kNoNode || world_.current() == id_; }
 
   SimWorld& world_;
@@ -139,6 +151,8 @@ class SimRuntime final : public Runtime {
   SimRuntimeOptions options_;
   Random random_;
   std::uint64_t last_ready_ns_ = 0;  // completions of a node resume in the order in which they came
+  std::uint64_t paused_until_ns_ = 0;
+  std::uint64_t paused_ns_ = 0;
   bool dead_ = false;
 };
 

@@ -121,4 +121,26 @@ TEST_CASE("cancel and forget take a sleeper out of the queue") {
   REQUIRE(resumed == 1);
 }
 
+TEST_CASE("a node that sleeps does nothing, and goes on with what came meanwhile in its order") {
+  SimWorld world(1);
+  SimRuntime node(world, "node");
+  std::vector<std::uint64_t> out;
+  TaskGroup tasks(node);
+  for (const std::uint64_t ms : {1, 3, 2}) tasks.spawn(sleeper(node, ms * kMillisecond, out));
+  node.pause(kSecond);
+  world.run_for(kSecond - 1);
+  REQUIRE(out.empty());
+  world.run_for(1);
+  REQUIRE(out == std::vector<std::uint64_t>{1 * kMillisecond, 2 * kMillisecond, 3 * kMillisecond});
+}
+
+TEST_CASE("a calendar that jumps moves no clock") {
+  SimWorld world(1);
+  SimRuntime node(world, "node");
+  const std::int64_t before = node.wall_ns();
+  node.set_wall(-static_cast<std::int64_t>(kSecond));
+  REQUIRE(node.wall_ns() == before - static_cast<std::int64_t>(kSecond));
+  REQUIRE(node.now_ns() == 0);
+}
+
 }  // namespace rideau::sim

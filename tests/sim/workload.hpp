@@ -2,7 +2,7 @@
 // Workload: processes on several mounts that work on the same few names and files, and the record of what they saw.
 //
 // Names: a few directories, few names, every kind of call, so that conflicts are the rule. Bytes: each file has one
-// process that writes it; everybody reads it.
+// process that writes it at a time, which others take over from it, also while it sleeps; everybody reads it.
 #pragma once
 
 #include "tests/sim/history.hpp"
@@ -10,6 +10,8 @@
 #include "tests/sim/sim_kernel.hpp"
 
 #include <cstdint>
+#include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,12 +26,27 @@ struct Mount {
   TaskGroup* tasks = nullptr;
 };
 
+// What faults were done, as far as calls may fail through them.
+struct Trouble {
+  bool no_space = false;
+  bool names_fail = false;  // the metadata target may stop after an error of its index
+  bool bytes_fail = false;  // so may an object target, or a single read or write
+  bool bytes_rot = false;
+  bool objects_lost = false;           // an object target forgot what was not flushed
+  bool disks_lag = false;              // what is committed takes its time
+  bool healed = false;                 // nothing fails any more but what was damaged
+  std::set<std::string> lost_session;  // mounts
+  // When the metadata server died: with it went changes of clients that did not come back in time.
+  std::vector<std::uint64_t> meta_deaths_ns;
+};
+
 struct WorkloadOptions {
   std::uint32_t processes = 2;  // of each mount
   std::uint32_t calls = 20;     // of each process, roughly
   std::uint32_t names = 4;      // that all fight about
   std::uint64_t think_ns_max = 3 * kMillisecond;
   std::uint64_t offset_max = 200 * 1024;
+  std::set<std::uint32_t> only_calls;  // by number, as calls_planned() counts; empty: all
 };
 
 class Workload {
@@ -45,13 +62,28 @@ class Workload {
   // Removes everything that the workload made.
   Task<> clean(Mount& mount);
 
-  std::uint32_t running() const noexcept { return running_; }
+  std::uint32_t running() const noexcept;
+  std::uint32_t calls_planned() const noexcept { return calls_planned_; }
+
+  // What happens to the world, told as it happens.
+  Trouble& trouble() noexcept { return trouble_; }
+  // A mount is gone, and its processes with it.
+  void lose_mount(const std::string& name);
+  // A client was told that its session is gone.
+  void lose_session(const std::string& mount);
+  // An object target forgot what it had not made durable.
+  void lose_objects();
+  // Until end_losing(), what is written may fail after it was acknowledged.
+  void begin_losing();
+  void end_losing();
   std::uint64_t calls_returned() const noexcept { return calls_returned_; }
   const History& history() const noexcept { return history_; }
   // Calls that have not returned, a line each.
   std::string waiting() const;
   // Everything the checkers have to say; empty: all is well.
   std::string check() const;
+  // Searches of check() that ended without an answer.
+  std::uint32_t undecided() const noexcept { return undecided_; }
 
  private:
   struct Group {
@@ -60,6 +92,15 @@ class Workload {
   struct SharedFile {
     std::string name;
     fs::InodeId inode = fs::kNoInode;
+    std::string writer;  // the process that writes it now
+  };
+  // A file of a process that has no name any more.
+  struct Orphan {
+    FileId file = 0;  // 0: there is none
+    std::uint64_t stamp = 0;
+    std::uint64_t size = 0;
+    std::size_t losses = 0;  // that the history had when it was written
+    bool synced = false;
   };
   // A process: what it has come to know.
   struct Process {
@@ -69,15 +110,24 @@ class Workload {
     std::vector<std::vector<fs::InodeId>> subdirectories;  // by group
     std::vector<std::vector<fs::InodeId>> inodes;          // by group: files and links
     std::uint32_t file = 0;
-    bool writes = false;
     FileId writing = 0;
+    bool took_over = false;  // and has not looked at the file since
+    Orphan orphan;
+    std::uint32_t first_call = 0;
   };
 
   Task<> run_process(Process process);
   Task<> think(Process& process);
+  Task<> take_a_moment(Process& process);
   Task<> work_on_names(Process& process);
   Task<> work_on_bytes(Process& process);
   Task<> write_some(Process& process);
+  // The process writes another file from now on, if nobody is about to.
+  Task<> take_over(Process& process);
+  bool is_quiet(std::uint32_t file) const;
+  Task<> work_on_orphan(Process& process);
+  Task<> make_orphan(Process& process);
+  Task<> look_at_orphan(Process& process);
   Task<> read_some(Process& process);
   void choose_place(Process& process, NameOp& op, fs::InodeId& directory, std::string& name);
   // Makes the call that `op` describes and records it.
@@ -86,8 +136,18 @@ class Workload {
   Task<> look_into(Mount& mount, std::uint32_t group, fs::InodeId directory);
   Task<> clean_directory(Mount& mount, fs::InodeId directory);
   std::size_t begin(DataOp op);
-  void end(std::size_t index);
+  void end(std::size_t index, Status status = kOk);
+  // An error that nothing excuses.
   void fail(const std::string& who, const std::string& what, Status status);
+  // An error of a call on names, or on bytes: a failure, unless trouble excuses it.
+  void look_at_name_error(const std::string& who, NameOp& op);
+  void look_at(const std::string& who, const std::string& what, Status status);
+  // After everything has healed, by somebody who wrote nothing.
+  void look_at_strictly(const std::string& who, const std::string& what, Status status);
+  bool excuses_names(const std::string& who, int error) const;
+  bool excuses_bytes(const std::string& who, int error) const;
+  void note_what_may_be_lost(std::vector<NameOp>& ops) const;
+  Task<> close_writing(Process& process);
 
   SimWorld& world_;
   const WorkloadOptions options_;
@@ -95,7 +155,10 @@ class Workload {
   std::vector<Group> groups_;
   std::vector<SharedFile> files_;
   History history_;
-  std::uint32_t running_ = 0;
+  Trouble trouble_;
+  std::map<std::string, std::uint32_t> running_;  // by mount
+  std::uint32_t calls_planned_ = 0;
+  mutable std::uint32_t undecided_ = 0;
   std::uint64_t calls_returned_ = 0;
   std::uint64_t next_stamp_ = 1;
 };

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 namespace rideau::sim {
 namespace {
@@ -52,23 +53,48 @@ NameCall choose_call(Random& random) {
 Task<> Workload::think(Process& process) {
   const std::uint64_t ns = process.random.chance(40) ? 0 : process.random.below(options_.think_ns_max);
   if (ns > 0) co_await sleep_for(*process.mount->runtime, ns);
+  co_await take_a_moment(process);
+}
+
+// After a long sleep: what a kernel has cached it answers itself, also when others have changed it meanwhile; for the
+// moment until the client has heard so.
+Task<> Workload::take_a_moment(Process& process) {
+  constexpr std::uint64_t kLongSleepNs = 3 * kSecond;
+  constexpr std::uint64_t kMomentNs = 50 * kMillisecond;
+  const std::uint64_t woke = process.mount->runtime->woke_ns(kLongSleepNs);
+  if (woke != 0 && world_.now_ns() < woke + kMomentNs) co_await sleep_for(*process.mount->runtime, kMomentNs);
 }
 
 Task<> Workload::run_process(Process process) {
+  Random calls = process.random;
   for (std::uint32_t i = 0; i < options_.calls; ++i) {
+    // Each call has numbers of its own, so that one that is left out changes none of the others.
+    process.random = calls.fork();
+    if (!options_.only_calls.empty() && options_.only_calls.count(process.first_call + i) == 0) continue;
     co_await think(process);
     if (process.random.chance(3)) process.mount->kernel->shrink();
-    if (process.random.chance(55)) {
+    if (process.random.chance(6)) {
+      co_await work_on_orphan(process);
+    } else if (process.random.chance(55)) {
       co_await work_on_names(process);
     } else {
       co_await work_on_bytes(process);
     }
   }
-  if (process.writing != 0) {
-    const Status closed = co_await process.mount->kernel->close(process.writing);
-    if (!closed.ok()) fail(process.name, "close", closed);
-  }
-  --running_;
+  if (process.writing != 0) co_await close_writing(process);
+  if (process.orphan.file != 0) co_await look_at_orphan(process);
+  --running_[process.mount->name];
+}
+
+Task<> Workload::close_writing(Process& process) {
+  DataOp op;
+  op.call = DataCall::close;
+  op.file = process.file;
+  op.who = process.name;
+  const std::size_t index = begin(op);
+  const Status closed = co_await process.mount->kernel->close(std::exchange(process.writing, 0));
+  look_at(process.name, "close", closed);
+  end(index, closed);
 }
 
 void Workload::choose_place(Process& process, NameOp& op, fs::InodeId& directory, std::string& name) {
@@ -126,10 +152,11 @@ Task<> Workload::call(Mount& mount, NameOp op, NameOp& seen) {
   world_.trace(mount.runtime->id(), "%s calls %s", op.who.c_str(), to_text(op).c_str());
   co_await make_call(mount, op);
   op.returned = ++history_.now;
+  op.returned_ns = world_.now_ns();
   ++calls_returned_;
   world_.mix(static_cast<std::uint64_t>(op.error) << 32 | op.result);
   world_.trace(mount.runtime->id(), "%s", to_text(op).c_str());
-  if (!is_answer(op.error)) fail(op.who, to_text(op), posix_error(op.error));
+  if (!is_answer(op.error)) look_at_name_error(op.who, op);
   history_.names[index] = op;
   seen = op;
 }
@@ -163,7 +190,7 @@ Task<> Workload::make_call(Mount& mount, NameOp& op) {
       op.result = created->inode.id;
       op.type = S_IFREG;
       const Status closed = co_await kernel.close(created->file);
-      if (!closed.ok()) fail(op.who, "close after create", closed);
+      look_at(op.who, "close after create", closed);
       co_return;
     }
     case NameCall::unlink:
@@ -211,8 +238,9 @@ std::size_t Workload::begin(DataOp op) {
   return history_.data.size() - 1;
 }
 
-void Workload::end(std::size_t index) {
+void Workload::end(std::size_t index, Status status) {
   DataOp& op = history_.data[index];
+  op.error = errno_of(status);
   op.returned = ++history_.now;
   ++calls_returned_;
   world_.mix(op.bytes.size());
@@ -221,11 +249,30 @@ void Workload::end(std::size_t index) {
 }
 
 Task<> Workload::work_on_bytes(Process& process) {
-  if (process.writes && process.random.chance(50)) {
+  if (process.random.chance(8)) co_await take_over(process);
+  if (files_[process.file].writer == process.name && process.random.chance(50)) {
     co_await write_some(process);
   } else {
     co_await read_some(process);
   }
+}
+
+bool Workload::is_quiet(std::uint32_t file) const {
+  return std::none_of(history_.data.begin(), history_.data.end(), [file](const DataOp& op) {
+    const bool changes = op.call == DataCall::write || op.call == DataCall::truncate;
+    return op.file == file && changes && op.returned == 0 && op.error == 0;
+  });
+}
+
+Task<> Workload::take_over(Process& process) {
+  const auto wanted = static_cast<std::uint32_t>(process.random.below(files_.size()));
+  if (files_[wanted].writer == process.name) co_return;
+  if (process.writing != 0) co_await close_writing(process);
+  if (!is_quiet(wanted)) co_return;
+  if (files_[process.file].writer == process.name) files_[process.file].writer.clear();
+  process.file = wanted;
+  files_[wanted].writer = process.name;
+  process.took_over = true;
 }
 
 Task<> Workload::write_some(Process& process) {
@@ -235,11 +282,21 @@ Task<> Workload::write_some(Process& process) {
   if (process.writing == 0) {
     const Result<FileId> opened = co_await kernel.open(file.inode, fs::kOpenRead | fs::kOpenWrite);
     if (!opened.ok()) {
-      fail(process.name, "open to write", opened.status());
+      look_at(process.name, "open to write", opened.status());
       co_return;
     }
     process.writing = *opened;
   }
+  // A kernel that writes in the middle of a file whose size it does not know believes the end of the write to be the
+  // file's, as Linux does (fuse_write_update_attr), and refuses the answer that says better to who asks at that moment.
+  if (process.took_over) {
+    const Result<fs::Inode> known = co_await kernel.get_attributes(file.inode);
+    look_at(process.name, "stat to write", known.ok() ? kOk : known.status());
+    process.took_over = !known.ok();
+  }
+  // Another one took over meanwhile.
+  if (process.took_over || file.writer != process.name) co_return co_await close_writing(process);
+  bool failed = false;
   DataOp op;
   op.file = process.file;
   op.who = process.name;
@@ -248,8 +305,9 @@ Task<> Workload::write_some(Process& process) {
     op.size = random.chance(30) ? 0 : random.below(options_.offset_max);
     const std::size_t index = begin(op);
     const Status cut = co_await kernel.truncate(file.inode, op.size);
-    if (!cut.ok()) fail(process.name, "truncate", cut);
-    end(index);
+    look_at(process.name, "truncate", cut);
+    end(index, cut);
+    failed = !cut.ok();
   } else {
     op.call = DataCall::write;
     op.stamp = next_stamp_++;
@@ -260,19 +318,25 @@ Task<> Workload::write_some(Process& process) {
     for (std::uint64_t i = 0; i < op.size; ++i) bytes[i] = static_cast<char>(stamp_byte(op.stamp, op.offset + i));
     const std::size_t index = begin(op);
     const Result<std::uint64_t> written = co_await kernel.write(process.writing, op.offset, std::move(bytes));
-    if (!written.ok()) fail(process.name, "write", written.status());
-    if (written.ok() && *written != op.size) fail(process.name, "write was short", posix_error(ENOSPC));
-    end(index);
+    Status status = written.ok() ? kOk : written.status();
+    // A full target, or one that fails, takes what it can.
+    if (written.ok() && *written != op.size) status = posix_error(trouble_.no_space ? ENOSPC : EIO);
+    look_at(process.name, written.ok() ? "write was short" : "write", status);
+    end(index, status);
+    failed = !status.ok();
   }
   if (random.chance(20)) {
+    DataOp sync;
+    sync.call = DataCall::sync;
+    sync.file = process.file;
+    sync.who = process.name;
+    const std::size_t index = begin(sync);
     const Status synced = co_await kernel.sync(process.writing);
-    if (!synced.ok()) fail(process.name, "fsync", synced);
+    look_at(process.name, "fsync", synced);
+    end(index, synced);
+    failed = failed || !synced.ok();
   }
-  if (random.chance(30)) {
-    const Status closed = co_await kernel.close(process.writing);
-    if (!closed.ok()) fail(process.name, "close", closed);
-    process.writing = 0;
-  }
+  if (random.chance(30) || failed) co_await close_writing(process);
 }
 
 Task<> Workload::read_some(Process& process) {
@@ -286,33 +350,31 @@ Task<> Workload::read_some(Process& process) {
     op.call = DataCall::size;
     const std::size_t index = begin(op);
     const Result<fs::Inode> inode = co_await kernel.get_attributes(file.inode);
-    if (!inode.ok()) fail(process.name, "stat", inode.status());
+    look_at(process.name, "stat", inode.ok() ? kOk : inode.status());
     history_.data[index].size = inode.ok() ? inode->size : 0;
-    end(index);
+    end(index, inode.ok() ? kOk : inode.status());
     co_return;
   }
   const Result<FileId> opened = co_await kernel.open(file.inode, fs::kOpenRead);
   if (!opened.ok()) {
-    fail(process.name, "open to read", opened.status());
+    look_at(process.name, "open to read", opened.status());
     co_return;
   }
   const std::uint32_t reads = 1 + static_cast<std::uint32_t>(random.below(3));
   for (std::uint32_t i = 0; i < reads; ++i) {
+    co_await take_a_moment(process);
     op.call = DataCall::read;
     op.offset = random.chance(40) ? random.below(32 * 1024) : random.below(options_.offset_max);
     op.size = random.chance(70) ? random.between(1, 16 * 1024) : random.between(1, 200 * 1024);
     const std::size_t index = begin(op);
     const Result<std::string> bytes = co_await kernel.read(*opened, op.offset, op.size);
-    if (bytes.ok()) {
-      history_.data[index].bytes = *bytes;
-    } else {
-      fail(process.name, "read", bytes.status());
-    }
-    end(index);
+    if (bytes.ok()) history_.data[index].bytes = *bytes;
+    look_at(process.name, "read", bytes.ok() ? kOk : bytes.status());
+    end(index, bytes.ok() ? kOk : bytes.status());
     co_await think(process);
   }
   const Status closed = co_await kernel.close(*opened);
-  if (!closed.ok()) fail(process.name, "close", closed);
+  look_at(process.name, "close", closed);
 }
 
 }  // namespace rideau::sim

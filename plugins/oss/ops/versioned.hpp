@@ -4,6 +4,7 @@
 // common.
 #pragma once
 
+#include "framework/base/sim_hooks.hpp"
 #include "plugins/fs/codec.hpp"
 #include "plugins/oss/target.hpp"
 
@@ -21,8 +22,13 @@ Task<Status> change_locked(Target& target, const Request& request, std::uint64_t
   const Result<std::uint64_t> seen = target.index.version(request.object);
   if (!seen.ok()) co_return note_failure(target, std::string(name) + " (version)", request.object, seen.status());
   reply->version = *seen;
-  if (request.version == *seen && request.version != 0) co_return kOk;
-  if (request.version <= *seen) co_return Status{Code::check_failed, 0, "a change with an old version"};
+  if (request.version == *seen && request.version != 0) {
+    RIDEAU_MARK(object_change_was_done);
+    co_return kOk;
+  }
+  if (request.version <= *seen) RIDEAU_MARK(object_change_out_of_order);
+  const bool old = request.version <= *seen && !RIDEAU_PLANTED_BUG(old_changes_count);
+  if (old) co_return Status{Code::check_failed, 0, "a change with an old version"};
   const Status done = co_await change(target, request);
   if (!done.ok()) co_return note_failure(target, name, request.object, done);
   const Status stored = co_await target.index.set_version(request.object, request.version, call);
