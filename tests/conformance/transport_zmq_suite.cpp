@@ -95,7 +95,12 @@ Task<> refuse(Stage& stage, TestHost& host, Texts texts, const char* told) {
       co_await submit([&](Completion& c) { return stranger.connect(Text(address), nobody, &link, c); });
   CHECK(!connected.ok());
   CHECK(link == nullptr);
-  const std::string log = host.take_log();
+  // The two sides hear of it independently.
+  std::string log = host.take_log();
+  for (int looks = 0; looks < 1000 && log.find(told) == std::string::npos; ++looks) {
+    co_await sleep_for(stage.runtime, 10 * kMillisecond);
+    log += host.take_log();
+  }
   INFO(log);
   CHECK(log.find(told) != std::string::npos);
   const Outcome stopped = co_await submit([&](Completion& c) { return stranger.stop(c); });
