@@ -16,6 +16,7 @@ import shutil
 import socket
 import ssl
 import stat
+import time
 
 from cluster import PATIENCE, SANITIZER, cluster, expect, need_fuse, rideau, run, step, temporary_folder
 
@@ -169,8 +170,12 @@ def refused(made, config, *telling):
 
 
 def logged(made, text, nodes=("mds0",)):
+    """By now, or soon: who was refused may hear of it before that is written."""
+    until = time.monotonic() + 10 * PATIENCE
     for node in nodes:
-        expect(text in made.log(node), f"{node} does not log \"{text}\"")
+        while text not in made.log(node):
+            expect(time.monotonic() < until, f"{node} does not log \"{text}\"")
+            time.sleep(0.05)
 
 
 def expired_key(folder):
