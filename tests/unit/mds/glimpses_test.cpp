@@ -17,7 +17,7 @@ struct Bench {
   static Task<rpc::Reply> ask(Client& client, InodeId inode) {
     GetAttributesRequest request;
     request.inode = inode;
-    return client.call(MetaMethod::get_attributes, request, false);
+    co_return co_await client.call(MetaMethod::get_attributes, request, false);  // which is lent the request
   }
   static Inode told(const rpc::Reply& raw) {
     InodeReply reply;
