@@ -360,8 +360,8 @@ Cluster::Client& Cluster::make_client(const std::string& name) {
   return client;
 }
 
-std::string Cluster::wait(const std::function<bool()>& done, const std::string& what) {
-  const SimWorld::End end = world_.run_until(done, world_.now_ns() + 60 * kSecond);
+std::string Cluster::wait(const std::function<bool()>& done, const std::string& what, std::uint64_t limit_ns) {
+  const SimWorld::End end = world_.run_until(done, world_.now_ns() + limit_ns);
   if (end == SimWorld::End::done) return {};
   return what + (end == SimWorld::End::stuck ? ": nobody goes on; " : ": took too long; ") + describe();
 }
@@ -410,8 +410,9 @@ std::string Cluster::stop(bool emptied, bool may_have_lost) {
       return "stop of " + client->name + ": " + status_text(client->status);
     }
   }
-  std::string problem =
-      wait([this] { return session_records(true) == 0; }, "sessions of clients that are gone do not end");
+  constexpr std::uint64_t kKeptNs = limits::kSessionKeptMs * kMillisecond;
+  std::string problem = wait([this] { return session_records(true) == 0; },
+                             "sessions of clients that are gone do not end", kKeptNs + 60 * kSecond);
   if (problem.empty() && emptied)
     problem = wait([this] { return empty_stores(); }, "objects of removed files are not destroyed");
   if (!problem.empty()) return problem + left_behind(emptied);

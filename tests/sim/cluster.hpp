@@ -106,7 +106,7 @@ class Cluster {
   void configure(Place& place);
   std::unique_ptr<Server> make_server(std::size_t number);
   Client& make_client(const std::string& name);
-  std::string wait(const std::function<bool()>& done, const std::string& what);
+  std::string wait(const std::function<bool()>& done, const std::string& what, std::uint64_t limit_ns = 60 * kSecond);
   std::string left_behind(bool emptied) const;
   std::uint64_t session_records(bool of_clients) const;
   std::string check_stores();
