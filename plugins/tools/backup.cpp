@@ -12,6 +12,7 @@
 #include "plugins/tools/progress.hpp"
 #include "plugins/tools/setup.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cinttypes>
 #include <cstdio>
@@ -35,6 +36,18 @@ const NodeConfig* metadata_node(const ClusterConfig& cluster, const std::string&
   }
   std::fprintf(stderr, "%s: there is no node \"%s\" with a metadata target\n", cluster.file.c_str(), name.c_str());
   return nullptr;
+}
+
+// The mount of this very cluster in which the file would lie; empty: none.
+std::string own_mount_around(const ClusterConfig& cluster, std::string path) {
+  while (path.size() > 1) {
+    path.resize(std::max<std::size_t>(path.rfind('/'), 1));
+    const auto source = mounted_from(path);
+    if (!source) continue;
+    const ConfigResult mounted = load_cluster_config(*source);
+    if (*source == cluster.file || (mounted.ok() && mounted.config.uuid == cluster.uuid)) return path;
+  }
+  return {};
 }
 
 struct FileCloser {
@@ -122,6 +135,14 @@ int backup(const CommonOptions&, const NodeCommandOptions& options, const std::s
   const NodeConfig* node = metadata_node(cluster, options.node, &target);
   if (node == nullptr) return kUsage;
   const std::string path = absolute_path(file);
+  if (const std::string mount = own_mount_around(cluster, path); !mount.empty()) {
+    std::fprintf(
+        stderr,
+        "%s lies in the file system of this cluster, mounted at %s: its metadata server would wait for itself; "
+        "choose a place elsewhere\n",
+        path.c_str(), mount.c_str());
+    return kUsage;
+  }
   auto asked = std::async(std::launch::async, [&cluster, node, &path] {
     return ask_node(cluster.folder, node->name, "POST", "/backup", path, 0);
   });

@@ -201,6 +201,10 @@ def backup_and_restore(made):
     done = rideau("backup", "--config", made.config, "--node", "mds0", file, check=False)
     expect(done.returncode == 1 and "there already" in done.stdout, done.stdout)
     expect(rideau("backup", "--config", made.config, "--node", "oss0", file + "x", check=False).returncode == 2, "of an oss")
+    os.makedirs(made.mount + "/inside", exist_ok=True)
+    done = rideau("backup", "--config", made.config, "--node", "mds0", made.mount + "/inside/backup", check=False)
+    expect(done.returncode == 2 and "would wait for itself" in done.stdout, f"into the file system itself: {done.stdout}")
+    os.rmdir(made.mount + "/inside")
     done = rideau("restore", "--config", made.config, "--node", "mds0", file, check=False)
     expect(done.returncode == 1 and "runs" in done.stdout, done.stdout)
 
