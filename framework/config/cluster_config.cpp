@@ -142,7 +142,7 @@ class Parser {
     read_count(table, "cached_inodes", 1024, &client->cached_inodes);
     table.boolean("default_permissions", &client->default_permissions);
     read_milliseconds(table, "dirty_age", &client->dirty_age_ms);
-    if (client->dirty_bytes_max > client->cache_bytes) {
+    if (client->cache_bytes != 0 && client->dirty_bytes_max > client->cache_bytes) {
       table.problem(table.line(), "dirty_max", "is more than cache, which holds dirty data too");
     }
   }

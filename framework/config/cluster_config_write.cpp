@@ -90,7 +90,7 @@ std::string head_text(const NewCluster& cluster) {
          "\n"
          "# Settings of every client; [node.NAME.client] overrides them for one.\n"
          "[client]\n"
-         "#cache = \"256 MiB\"          # of file data, clean and dirty\n"
+         "#cache = \"1 GiB\"            # of file data, clean and dirty, at most; unless set, an eighth of the memory\n"
          "#dirty_max = \"64 MiB\"\n"
          "#dirty_age = \"5 s\"          # data is written when it is this old\n"
          "#read_ahead = \"4 MiB\"\n"

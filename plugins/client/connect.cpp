@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plugins/client/connect.hpp"
 
+#include "plugins/client/cache_size.hpp"
+
+#include <algorithm>
 #include <array>
 
 #include <unistd.h>
@@ -33,7 +36,7 @@ std::function<std::vector<TargetAddress>()> object_targets_of_file(const std::st
 }
 
 FileSystemOptions file_system_options(Runtime& runtime, const ClusterConfig& cluster, const ClientSettings& settings,
-                                      const NodeTransports& transports, const std::string& place) {
+                                      const NodeTransports& transports, MemoryGauge& memory, const std::string& place) {
   FileSystemOptions options;
   options.cluster = cluster.uuid;
   std::array<std::uint8_t, 16> bytes{};
@@ -42,8 +45,9 @@ FileSystemOptions file_system_options(Runtime& runtime, const ClusterConfig& clu
   char host[256] = "localhost";
   ::gethostname(host, sizeof host - 1);
   options.client_name = std::string(host) + ":" + place;
-  options.cache_bytes = settings.cache_bytes;
-  options.dirty_bytes_max = settings.dirty_bytes_max;
+  options.cache_bytes = settings.cache_bytes != 0 ? settings.cache_bytes : default_cache_bytes(memory.read());
+  options.dirty_bytes_max = std::min(settings.dirty_bytes_max, options.cache_bytes);
+  options.memory = &memory;
   options.dirty_age_ms = settings.dirty_age_ms;
   options.read_ahead_bytes = settings.read_ahead_bytes;
   options.cached_inodes = settings.cached_inodes;

@@ -18,8 +18,8 @@ std::function<std::vector<TargetAddress>()> object_targets_of_file(const std::st
                                                                    const NodeTransports& transports);
 
 // The transports are lent, and lead to every server. `place` says where on this machine the client is, for people: a
-// mount point, a program.
+// mount point, a program. `memory`, lent as well: by which the cache has its size.
 FileSystemOptions file_system_options(Runtime& runtime, const ClusterConfig& cluster, const ClientSettings& settings,
-                                      const NodeTransports& transports, const std::string& place);
+                                      const NodeTransports& transports, MemoryGauge& memory, const std::string& place);
 
 }  // namespace rideau::client

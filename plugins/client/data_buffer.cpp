@@ -4,6 +4,7 @@
 
 #include "framework/base/watched_memory.hpp"
 
+#include <algorithm>
 #include <new>
 
 namespace rideau::client {
@@ -41,6 +42,7 @@ Buffer::Buffer(std::shared_ptr<BufferPool> pool, std::uint32_t begin, std::uint3
   if (capacity == kBlockBytes && !pool_->spare.empty()) {
     bytes_ = pool_->spare.back();
     pool_->spare.pop_back();
+    pool_->spare_least = std::min(pool_->spare_least, pool_->spare.size());
   } else {
     bytes_ = pool_->allocate(capacity);
   }

@@ -27,6 +27,7 @@ struct BufferPool {
   std::uint64_t bytes_max;  // up to here, together with those in use, all buffers of full size are kept for reuse
   LendableMemory* lendable;
   std::vector<std::uint8_t*> spare;
+  std::size_t spare_least = 0;  // there were never fewer since it was last set: so many were not needed
 
   std::uint8_t* allocate(std::uint32_t capacity);
   void release(std::uint8_t* bytes, std::uint32_t capacity) noexcept;

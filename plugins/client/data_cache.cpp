@@ -4,6 +4,7 @@
 
 #include "framework/base/assert.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -17,13 +18,28 @@ std::shared_ptr<Buffer> DataCache::make_buffer(std::uint32_t begin, std::uint32_
 }
 
 void DataCache::make_room() {
-  while (pool_->bytes > bytes_max_ && !unused_.empty()) {
+  while (pool_->bytes > bytes_max() && !unused_.empty()) {
     const auto [map, index] = unused_.back();
     unused_.pop_back();
     if (!map->blocks_[index].unstable.empty()) map->evicted_(index);
     map->blocks_.erase(index);
     if (map->blocks_.empty()) on_empty_(map->owner_);
   }
+}
+
+void DataCache::resize(std::uint64_t bytes_max) {
+  pool_->bytes_max = bytes_max;
+  make_room();
+}
+
+std::uint64_t DataCache::give_up(std::uint64_t buffers) noexcept {
+  std::vector<std::uint8_t*>& spare = pool_->spare;
+  const std::uint64_t count = std::min<std::uint64_t>(buffers, spare.size());
+  // Those that were used last are in the processor's cache, and stay.
+  for (std::uint64_t i = 0; i < count; ++i) pool_->release(spare[i], kBlockBytes);
+  spare.erase(spare.begin(), spare.begin() + static_cast<std::ptrdiff_t>(count));
+  pool_->spare_least = std::min<std::size_t>(pool_->spare_least, spare.size());
+  return count;
 }
 
 BlockMap::~BlockMap() {

@@ -11,6 +11,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <utility>
 #include <vector>
 
 namespace rideau::client {
@@ -40,7 +41,7 @@ class DataCache {
   // `on_empty` is told the owner of a map whose last block was evicted.
   // `memory`, where it is not null, outlives the buffers.
   DataCache(std::uint64_t bytes_max, LendableMemory* memory, std::function<void(std::uint64_t)> on_empty)
-      : bytes_max_(bytes_max), pool_(std::make_shared<BufferPool>(bytes_max, memory)), on_empty_(std::move(on_empty)) {}
+      : pool_(std::make_shared<BufferPool>(bytes_max, memory)), on_empty_(std::move(on_empty)) {}
 
   // For bytes of a block from `begin` to `end`.
   std::shared_ptr<Buffer> make_buffer(std::uint32_t begin, std::uint32_t end);
@@ -48,13 +49,21 @@ class DataCache {
   std::shared_ptr<Buffer> lend_buffer() { return std::make_shared<Buffer>(pool_, 0, kBlockBytes, false); }
   void make_room();
   // More than its size is in use, and nothing can be evicted.
-  bool stuck() const noexcept { return pool_->bytes > bytes_max_ && unused_.empty(); }
+  bool stuck() const noexcept { return pool_->bytes > bytes_max() && unused_.empty(); }
   std::uint64_t bytes() const noexcept { return pool_->bytes; }
-  std::uint64_t bytes_max() const noexcept { return bytes_max_; }
+  std::uint64_t bytes_max() const noexcept { return pool_->bytes_max; }
+  // Evicts what is too much from now on.
+  void resize(std::uint64_t bytes_max);
+
+  // Of the system, kept for what comes next included.
+  std::uint64_t memory() const noexcept { return pool_->bytes + pool_->spare.size() * kBlockBytes; }
+  // How many spare buffers nobody needed since this was last asked.
+  std::uint64_t take_unneeded() noexcept { return std::exchange(pool_->spare_least, pool_->spare.size()); }
+  // Gives as many spare buffers back to the system, or those that there are. Returns how many.
+  std::uint64_t give_up(std::uint64_t buffers) noexcept;
 
  private:
   friend class BlockMap;
-  std::uint64_t bytes_max_;
   std::shared_ptr<BufferPool> pool_;
   std::function<void(std::uint64_t)> on_empty_;
   std::list<std::pair<BlockMap*, std::uint64_t>> unused_;  // blocks that can be evicted, used last at the front

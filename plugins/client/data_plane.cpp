@@ -9,6 +9,7 @@
 namespace rideau::client {
 
 namespace {
+constexpr std::uint64_t kCacheLeast = 64ull << 20;         // others' needs make it no smaller
 constexpr std::size_t kFilesAtOnce = 64;                   // whose write-back is started in one go
 constexpr std::uint64_t kAgeRetryNs = 100 * kMillisecond;  // for old bytes that a busy target could not take
 }  // namespace
@@ -19,6 +20,8 @@ DataPlane::Impl::Impl(Runtime& runtime_in, TaskGroup& tasks_in, DataOptions opti
       options(options_in),
       background_bytes(std::min(kBackgroundBytes, options_in.dirty_bytes_max / 4)),
       cache(options_in.cache_bytes, options_in.lendable, [this](std::uint64_t inode) { candidates.insert(inode); }),
+      cache_size(runtime_in, cache, options_in.memory,
+                 std::max(std::min(kCacheLeast, options_in.cache_bytes / 4), options_in.dirty_bytes_max)),
       progress(runtime_in),
       age_alarm(runtime_in, [this] { ring(); }) {}
 
@@ -44,6 +47,7 @@ std::uint64_t DataPlane::Impl::file_bytes_max(const Striping& striping) noexcept
 }
 
 void DataPlane::Impl::became_dirty(FileData::Impl& file) {
+  cache_size.used();
   file.dirty_since_ns = runtime.now_ns();
   dirty_files.emplace(file.dirty_since_ns, file.inode);
   if (!age_alarm.pending()) set_alarm();
@@ -268,6 +272,7 @@ Task<Result<DataPlane::Space>> DataPlane::space() {
 DataFigures DataPlane::figures() const noexcept {
   DataFigures figures;
   figures.cache_bytes = impl_->cache.bytes();
+  figures.cache_bytes_max = impl_->cache.bytes_max();
   figures.dirty_bytes = impl_->dirty_total;
   figures.copied_bytes = impl_->copied_bytes;
   for (const auto& [id, target] : impl_->targets) figures.grant_bytes += target.grant;

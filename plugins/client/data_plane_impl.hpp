@@ -5,6 +5,7 @@
 #include "framework/base/limits.hpp"
 #include "framework/runtime/sync.hpp"
 #include "framework/runtime/task_group.hpp"
+#include "plugins/client/cache_size.hpp"
 #include "plugins/client/data_cache.hpp"
 #include "plugins/client/data_striping.hpp"
 #include "plugins/client/file_data.hpp"
@@ -106,6 +107,7 @@ struct DataPlane::Impl {
   DataOptions options;
   std::uint64_t background_bytes;
   DataCache cache;
+  CacheSize cache_size;
   std::map<fs::TargetId, DataTarget> targets;
   struct Entry {
     std::unique_ptr<FileData> data;

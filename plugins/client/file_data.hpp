@@ -6,6 +6,7 @@
 
 #include "framework/base/result.hpp"
 #include "framework/rpc/client_session.hpp"
+#include "framework/runtime/memory_gauge.hpp"
 #include "framework/runtime/sync.hpp"
 #include "framework/runtime/task.hpp"
 #include "framework/runtime/task_group.hpp"
@@ -27,12 +28,14 @@ struct DataOptions {
   std::uint64_t dirty_age_ms = 5'000;
   std::uint64_t read_ahead_bytes = 4ull << 20;
   LendableMemory* lendable = nullptr;  // for what requests lend; outlives the plane. Null: any memory
-  Logger* log = nullptr;               // told of bytes that are lost; outlives the plane
+  MemoryGauge* memory = nullptr;  // by which the cache is made smaller; outlives the plane. Null: it stays as it is
+  Logger* log = nullptr;          // told of bytes that are lost; outlives the plane
 };
 
 // For statistics; bytes.
 struct DataFigures {
   std::uint64_t cache_bytes = 0;  // of memory
+  std::uint64_t cache_bytes_max = 0;
   std::uint64_t dirty_bytes = 0;  // those on their way included
   std::uint64_t grant_bytes = 0;
   std::uint64_t copied_bytes = 0;  // into and out of the cache, since the start

@@ -149,6 +149,7 @@ std::shared_ptr<FileData::Impl::Fetch> FileData::Impl::start_fetch(const Segment
   started->generation = generation;
   fetches.push_back(started);
   gate.enter_inside();
+  plane.cache_size.used();
   // Pinned, so that a block written and evicted meanwhile does not look as if nobody had written it.
   for (std::uint64_t index = segment.file_offset / kBlockBytes; index <= (started->range.end - 1) / kBlockBytes;
        ++index) {

@@ -31,6 +31,7 @@ DataOptions data_options(const FileSystemOptions& options, Logger& log) {
   data.dirty_age_ms = options.dirty_age_ms;
   data.read_ahead_bytes = options.read_ahead_bytes;
   data.lendable = options.lendable;
+  data.memory = options.memory;
   return data;
 }
 

@@ -31,6 +31,7 @@
 namespace rideau {
 class LendableMemory;
 class Logger;
+class MemoryGauge;
 class MetricList;
 class Transport;
 }  // namespace rideau
@@ -57,6 +58,7 @@ struct FileSystemOptions {
   std::uint64_t read_ahead_bytes = 4ull << 20;  // 0: none
   std::uint64_t cached_inodes = 128 * 1024;     // twice as many names; with a lock each
   LendableMemory* lendable = nullptr;           // for file data; lent for the life of the FileSystem. Null: any memory
+  MemoryGauge* memory = nullptr;  // the same; the cache shrinks while others need memory. Null: it does not
 };
 
 // In Inode::flags of an answer: whoever caches above must not keep these attributes, only use them. The question came

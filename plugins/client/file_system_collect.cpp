@@ -19,6 +19,8 @@ void FileSystem::collect(MetricList& to) const {
   to.gauge("rideau_client_open_files", "Files that are open here.", {}, static_cast<double>(self.handles.size()));
   const DataFigures data = self.plane.figures();
   to.gauge("rideau_client_cache_bytes", "Memory of the cache of file data.", {}, static_cast<double>(data.cache_bytes));
+  to.gauge("rideau_client_cache_max_bytes", "What that memory may be now; less while the machine is short of memory.",
+           {}, static_cast<double>(data.cache_bytes_max));
   to.gauge("rideau_client_dirty_bytes", "Data that is not at its server yet.", {},
            static_cast<double>(data.dirty_bytes));
   to.gauge("rideau_client_grant_bytes", "Space that servers have promised and that is not used yet.", {},

@@ -82,7 +82,8 @@ Task<Client::Status> Client::Impl::open_all(const std::string& place) {
   if (!reachable.ok()) {
     co_return client_error(transports.bad_configuration() ? EINVAL : errno_of(reachable), transports.problem());
   }
-  client::FileSystemOptions options = client::file_system_options(runtime, config, node.client, transports, place);
+  client::FileSystemOptions options =
+      client::file_system_options(runtime, config, node.client, transports, running->gauge, place);
   if (running->memory.usable() && transports.offer(running->memory)) {
     options.lendable = &running->memory;
   }

@@ -10,6 +10,7 @@
 #include "framework/observe/log.hpp"
 #include "framework/plugin_host/catalog.hpp"
 #include "framework/plugin_host/instance.hpp"
+#include "framework/runtime/real_memory_gauge.hpp"
 #include "framework/runtime/real_shared_memory.hpp"
 #include "framework/runtime/real_thread.hpp"
 #include "framework/runtime/task_group.hpp"
@@ -68,6 +69,7 @@ struct Client::Impl {
     explicit Running(Runtime& runtime) : operations(runtime), life(runtime) {}
     std::unique_ptr<Node> node;  // of a file system in a folder; null: its servers are elsewhere
     RealSharedMemory memory;
+    RealMemoryGauge gauge;
     std::unique_ptr<NodeTransports> transports;
     std::unique_ptr<client::FileSystem> files;
     TaskGroup operations;

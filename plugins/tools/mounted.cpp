@@ -3,6 +3,7 @@
 
 #include "framework/node/node.hpp"
 #include "framework/node/transports.hpp"
+#include "framework/runtime/real_memory_gauge.hpp"
 #include "framework/runtime/real_shared_memory.hpp"
 #include "framework/runtime/task_group.hpp"
 #include "plugins/client/connect.hpp"
@@ -74,6 +75,7 @@ Task<> run_mounted(MountSession& session, StopSignals& signals, const NodeTransp
 
 Task<> run_mount(MountSession& session, StopSignals& signals) {
   RealSharedMemory memory;  // outlives the transports
+  RealMemoryGauge gauge;
   NodeTransports transports(session.runtime, session.log, session.catalog, session.cluster, session.node);
   const Status transport = co_await transports.start(session.node.name + ".transport", NodeTransports::Wanted::needed);
   if (!transport.ok()) {
@@ -85,7 +87,7 @@ Task<> run_mount(MountSession& session, StopSignals& signals) {
   }
   {
     client::FileSystemOptions options = client::file_system_options(
-        session.runtime, session.cluster, session.node.client, transports, session.mount_point);
+        session.runtime, session.cluster, session.node.client, transports, gauge, session.mount_point);
     options.objects_now = client::object_targets_of_file(session.cluster.file, transports);
     if (memory.usable() && transports.offer(memory)) options.lendable = &memory;
     client::FileSystem files(session.runtime, session.log, std::move(options));

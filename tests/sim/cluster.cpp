@@ -8,6 +8,7 @@
 #include "plugins/check/servers.hpp"
 #include "plugins/check/stores.hpp"
 #include "plugins/roles/roles.hpp"
+#include "tests/sim/sim_memory_gauge.hpp"
 
 #include <cstdint>
 
@@ -122,6 +123,7 @@ struct Cluster::Client {
   TraceLogger log;
   SimPlace place;
   std::unique_ptr<PluginInstance> transport;
+  std::unique_ptr<SimMemoryGauge> memory;
   std::unique_ptr<client::FileSystem> file_system;
   std::unique_ptr<SimKernel> kernel;
   TaskGroup tasks;
@@ -351,6 +353,8 @@ Cluster::Client& Cluster::make_client(const std::string& name) {
   // Small caches and short ages, so that every limit is met.
   options.cache_bytes = 256ull * 1024 << random.below(8);
   options.dirty_bytes_max = options.cache_bytes / 2;
+  client.memory = std::make_unique<SimMemoryGauge>(client.runtime, 4 * options.cache_bytes);
+  options.memory = client.memory.get();
   options.dirty_age_ms = random.between(1, 2000);
   options.read_ahead_bytes = random.chance(30) ? 0 : random.below(1024) * 1024;
   client.file_system = std::make_unique<client::FileSystem>(client.runtime, client.log, options);
