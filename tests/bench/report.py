@@ -15,7 +15,7 @@ BARS = {
     ("seq_read", 1): 0.5,
     ("random_read", 1): 0.25,
 }
-STREAMS = ("seq_write", "seq_write_synced", "seq_read")
+STREAMS = ("seq_write", "seq_write_synced", "seq_read", "seq_read_far")
 COLORS = {"rideau": "#1f6f8b", "MooseFS": "#c06c2b", "disk": "#8a8a8a"}
 
 

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import time
 
-from cluster import BUILD, Cluster, cluster, expect, temporary_folder
+from cluster import BUILD, Cluster, cluster, expect, rideau, temporary_folder
 
 NULL_FUSE = os.path.join(BUILD, "tests", "rideau-bench-null-fuse")
 MOOSEFS_PROGRAMS = ["mfsmaster", "mfschunkserver", "mfsmount", "mfssetgoal", "mfssettrashtime"]
@@ -22,6 +22,24 @@ class Side:
         self.roles = roles
         self.rates = {}     # (phase, processes) -> operations per second, one a round
         self.costs = {}     # (phase, processes) -> microseconds of CPU an operation, by role, one a round
+
+    def forget(self):
+        """Whoever serves the mount caches nothing any more; what the kernel caches is dropped by who measures."""
+
+
+class RideauSide(Side):
+    def __init__(self, made):
+        self.made = made
+        super().__init__("rideau", made.mount, {
+            "client": [made.process("client0")],
+            "mds": [made.process("mds0")],
+            "oss": [made.process("oss0"), made.process("oss1")],
+        })
+
+    def forget(self):
+        rideau("umount", self.mount)
+        self.made.up()
+        self.roles["client"] = [self.made.process("client0")]
 
 
 def read_ahead_like_ours(mount):
@@ -69,11 +87,7 @@ def disk_side():
 @contextlib.contextmanager
 def rideau_side():
     with cluster() as made:
-        yield Side("rideau", made.mount, {
-            "client": [made.process("client0")],
-            "mds": [made.process("mds0")],
-            "oss": [made.process("oss0"), made.process("oss1")],
-        })
+        yield RideauSide(made)
         made.down()
 
 
