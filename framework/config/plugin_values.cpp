@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/config/plugin_values.hpp"
 
+#include "framework/config/plugin_choice.hpp"
 #include "framework/config/units.hpp"
 #include "framework/plugin_host/catalog.hpp"
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <optional>
 #include <set>
 
@@ -13,6 +15,7 @@ namespace rideau {
 namespace {
 
 constexpr std::int64_t kMsInNs = 1'000'000;
+const std::string kMissing = "is missing: ";
 
 // The number that a raw value means for a key, or what is wrong with it.
 struct Number {
@@ -136,7 +139,7 @@ class Filler {
       return;
     }
     if (key.required) {
-      problem(choice_.line, key.name, std::string("is missing: ") + key.help);
+      problem(choice_.line, key.name, kMissing + key.help);
       out_.add_integer(0);
       return;
     }
@@ -207,8 +210,10 @@ bool check_plugin_values(const PluginDescriptor& descriptor, const PluginChoice&
 }
 
 void check_cluster_plugins(const ClusterConfig& config, const PluginCatalog& catalog, std::vector<Problem>* problems) {
+  const std::ptrdiff_t before = std::ssize(*problems);
   std::set<std::string> reported;  // a plugin that is missing is one problem, however often it is chosen
   const auto check = [&](const PluginChoice& choice) {
+    if (!is_plain_name(choice.plugin)) return;  // a problem already
     const LoadResult loaded = catalog.find(choice.kind, choice.plugin);
     if (!loaded.ok()) {
       if (reported.insert(choice.plugin).second) {
@@ -226,6 +231,10 @@ void check_cluster_plugins(const ClusterConfig& config, const PluginCatalog& cat
       if (target.role == Role::oss) check(target.objects);
     }
   }
+  if (before == 0) return;
+  problems->erase(std::remove_if(problems->begin() + before, problems->end(),
+                                 [](const Problem& one) { return one.message.starts_with(kMissing); }),
+                  problems->end());
 }
 
 std::string describe_keys(const PluginDescriptor& descriptor) {

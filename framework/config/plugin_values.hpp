@@ -38,7 +38,8 @@ class PluginValues {
 bool check_plugin_values(const PluginDescriptor& descriptor, const PluginChoice& choice, const std::string& file,
                          const std::string& folder, PluginValues* out, std::vector<Problem>* problems);
 
-// Everything in a configuration that names a plugin: that it can be loaded, and that its values fit.
+// Everything in a configuration that names a plugin: that it can be loaded, and that its values fit. Of a file that has
+// problems already, what is missing is not told: it may be there behind another problem.
 void check_cluster_plugins(const ClusterConfig& config, const PluginCatalog& catalog, std::vector<Problem>* problems);
 
 // The table of keys as text, for `rideau plugins describe`.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plugins/tools/command_walk.hpp"
 
+#include "framework/config/problem.hpp"
+
 #include <sstream>
 
 #include <CLI/CLI.hpp>
@@ -53,6 +55,29 @@ std::vector<CommandText> walk_commands(const CLI::App& app) {
   std::vector<CommandText> all;
   walk(app, "", all);
   return all;
+}
+
+std::string unknown_command(const CLI::App& app, int count, const char* const* words) {
+  const CLI::App* at = &app;
+  std::string known = app.get_name();
+  for (int i = 1; i < count && words[i][0] != '-'; ++i) {
+    std::vector<std::string> names;
+    const CLI::App* next = nullptr;
+    for (const CLI::App* below : at->get_subcommands([](const CLI::App*) { return true; })) {
+      if (is_shown(*below)) names.push_back(below->get_name());
+      if (below->check_name(words[i])) next = below;
+    }
+    if (names.empty() || (next == nullptr && at->get_require_subcommand_min() == 0))
+      return {};  // no command belongs here
+    if (next == nullptr) {
+      const std::string near = nearest(words[i], names);
+      return known + " has no command \"" + words[i] + "\"" +
+             (near.empty() ? "" : " (did you mean \"" + near + "\"?)") + "; `" + known + " --help` lists them";
+    }
+    at = next;
+    known += " " + next->get_name();
+  }
+  return {};
 }
 
 }  // namespace rideau::tools

@@ -32,4 +32,7 @@ struct CommandText {
 // The program itself first, then every command that --help lists.
 std::vector<CommandText> walk_commands(const CLI::App& app);
 
+// What to say of a command line whose first words name no command; empty when they do, or when an option comes first.
+std::string unknown_command(const CLI::App& app, int count, const char* const* words);
+
 }  // namespace rideau::tools

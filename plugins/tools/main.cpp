@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The program: parses the command line and calls the command.
 #include "plugins/tools/command_text.hpp"
+#include "plugins/tools/command_walk.hpp"
 #include "plugins/tools/commands.hpp"
 
 #include <CLI/CLI.hpp>
@@ -438,6 +439,10 @@ int main(int count, char** arguments) {
   add_keys_commands(app, parsed, result);
   add_operator_commands(app, parsed, result);
   add_text_commands(app, parsed, result);
+  if (const std::string unknown = unknown_command(app, count, arguments); !unknown.empty()) {
+    std::fprintf(stderr, "%s\n", unknown.c_str());
+    return kUsage;
+  }
   try {
     app.parse(count, arguments);
   } catch (const CLI::ParseError& error) {

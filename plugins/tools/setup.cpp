@@ -16,7 +16,7 @@ PluginCatalog make_catalog(const CommonOptions& common) {
 
 bool load_config(const std::string& path, const PluginCatalog* plugins, ClusterConfig* out) {
   ConfigResult loaded = load_cluster_config(path);
-  if (loaded.ok() && plugins != nullptr) check_cluster_plugins(loaded.config, *plugins, &loaded.problems);
+  if (plugins != nullptr) check_cluster_plugins(loaded.config, *plugins, &loaded.problems);
   if (!loaded.ok()) {
     std::fputs(to_text(loaded.problems).c_str(), stderr);
     return false;

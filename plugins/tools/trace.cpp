@@ -20,6 +20,8 @@
 namespace rideau::tools {
 namespace {
 
+constexpr std::size_t kDumpBytesMax = 2ull << 30;
+
 const char* or_unknown(const char* name) { return name != nullptr ? name : "unknown"; }
 
 class Words {
@@ -109,15 +111,22 @@ std::string time_of_day(std::int64_t wall_ns) {
   return all;
 }
 
+// Events of other machines, as --save wrote them. A pipe serves as well, so its end is not known before.
 bool read_file(const std::string& path, std::string* out, std::string* why) {
   std::ifstream file(path, std::ios::binary);
-  std::ostringstream bytes;
-  if (!file || !(bytes << file.rdbuf())) {
-    *why = std::strerror(errno);
-    return false;
+  std::vector<char> piece(1 << 20);
+  while (file && out->size() <= kDumpBytesMax) {
+    file.read(piece.data(), static_cast<std::streamsize>(piece.size()));
+    out->append(piece.data(), static_cast<std::size_t>(file.gcount()));
   }
-  *out = bytes.str();
-  return true;
+  if (file) {
+    *why = "has more than 2 GiB: no file of `rideau trace --save`";
+  } else if (!file.eof()) {
+    *why = std::strerror(errno);
+  } else if (out->empty()) {
+    *why = "is empty: no file of `rideau trace --save`";
+  }
+  return file.eof() && !out->empty();
 }
 
 // What all nodes here tell, one behind the other; false when one that runs does not.
@@ -177,7 +186,7 @@ int trace(const CommonOptions&, const NodeCommandOptions& options, const TraceOp
   bool read = decode_events(dumps, &nodes, &why);
   for (const std::string& path : wanted.files) {
     std::string saved;
-    if (!read_file(path, &saved, &why) || !decode_events(saved, &nodes, &why)) {
+    if (read && (!read_file(path, &saved, &why) || !decode_events(saved, &nodes, &why))) {
       why = path + ": " + why;
       read = false;
     }

@@ -34,7 +34,9 @@ def changed(config, *pairs):
 def wrong_options(folder):
     step("options and commands that do not exist, or not yet")
     fails(2, "up", telling="--dir")
-    fails(2, "frobnicate", telling="")
+    fails(2, "frobnicate", telling=["frobnicate", "rideau --help"])
+    fails(2, "upp", telling="did you mean \"up\"")
+    fails(2, "keys", "nod", telling=["keys", "did you mean \"node\""])
     for words in (["--transport", "pigeon"], ["--index", "rocks"], ["--objects", "tape"], ["--mds", "2"]):
         fails(2, "up", "--dir", folder + "/never", *words, telling="not in this version")
     for device, telling in (("oss0=/dev/null", "--objects block-device"), ("oss7=/dev/null", "oss0 to oss1"), ("oss0", "OSS=PATH")):
@@ -62,6 +64,8 @@ def wrong_configurations(config, folder):
     fails(2, "check-config", folder + "/none.toml", telling="none.toml")
     key = changed(config, ("[node.oss0]", '[node.oss0.index]\nplugin = "lmdb"\nmap_sise = "1 GiB"\n[node.oss0]'))
     fails(2, "check-config", key, telling=["map_sise", "map_size"])
+    both = changed(config, ('stripe_size = "1 MiB"', 'stripe_sise = "1 MiB"'), ('transport = "tcp"', 'transport = "pigeon"'))
+    fails(2, "check-config", both, telling=["stripe_sise", "pigeon"])
     fails(2, "serve", "--config", config, "--node", "oss9", telling=["oss9", "oss0"])
     fails(2, "serve", "--config", config, "--node", "oss0", "--role", "mds", telling="oss")
     step("any bytes as configuration: problems, never an abort")
@@ -76,6 +80,15 @@ def wrong_configurations(config, folder):
             file.write(mutated[:chance.randrange(1, len(mutated) + 1)])
         done = rideau("check-config", folder + "/mutated.toml", check=False)
         expect(done.returncode in (0, 2), f"round {round_number}: exit status {done.returncode}\n{done.stdout}")
+
+
+def no_events(config, folder):
+    step("files that hold no events")
+    empty = folder + "/empty.events"
+    with open(empty, "w"):
+        pass
+    fails(1, "trace", "--config", config, "--with", empty, telling=[empty, "is empty"])
+    fails(1, "trace", "--config", config, "--with", config, telling=config)
 
 
 def second_starts(made):
@@ -200,6 +213,7 @@ with temporary_folder() as scratch:
         run("sh", "-c", f"{RIDEAU} version | grep -q rideau")
         rideau("check-config", made_cluster.config)
         wrong_configurations(made_cluster.config, scratch)
+        no_events(made_cluster.config, scratch)
         second_starts(made_cluster)
         strangers(made_cluster, scratch)
         garbage_on_ports(made_cluster)
