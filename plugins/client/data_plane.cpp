@@ -151,6 +151,14 @@ std::shared_ptr<FileData> DataPlane::file(fs::InodeId inode, const fs::Layout& l
   return user;
 }
 
+void DataPlane::forget(fs::InodeId inode) {
+  const auto found = impl_->files.find(inode);
+  if (found == impl_->files.end() || !found->second.users.expired()) return;
+  found->second.data->impl().discard();
+  impl_->candidates.insert(inode);
+  impl_->sweep();
+}
+
 std::shared_ptr<FileData> DataPlane::find(fs::InodeId inode) {
   impl_->sweep();
   const auto found = impl_->files.find(inode);

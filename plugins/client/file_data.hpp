@@ -63,6 +63,8 @@ class DataPlane {
   // file.
   Task<Status> flush_all();
   void drop_all();  // forgets every clean byte; nothing may be dirty
+  // The file is gone. Unless somebody here still uses its data, all of it is forgotten, dirty bytes too.
+  void forget(fs::InodeId inode);
   // The lock was lost: forgets everything, dirty bytes too; a file that had some gets the error EIO once. Writes that
   // are under way end as they may.
   void discard_all();

@@ -200,6 +200,7 @@ Task<Status> FileSystem::Impl::remove(fs::RemoveRequest& request) {
   if (reply.body.inode.id != fs::kNoInode) {
     NodeRef node = learn(reply.body.inode);
     node->transaction = std::max(node->transaction, reply.transaction);
+    if (reply.body.destroyed) plane.forget(node->inode.id);
   }
   co_return kOk;
 }
@@ -228,6 +229,7 @@ Task<Status> FileSystem::Impl::rename(fs::RenameRequest& request) {
   if (body.replaced.id != fs::kNoInode && body.replaced.id != body.inode.id) {
     NodeRef replaced = learn(body.replaced);
     replaced->transaction = std::max(replaced->transaction, reply.transaction);
+    if (body.destroyed) plane.forget(replaced->inode.id);
   }
   // Two names of one inode: rename does nothing then (POSIX), and both stay.
   const bool same_inode = body.replaced.id == body.inode.id && !exchanged;

@@ -138,6 +138,7 @@ struct RemoveRequest {
 struct RemoveReply {
   parent @0 :Inode;
   inode @1 :Inode;
+  destroyed @2 :Bool;           # the inode went with its last name
 }
 struct RenameRequest {
   caller @0 :Caller;
@@ -152,6 +153,7 @@ struct RenameReply {
   newParent @1 :Inode;
   inode @2 :Inode;
   replaced @3 :Inode;
+  destroyed @4 :Bool;           # what was replaced went with its last name
 }
 
 struct ReadDirectoryRequest {

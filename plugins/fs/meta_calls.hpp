@@ -171,8 +171,9 @@ struct RemoveRequest {
   HandleId kept_open = 0;  // of the file, if it is what is removed: ends with this, since nobody uses it
 };
 struct RemoveReply {
-  Inode parent;  // after the change
-  Inode inode;   // what the name meant, after the change (link_count 0: gone or open-unlinked)
+  Inode parent;            // after the change
+  Inode inode;             // what the name meant, after the change (link_count 0: gone or open-unlinked)
+  bool destroyed = false;  // it is gone: no client has it open
 };
 
 enum RenameFlags : std::uint32_t { kRenameNoReplace = 1, kRenameExchange = 2 };  // as RENAME_* of Linux
@@ -187,8 +188,9 @@ struct RenameRequest {
 struct RenameReply {
   Inode old_parent;
   Inode new_parent;
-  Inode inode;     // what was moved
-  Inode replaced;  // what stood at the new name (exchange: what is at the old one now); id 0: nothing
+  Inode inode;             // what was moved
+  Inode replaced;          // what stood at the new name (exchange: what is at the old one now); id 0: nothing
+  bool destroyed = false;  // that one is gone: no client has it open
 };
 
 struct ReadDirectoryRequest {

@@ -123,11 +123,14 @@ void encode(const RemoveReply& from, wire::Encoded& to) {
   encode_root<schema::RemoveReply>(to, [&](auto root) {
     fill(root.initParent(), from.parent);
     fill(root.initInode(), from.inode);
+    root.setDestroyed(from.destroyed);
   });
 }
 Status decode(Bytes body, RemoveReply* to) {
-  return decode_root<schema::RemoveReply>(
-      body, [to](auto root) { return take(root.getParent(), &to->parent) && take(root.getInode(), &to->inode); });
+  return decode_root<schema::RemoveReply>(body, [to](auto root) {
+    to->destroyed = root.getDestroyed();
+    return take(root.getParent(), &to->parent) && take(root.getInode(), &to->inode);
+  });
 }
 
 void encode(const RenameRequest& from, wire::Encoded& to) {
@@ -156,10 +159,12 @@ void encode(const RenameReply& from, wire::Encoded& to) {
     fill(root.initNewParent(), from.new_parent);
     fill(root.initInode(), from.inode);
     if (from.replaced.id != kNoInode) fill(root.initReplaced(), from.replaced);
+    root.setDestroyed(from.destroyed);
   });
 }
 Status decode(Bytes body, RenameReply* to) {
   return decode_root<schema::RenameReply>(body, [to](auto root) {
+    to->destroyed = root.getDestroyed();
     return take(root.getOldParent(), &to->old_parent) && take(root.getNewParent(), &to->new_parent) &&
            take(root.getInode(), &to->inode) && take(root.getReplaced(), &to->replaced);
   });

@@ -44,7 +44,7 @@ void Transaction::forget_name(InodeRecord& record, InodeId directory, Cookie coo
   if (entries != 0) --entries;
 }
 
-void Transaction::remove_name(InodeRecord& record, InodeId directory, Cookie cookie) {
+bool Transaction::remove_name(InodeRecord& record, InodeId directory, Cookie cookie) {
   forget_name(record, directory, cookie);
   Inode& inode = record.inode;
   // A directory has no other name, so its own entries "." and ".." do not keep it.
@@ -58,7 +58,9 @@ void Transaction::remove_name(InodeRecord& record, InodeId directory, Cookie coo
     target_.names.put_mark(open_unlinked_key(inode.id));
   } else {
     purge(record);
+    return true;
   }
+  return false;
 }
 
 void Transaction::destroy_objects(const Inode& inode) {

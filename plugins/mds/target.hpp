@@ -95,8 +95,8 @@ class Transaction {
     target_.names.note_growth(directory.inode.id, before, number_);
   }
   // The inode loses a name: the entry and its back link go. With the last one the inode goes as well, or waits for its
-  // last close. `record` is put; the directory's record is the caller's.
-  void remove_name(fs::InodeRecord& record, fs::InodeId directory, fs::Cookie cookie);
+  // last close. `record` is put; the directory's record is the caller's. True: the inode is gone.
+  bool remove_name(fs::InodeRecord& record, fs::InodeId directory, fs::Cookie cookie);
   // The inode gains a name. `record` is the caller's to put.
   void add_name(fs::InodeRecord& record, fs::InodeId directory, fs::Cookie cookie, std::string_view name);
   // The entry and its back link go; the link count stays as it is. `record` is the caller's to put.

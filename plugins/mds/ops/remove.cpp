@@ -43,8 +43,8 @@ Result<RemoveReply> apply(Target& target, Transaction& transaction, const Remove
   }
   touch_directory(transaction, &parent.inode, -1, request.directory ? -1 : 0);
   transaction.put(parent);
-  transaction.remove_name(record, request.parent, entry.cookie);
-  return RemoveReply{std::move(parent.inode), std::move(record.inode)};
+  const bool destroyed = transaction.remove_name(record, request.parent, entry.cookie);
+  return RemoveReply{std::move(parent.inode), std::move(record.inode), destroyed};
 }
 
 }  // namespace rideau::mds

@@ -23,7 +23,8 @@ struct Rename {
   bool to_exists = false;
   Cookie free_cookie = 0;  // for the new name, when it is not there
   InodeRecord moved;
-  InodeRecord replaced;  // when to_exists
+  InodeRecord replaced;    // when to_exists
+  bool destroyed = false;  // what was replaced is gone
   bool within_directory() const { return to_parent == &from_parent; }
 };
 
@@ -148,7 +149,7 @@ void move(Transaction& transaction, const RenameRequest& request, Rename& work) 
     // The new entry takes the place of the old one: a reader of the directory sees the name in one or the other.
     cookie = work.to.cookie;
     touch_directory(transaction, &work.to_parent->inode, -1, work.replaced.inode.is_directory() ? -1 : 0);
-    transaction.remove_name(work.replaced, request.new_parent, work.to.cookie);
+    work.destroyed = transaction.remove_name(work.replaced, request.new_parent, work.to.cookie);
   }
   transaction.forget_name(work.moved, request.old_parent, work.from.cookie);
   transaction.add_name(work.moved, request.new_parent, cookie, request.new_name);
@@ -190,6 +191,7 @@ Result<RenameReply> apply(Target& target, Transaction& transaction, const Rename
   reply.new_parent = work.to_parent->inode;
   reply.inode = std::move(work.moved.inode);
   if (work.to_exists) reply.replaced = std::move(work.replaced.inode);
+  reply.destroyed = work.destroyed;
   return reply;
 }
 

@@ -63,12 +63,12 @@ auto fields(const LinkRequest& x) { return joined(fields(x.caller), std::tie(x.i
 auto fields(const RemoveRequest& x) {
   return joined(fields(x.caller), std::tie(x.parent, x.name, x.directory, x.kept_open));
 }
-auto fields(const RemoveReply& x) { return joined(fields(x.parent), fields(x.inode)); }
+auto fields(const RemoveReply& x) { return joined(fields(x.parent), fields(x.inode), std::tie(x.destroyed)); }
 auto fields(const RenameRequest& x) {
   return joined(fields(x.caller), std::tie(x.old_parent, x.old_name, x.new_parent, x.new_name, x.flags));
 }
 auto fields(const RenameReply& x) {
-  return joined(fields(x.old_parent), fields(x.new_parent), fields(x.inode), fields(x.replaced));
+  return joined(fields(x.old_parent), fields(x.new_parent), fields(x.inode), fields(x.replaced), std::tie(x.destroyed));
 }
 auto fields(const ReadDirectoryRequest& x) { return std::tie(x.directory, x.after, x.entries_max, x.attributes); }
 auto fields(const GetAttributeRequest& x) { return joined(fields(x.caller), std::tie(x.inode, x.name)); }
@@ -213,9 +213,9 @@ TEST_CASE("bodies about names survive the way there and any damage", "[fs][codec
   check(ReadLinkReply{std::string(4095, 'x')});
   check(LinkRequest{caller, 5, 6, "linked", true});
   check(RemoveRequest{caller, 5, "gone", true, 77});
-  check(RemoveReply{sample_inode(1), sample_inode(2, 7)});
+  check(RemoveReply{sample_inode(1), sample_inode(2, 7), true});
   check(RenameRequest{caller, 5, "old", 6, "new", kRenameExchange});
-  check(RenameReply{sample_inode(1), sample_inode(2), sample_inode(3, 3), sample_inode(4, 4)});
+  check(RenameReply{sample_inode(1), sample_inode(2), sample_inode(3, 3), sample_inode(4, 4), true});
   check(ReadDirectoryRequest{5, 1ull << 62, 100, true});
   ReadDirectoryReply entries;
   entries.end = true;
