@@ -60,6 +60,8 @@ Task<Status> Committer::admit(Need need) {
   for (;;) {
     if (!failure_.ok()) co_return Status{Code::io_error, EIO, "target stopped after a failed commit"};
     if (stopping_) co_return Status{Code::closed, 0, "target stops"};
+    // Who was admitted to the reserve last had nothing to edit, and no commit will end what he began.
+    if (filling().empty()) in_reserve_ = false;
     if (!group_is_full(need)) {
       if (in_reserve_ || has_space(need)) break;
       const bool pending = commit_running_ || !filling().empty();

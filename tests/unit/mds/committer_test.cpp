@@ -156,3 +156,17 @@ TEST_CASE("a full index: ENOSPC for what grows, removing goes on (S58)", "[mds]"
   REQUIRE(f.await(f.target().committer.admit(Need::grows)).ok());
   REQUIRE(f.names(kRootInode).empty());
 }
+
+TEST_CASE("who was admitted to a full index and edited nothing keeps nobody waiting", "[mds]") {
+  sim::SimIndexOptions small;
+  small.bytes_total = 8u << 20;  // asked for its space after each commit
+  Fixture f(4, small);
+  f.begin();
+  f.disk.set_full(true);
+  REQUIRE(f.make(kRootInode, "last", S_IFREG | 0600).ok());
+  REQUIRE(f.settle().ok());
+  REQUIRE(errno_of(f.await(f.target().committer.admit(Need::grows))) == ENOSPC);
+  REQUIRE(f.await(f.target().committer.admit(Need::steady)).ok());
+  f.disk.set_full(false);
+  REQUIRE(f.await(f.target().committer.admit(Need::grows)).ok());
+}
