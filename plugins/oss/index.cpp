@@ -236,6 +236,7 @@ Task<Status> OssIndex::store_destroyed(const std::vector<ObjectId>& ids, const C
   for (std::size_t begin = 0; begin < ids.size(); begin += kDestroysPerBatch) {
     const std::size_t end = std::min(ids.size(), begin + kDestroysPerBatch);
     Changes changes;
+    changes.must_fit = true;
     for (std::size_t i = begin; i < end; ++i) {
       const std::uint64_t sequence = next_destroyed_++;
       std::uint64_t& known = destroyed_[ids[i]];
