@@ -79,6 +79,7 @@ constexpr HookName kBugs[] = {
     {"gives_lock_back_dirty", "a lock is given back before its bytes are written"},
     {"evicts_without_fence", "locks go to others while the old holder may still write"},
     {"ignores_fences", "an object target takes writes of a fenced client"},
+    {"asks_objects_alone", "the size of a file whose writer died is what its objects say, whatever the record says"},
     {"sends_nothing_again", "a write was acknowledged, and dropped with a restart"},
     {"forgets_power_cuts", "a target says after a power cut that it has lost nothing"},
     {"sync_flushes_nothing", "an object target's sync does not reach its store"},
