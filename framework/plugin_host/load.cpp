@@ -14,6 +14,8 @@ namespace rideau {
 namespace {
 
 constexpr std::uint32_t kKeysMax = 256;
+constexpr std::uint32_t kDescriptorBytesLeast = 64;  // of interface 1.0
+static_assert(sizeof(PluginDescriptor) >= kDescriptorBytesLeast);
 // The handle may be closed, the library stays. Boost.DLL has no name for that, and hands the flags on to dlopen.
 constexpr auto kLoadForGood = static_cast<boost::dll::load_mode::type>(RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
 
@@ -52,9 +54,9 @@ std::string key_problem(const ConfigKey& key, std::uint32_t index) {
 }  // namespace
 
 std::string descriptor_problem(const PluginDescriptor& descriptor) {
-  if (descriptor.descriptor_size != sizeof(PluginDescriptor)) {
+  if (descriptor.descriptor_size < kDescriptorBytesLeast || descriptor.descriptor_size > sizeof(PluginDescriptor)) {
     return "its descriptor has " + std::to_string(descriptor.descriptor_size) + " bytes; wanted " +
-           std::to_string(sizeof(PluginDescriptor));
+           std::to_string(kDescriptorBytesLeast) + " to " + std::to_string(sizeof(PluginDescriptor));
   }
   if (!is_kebab_case(descriptor.name)) return "its descriptor has no name in kebab-case of at most 63 characters";
   if (descriptor.version == nullptr || descriptor.summary == nullptr) {
@@ -71,11 +73,13 @@ std::string descriptor_problem(const PluginDescriptor& descriptor) {
 }
 
 LoadResult check_note(const std::string& path, const PluginNote& note, std::optional<PluginKind> wanted) {
-  if (note.abi_major != RIDEAU_ABI_MAJOR || note.abi_minor != RIDEAU_ABI_MINOR) {
+  if (note.abi_major != RIDEAU_ABI_MAJOR || note.abi_minor > RIDEAU_ABI_MINOR) {
+    const bool newer = note.abi_major >= RIDEAU_ABI_MAJOR;
     return refuse(path, Code::refused,
-                  "built for plugin interface " + version_text(note.abi_major, note.abi_minor) +
-                      "; this rideau wants exactly " + version_text(RIDEAU_ABI_MAJOR, RIDEAU_ABI_MINOR) +
-                      " (build the plugin again with the SDK of this version)");
+                  "built for plugin interface " + version_text(note.abi_major, note.abi_minor) + "; this rideau has " +
+                      version_text(RIDEAU_ABI_MAJOR, RIDEAU_ABI_MINOR) +
+                      (newer ? " (it needs a newer rideau, or has to be built with the SDK of this one)"
+                             : " (it has to be built again with the SDK of this one)"));
   }
   if (std::strncmp(note.build_tag, RIDEAU_BUILD_TAG, sizeof note.build_tag) != 0) {
     return refuse(path, Code::refused,
@@ -123,6 +127,12 @@ LoadResult load_plugin(const std::string& path, std::optional<PluginKind> wanted
     return refuse(path, Code::invalid,
                   std::string("its descriptor says ") + kind_name(descriptor->kind) + ", its note says " +
                       kind_name(static_cast<PluginKind>(note.note.kind)));
+  }
+  if (descriptor->abi_minor != note.note.abi_minor) {
+    return refuse(path, Code::invalid,
+                  "its descriptor was built for plugin interface " +
+                      version_text(note.note.abi_major, descriptor->abi_minor) + ", its note says " +
+                      version_text(note.note.abi_major, note.note.abi_minor));
   }
   LoadResult result;
   result.descriptor = descriptor;

@@ -29,6 +29,7 @@ std::string capability_text(std::uint64_t capabilities) {
     const char* name;
   } known[] = {{kTransportRemoteAccess, "remote-access"},
                {kTransportCopies, "copies"},
+               {kTransportStreams, "streams"},
                {kIndexGetBlocks, "get-blocks"},
                {kObjectLends, "lends"},
                {kObjectPunches, "punches"},
@@ -74,9 +75,10 @@ int describe_plugin(const CommonOptions& common, const std::string& name) {
   for (const PluginEntry& entry : catalog.all()) {
     if (entry.descriptor == nullptr || name != entry.descriptor->name) continue;
     const PluginDescriptor& plugin = *entry.descriptor;
-    std::printf("%s %s, %s\n%s\ncapabilities: %s\nfile: %s\n\n%s", plugin.name, plugin.version,
-                plugin_kind_text(plugin.kind), plugin.summary, capability_text(plugin.capabilities).c_str(),
-                entry.path.empty() ? "linked in" : entry.path.c_str(), describe_keys(plugin).c_str());
+    std::printf("%s %s, %s\n%s\nplugin interface: %d.%u\ncapabilities: %s\nfile: %s\n\n%s", plugin.name, plugin.version,
+                plugin_kind_text(plugin.kind), plugin.summary, RIDEAU_ABI_MAJOR, plugin.abi_minor,
+                capability_text(plugin.capabilities).c_str(), entry.path.empty() ? "linked in" : entry.path.c_str(),
+                describe_keys(plugin).c_str());
     found = true;
   }
   if (found) return kDone;

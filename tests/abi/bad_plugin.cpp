@@ -6,8 +6,15 @@
 #include "rideau/sdk.hpp"
 
 #ifdef OTHER_ABI
+#undef RIDEAU_ABI_MAJOR
 #undef RIDEAU_ABI_MINOR
-#define RIDEAU_ABI_MINOR 77
+#define RIDEAU_ABI_MAJOR 0
+#define RIDEAU_ABI_MINOR 3
+#endif
+#ifdef NEWER_ABI
+constexpr std::uint32_t kNewerMinor = RIDEAU_ABI_MINOR + 1;
+#undef RIDEAU_ABI_MINOR
+#define RIDEAU_ABI_MINOR kNewerMinor
 #endif
 
 // Shows that a refused library was not even loaded: the test asks whether this ran.
@@ -74,13 +81,18 @@ Status create([[maybe_unused]] Host& host, const ConfigValue*, [[maybe_unused]] 
 }
 
 const PluginDescriptor kDescriptor = {
-#ifdef SMALL_DESCRIPTOR
+#if defined(SMALL_DESCRIPTOR)
     .descriptor_size = 16,
+#elif defined(LARGE_DESCRIPTOR)
+    .descriptor_size = 4096,
 #endif
     .kind = PluginKind::index_store,
     .name = PLUGIN_NAME,
     .version = "1",
     .summary = "for tests",
+#ifdef OTHER_MINOR_IN_DESCRIPTOR
+    .abi_minor = 77,
+#endif
     .create = create,
 };
 
