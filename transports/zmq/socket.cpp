@@ -99,6 +99,8 @@ bool Socket::receive(std::string* from, zmq::message_t* frame, bool* extra) noex
 void Socket::close() noexcept {
   if (std::exchange(closed_, true)) return;
   host_.forget_fd(fd_);
+  // A socket that is closed while it is watched is kept by ZeroMQ, with its watcher, until the context ends.
+  zmq_socket_monitor(socket_.handle(), nullptr, 0);
   socket_.close();
 }
 
