@@ -22,6 +22,7 @@ struct Arguments {
   std::string address = "127.0.0.1:0";
   std::string index;
   std::uint64_t seed = 1;
+  bool sealed = false;
   bool verbose = false;
 };
 
@@ -97,6 +98,7 @@ int run_suite(const Arguments& arguments, const PluginUnderTest& plugin) {
     case PluginKind::transport: {
       TransportPluginFactory factory(runtime, logger, plugin);
       runtime.run(run_transport_suite(runtime, factory, arguments.seed, report));
+      runtime.run(run_transport_faults(runtime, factory, arguments.seed, report));
       break;
     }
     case PluginKind::index_store: {
@@ -153,6 +155,7 @@ int run(const Arguments& arguments) {
   PluginUnderTest plugin;
   plugin.descriptor = loaded.descriptor;
   plugin.listen_address = arguments.address;
+  plugin.seals = arguments.sealed;
   if (loaded.descriptor->kind != PluginKind::transport) plugin.storage = workspace.path() + "/store";
   PluginChoice choice;
   choice.kind = loaded.descriptor->kind;
@@ -191,6 +194,7 @@ int main(int argc, char** argv) {
   app.add_option("--dir", arguments.folder, "where the storage of the plugin is made, and removed in the end");
   app.add_option("--address", arguments.address, "where a transport listens");
   app.add_option("--index", arguments.index, "index plugin that an object store keeps its map in, with its defaults");
+  app.add_flag("--sealed", arguments.sealed, "with these settings, damage to bytes on their way must be noticed");
   app.add_flag("--verbose", arguments.verbose, "print failures at once, and what the plugin logs");
   try {
     app.parse(argc, argv);

@@ -8,6 +8,7 @@
 #include "framework/plugin_host/guards.hpp"
 #include "framework/plugin_host/host.hpp"
 #include "framework/runtime/real_shared_memory.hpp"
+#include "sdk/testkit/host_gate.hpp"
 #include "sdk/testkit/index_suite.hpp"
 #include "sdk/testkit/indexed_objects.hpp"
 #include "sdk/testkit/object_suite.hpp"
@@ -26,6 +27,7 @@ struct PluginUnderTest {
   const PluginValues* values = nullptr;
   std::string storage;                     // what the plugin's key "path" names; empty: it has none
   std::string listen_address;              // of a transport
+  bool seals = false;                      // of one: see TransportFactory::seals
   const PluginUnderTest* index = nullptr;  // of a store that keeps its map in one: what it opens as "index"
 };
 
@@ -45,10 +47,15 @@ class PluginFactory : public Base {
   std::uint64_t capabilities() const noexcept override { return plugin_.descriptor->capabilities; }
 
  protected:
-  Result<Instance*> make_instance(const PluginUnderTest& plugin, Instance* index) {
+  Result<Instance*> make_instance(const PluginUnderTest& plugin, Instance* index, bool gated = false) {
     const PluginDescriptor& descriptor = *plugin.descriptor;
     hosts_.push_back(std::make_unique<NodeHost>(runtime_, logger_, descriptor.name));
-    guards_.push_back(std::make_unique<PluginGuard>(descriptor, descriptor.name, *hosts_.back(), runtime_));
+    Host* host = hosts_.back().get();
+    if (gated) {
+      gates_.push_back(std::make_unique<HostGate>(*host));
+      host = gates_.back().get();
+    }
+    guards_.push_back(std::make_unique<PluginGuard>(descriptor, descriptor.name, *host, runtime_));
     guards_.back()->allow_power_cut();
     if (index != nullptr) hosts_.back()->wire("index", PluginKind::index_store, *index);
     Instance* made = nullptr;
@@ -65,6 +72,7 @@ class PluginFactory : public Base {
   Runtime& runtime_;
   Logger& logger_;
   const PluginUnderTest& plugin_;
+  std::vector<std::unique_ptr<HostGate>> gates_;  // outlive the hosts, which drop what still waits
   std::vector<std::unique_ptr<NodeHost>> hosts_;
   std::vector<std::unique_ptr<PluginGuard>> guards_;
 };
@@ -94,7 +102,13 @@ class ObjectPluginFactory final : public PluginFactory<ObjectFactory, ObjectStor
 class TransportPluginFactory final : public PluginFactory<TransportFactory, Transport> {
  public:
   using PluginFactory::PluginFactory;
+  Result<GatedTransport> make_gated() override {
+    const Result<Instance*> made = make_instance(plugin_, nullptr, true);
+    if (!made.ok()) return made.status();
+    return GatedTransport{static_cast<Transport*>(*made), gates_.back().get()};
+  }
   std::string listen_address() const override { return plugin_.listen_address; }
+  bool seals() const override { return plugin_.seals; }
   OfferedMemory memory() override { return memory_.usable() ? OfferedMemory{&memory_, &memory_} : OfferedMemory{}; }
 
  private:

@@ -27,8 +27,8 @@ void print_rule(std::FILE* out, const Rule& rule) {
     std::fprintf(out, "%s  %s: %s\n", verdict_name(rule.verdict), rule.name.c_str(), rule.detail.c_str());
     return;
   }
-  std::fprintf(out, "%s  %s (%llu checks)\n", verdict_name(rule.verdict), rule.name.c_str(),
-               static_cast<unsigned long long>(rule.checks));
+  std::fprintf(out, "%s  %s (%llu checks%s%s)\n", verdict_name(rule.verdict), rule.name.c_str(),
+               static_cast<unsigned long long>(rule.checks), rule.note.empty() ? "" : ": ", rule.note.c_str());
   if (rule.verdict == Verdict::failed) std::fputs(rule.detail.c_str(), out);
   std::fflush(out);
 }
@@ -115,7 +115,7 @@ int Report::exit_status() const noexcept { return count(Verdict::failed) == 0 &&
 
 void Report::print(std::FILE* out) const {
   for (const Rule& rule : rules_) print_rule(out, rule);
-  std::fprintf(out, "%zu passed, %zu failed, %zu unsupported\n", count(Verdict::passed), count(Verdict::failed),
+  std::fprintf(out, "%zu passed, %zu failed, %zu not applicable\n", count(Verdict::passed), count(Verdict::failed),
                count(Verdict::unsupported));
 }
 

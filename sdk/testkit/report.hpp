@@ -7,7 +7,7 @@
 //
 // A rule passed when all of its checks held, and it had at least one: a rule that checks nothing fails, so that nothing
 // is skipped in silence. What a plugin does not declare is reported with unsupported(), and the suite checks that the
-// call answers Code::unsupported.
+// call answers Code::unsupported. The card calls such rules not applicable, and says why.
 #pragma once
 
 #include "rideau/status.hpp"
@@ -28,7 +28,8 @@ struct Rule {
   Verdict verdict = Verdict::failed;
   std::uint64_t checks = 0;
   std::uint64_t failures = 0;
-  std::string detail;  // the first failures, or why it is unsupported
+  std::string detail;  // the first failures, or why it does not apply
+  std::string note;    // what was gone through, where that is not obvious
 };
 
 class Report {
@@ -42,6 +43,9 @@ class Report {
   void rule(std::string_view name);
   // The whole rule does not apply, because the plugin does not declare the capability.
   void unsupported(std::string_view name, std::string_view why);
+
+  // Stands behind the rule on the card.
+  void note(std::string text) { current().note = std::move(text); }
 
   // Each returns whether the check held, so that a suite can stop where going on makes no sense.
   bool check(bool holds, std::string_view what, Where where = Where::current());

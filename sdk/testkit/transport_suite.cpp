@@ -2,6 +2,7 @@
 // The parts of the transport suite, one after the other.
 #include "sdk/testkit/transport_suite.hpp"
 
+#include "rideau/abi.hpp"
 #include "sdk/testkit/transport_suite_tools.hpp"
 
 #include <memory_resource>
@@ -47,31 +48,72 @@ class LendFrom {
   std::pmr::unsynchronized_pool_resource pool_;
 };
 
+struct Part {
+  Task<> (*check)(Stage&);
+  bool gated = false;
+};
+
 // Every part gets a stage of its own, so that a failure in one does not hide the others.
-Task<> run_part(Runtime& runtime, TransportFactory& factory, std::uint64_t seed, Report& report,
-                Task<> (*part)(Stage&)) {
+Task<> run_part(Runtime& runtime, TransportFactory& factory, std::uint64_t seed, Report& report, Part part) {
   Stage stage(runtime, factory, report, seed);
   report.rule("transport.life.starts-and-stops");
-  const bool open = co_await stage.open();
-  if (open) co_await part(stage);
+  bool open = false;
+  if (part.gated) {
+    open = co_await stage.open_gated();
+  } else {
+    open = co_await stage.open();
+  }
+  if (open) co_await part.check(stage);
   report.rule("transport.life.starts-and-stops");
   co_await stage.close();
 }
 
 }  // namespace
 
-Task<> run_transport_suite(Runtime& runtime, TransportFactory& factory, std::uint64_t seed, Report& report) {
-  using namespace transport_suite;
-  Task<> (*const parts[])(Stage&) = {
-      check_messages, check_payloads,         check_loans,      check_bulk,    check_keys,
-      check_reclaim,  check_many_outstanding, check_connecting, check_closing, check_stopping};
+std::optional<RelayPlaces> TransportFactory::relay_places(const std::string& address, std::string* why) const {
+  if ((capabilities() & kTransportStreams) == 0) {
+    *why = "its links do not pass over TCP connections (no kTransportStreams)";
+    return std::nullopt;
+  }
+  const std::size_t colon = address.rfind(':');
+  const std::string host = address.substr(0, colon);
+  const bool numeric =
+      colon != std::string::npos && host.find_first_not_of("0123456789abcdef.:[]") == std::string::npos;
+  if (!numeric) {
+    *why = "its address " + address + " is no host and port, to put a relay before it";
+    return std::nullopt;
+  }
+  return RelayPlaces{host + ":0", address, {}};
+}
+
+namespace {
+
+template <std::size_t kCount>
+Task<> run_parts(Runtime& runtime, TransportFactory& factory, std::uint64_t seed, Report& report,
+                 const Part (&parts)[kCount]) {
   const LendFrom lend_from(factory.memory().source);
   std::uint64_t part_seed = seed;
-  for (Task<> (*part)(Stage&) : parts) {
+  for (const Part& part : parts) {
     part_seed += 0x1000;
     co_await run_part(runtime, factory, part_seed, report, part);
   }
   report.finish();
+}
+
+}  // namespace
+
+Task<> run_transport_suite(Runtime& runtime, TransportFactory& factory, std::uint64_t seed, Report& report) {
+  using namespace transport_suite;
+  static constexpr Part kParts[] = {
+      {check_messages}, {check_payloads},         {check_loans},      {check_bulk},    {check_keys},
+      {check_reclaim},  {check_many_outstanding}, {check_connecting}, {check_closing}, {check_stopping}};
+  co_await run_parts(runtime, factory, seed, report, kParts);
+}
+
+Task<> run_transport_faults(Runtime& runtime, TransportFactory& factory, std::uint64_t seed, Report& report) {
+  using namespace transport_suite;
+  static constexpr Part kParts[] = {{check_faults_of_nodes, true}, {check_faults_of_links, true}};
+  co_await run_parts(runtime, factory, seed + 0x100000, report, kParts);
 }
 
 }  // namespace rideau

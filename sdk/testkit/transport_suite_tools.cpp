@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace rideau::transport_suite {
 
@@ -102,6 +103,7 @@ LinkEvents* Acceptor::on_link(Link& link) noexcept {
   if (refuse) return nullptr;
   peers.push_back(std::make_unique<Peer>(dice_));
   peers.back()->link = &link;
+  peers.back()->take = take;
   return peers.back().get();
 }
 
@@ -129,10 +131,9 @@ bool Calls::all_ok() const noexcept {
   return std::all_of(calls_.begin(), calls_.end(), [](const Call& call) { return call.over() && call.status.ok(); });
 }
 
-Task<Transport*> Stage::start_one() {
-  Result<Transport*> made = factory.make();
+Task<Transport*> Stage::start(Result<GatedTransport> made) {
   if (!report.ok(made.status(), "make an instance")) co_return nullptr;
-  Transport* transport = *made;
+  Transport* transport = made->transport;
   if (SharedMemory* memory = factory.memory().shared; memory != nullptr) transport->offer(*memory);
   const Outcome started = co_await submit([&](Completion& done) { return transport->start(done); });
   if (report.ok(started.status, "start an instance")) co_return transport;
@@ -140,10 +141,18 @@ Task<Transport*> Stage::start_one() {
   co_return nullptr;
 }
 
-Task<bool> Stage::open() {
-  near_ = co_await start_one();
-  far_ = co_await start_one();
-  if (near_ == nullptr || far_ == nullptr) co_return false;
+Task<Transport*> Stage::start_one() {
+  Result<Transport*> made = factory.make();
+  Transport* started = nullptr;
+  if (made.ok()) {
+    started = co_await start(GatedTransport{*made, nullptr});
+  } else {
+    report.ok(made.status(), "make an instance");
+  }
+  co_return started;
+}
+
+Task<bool> Stage::listen() {
   Buffer bound(256);
   std::size_t size = 0;
   const std::string wanted = factory.listen_address();
@@ -153,10 +162,46 @@ Task<bool> Stage::open() {
   co_return true;
 }
 
+Task<bool> Stage::open() {
+  near_ = co_await start_one();
+  far_ = co_await start_one();
+  if (near_ == nullptr || far_ == nullptr) co_return false;
+  const bool listening = co_await listen();
+  co_return listening;
+}
+
+Task<bool> Stage::open_gated() {
+  Result<GatedTransport> made = factory.make_gated();
+  if (made.ok()) near_gate_ = made->gate;
+  near_ = co_await start(std::move(made));
+  if (near_ == nullptr) co_return false;
+  const bool listening = co_await renew_far();
+  co_return listening;
+}
+
+Task<bool> Stage::renew_far() {
+  Result<GatedTransport> made = factory.make_gated();
+  if (made.ok()) far_gate_ = made->gate;
+  far_ = co_await start(std::move(made));
+  if (far_ == nullptr) co_return false;
+  const bool listening = co_await listen();
+  co_return listening;
+}
+
+void Stage::kill_far() {
+  far_gate_->kill();
+  std::exchange(far_, nullptr)->destroy();
+  for (auto& peer : acceptor.peers) peer->abandon();
+}
+
+Peer& Stage::add_peer() {
+  peers_.push_back(std::make_unique<Peer>(dice));
+  return *peers_.back();
+}
+
 Task<Pair> Stage::connect() {
   Pair pair;
-  peers_.push_back(std::make_unique<Peer>(dice));
-  Peer* near = peers_.back().get();
+  Peer* near = &add_peer();
   const std::size_t before = acceptor.peers.size();
   Link* link = nullptr;
   const Outcome done = co_await submit([&](Completion& c) { return near_->connect(Text(address), *near, &link, c); });
@@ -189,6 +234,13 @@ Task<> Stage::stop(Transport* transport) {
 }
 
 Task<> Stage::close() {
+  if (spoiled) {
+    for (auto& peer : peers_) peer->abandon();
+    for (HostGate* gate : {near_gate_, far_gate_}) gate->kill();
+    if (far_ != nullptr) kill_far();
+    if (near_ != nullptr) std::exchange(near_, nullptr)->destroy();
+    co_return;
+  }
   for (auto& peer : peers_) peer->give_back_all();
   for (auto& peer : acceptor.peers) peer->give_back_all();
   if (near_ != nullptr) co_await stop(near_);

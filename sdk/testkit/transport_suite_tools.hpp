@@ -8,6 +8,7 @@
 #include "sdk/testkit/dice.hpp"
 #include "sdk/testkit/transport_suite.hpp"
 
+#include <algorithm>
 #include <deque>
 #include <memory>
 #include <memory_resource>
@@ -52,6 +53,11 @@ class Peer final : public LinkEvents {
   void give_back_one(std::size_t index) noexcept;
   // After on_closed: the link object goes.
   void release() noexcept;
+  // The link went with its instance, or is left as it is.
+  void abandon() noexcept {
+    link = nullptr;
+    held_.clear();
+  }
 
   Link* link = nullptr;
   Peer* other = nullptr;  // the other end, where the stage knows it
@@ -91,7 +97,8 @@ class Acceptor final : public LinkEvents {
   void on_closed(Link&, Status) noexcept override { misused = true; }
 
   bool refuse = false;
-  bool misused = false;  // events of a link came to its listener
+  Peer::Take take = Peer::Take::exact;  // of peers that come
+  bool misused = false;                 // events of a link came to its listener
   std::deque<std::unique_ptr<Peer>> peers;
 
  private:
@@ -123,6 +130,10 @@ class Calls {
   std::size_t outstanding() const noexcept;
   bool all_over() const noexcept { return outstanding() == 0; }
   bool all_ok() const noexcept;
+  template <class Predicate>
+  bool all_of(Predicate holds) const noexcept {
+    return std::all_of(calls_.begin(), calls_.end(), holds);
+  }
   std::size_t size() const noexcept { return calls_.size(); }
   std::deque<Call>& calls() noexcept { return calls_; }
   std::string fault;  // a completion that came twice, inside the call, or after it had finished
@@ -144,7 +155,14 @@ class Stage {
       : runtime(its_runtime), factory(its_factory), report(its_report), dice(seed), acceptor(dice) {}
 
   Task<bool> open();
+  // With a gate before each of them.
+  Task<bool> open_gated();
   Task<Transport*> start_one();
+  Task<Transport*> start(Result<GatedTransport> made);
+  // A new far instance in the place of one that died.
+  Task<bool> renew_far();
+  // Ends the far one as its machine would: destroyed without stop, and nothing arrives for it any more.
+  void kill_far();
   Task<Pair> connect();
   // Closes, waits until both ends know, gives everything back and releases both.
   Task<> finish(Pair pair);
@@ -157,7 +175,8 @@ class Stage {
   // Waits, for a bounded time, until it holds.
   template <class Condition>
   Task<bool> eventually(const Condition& condition) {
-    for (int i = 0; i < 40000; ++i) {
+    const std::uint64_t since = runtime.now_ns();
+    for (int i = 0; i < 200 || runtime.now_ns() - since < factory.patience_ns(); ++i) {
       if (condition()) co_return true;
       if (i < 200) {
         co_await yield_now(runtime);
@@ -173,21 +192,30 @@ class Stage {
   // Tells the other end a key in a message of its own, and waits until it has arrived.
   Task<bool> tell(Peer& owner, const RegionKey& key);
 
+  // For a link that is connected without connect().
+  Peer& add_peer();
+
   Transport& near() noexcept { return *near_; }
   Transport& far() noexcept { return *far_; }
+  HostGate& near_gate() noexcept { return *near_gate_; }
+  HostGate& far_gate() noexcept { return *far_gate_; }
 
   Runtime& runtime;
   TransportFactory& factory;
   Report& report;
   Dice dice;
   Acceptor acceptor;
-  std::string address;  // of the far one
+  std::string address;   // of the far one
+  bool spoiled = false;  // an end was waited for in vain: the instances cannot be stopped as usual
 
  private:
+  Task<bool> listen();
   void release_and_destroy();
 
   Transport* near_ = nullptr;
   Transport* far_ = nullptr;
+  HostGate* near_gate_ = nullptr;
+  HostGate* far_gate_ = nullptr;
   std::deque<std::unique_ptr<Peer>> peers_;
 };
 
@@ -201,5 +229,7 @@ Task<> check_many_outstanding(Stage& stage);
 Task<> check_connecting(Stage& stage);
 Task<> check_closing(Stage& stage);
 Task<> check_stopping(Stage& stage);
+Task<> check_faults_of_nodes(Stage& stage);
+Task<> check_faults_of_links(Stage& stage);
 
 }  // namespace rideau::transport_suite

@@ -11,6 +11,8 @@ rideau_test(transport_tcp_tls SOURCES transport_tcp_tls.cpp
             LIBRARIES rideau_testkit rideau_real_runtime tcp_static rideau_key_maker)
 rideau_test(transport_tcp_tls_session SOURCES transport_tcp_tls_session.cpp
             LIBRARIES rideau_testkit rideau_real_runtime tcp_static rideau_key_maker OpenSSL::SSL)
+rideau_test(transport_tcp_faults LONG SOURCES transport_tcp_faults.cpp
+            LIBRARIES rideau_testkit rideau_real_runtime tcp_static rideau_key_maker)
 rideau_test(transport_inproc_suite SOURCES transport_inproc_suite.cpp
             LIBRARIES rideau_testkit rideau_real_runtime inproc_static)
 # libfabric between the driver and its provider is a strict one.
@@ -19,3 +21,15 @@ rideau_test(transport_rdma_strict SOURCES transport_rdma_strict.cpp strict_fabri
 target_link_options(transport_rdma_strict PRIVATE -Wl,--wrap=fi_getinfo,--wrap=fi_fabric)
 rideau_test(transport_zmq_suite SOURCES transport_zmq_suite.cpp
             LIBRARIES rideau_testkit rideau_real_runtime zmq_static rideau_key_maker PkgConfig::ZMQ)
+
+# Mistakes that are made on purpose are found: in the transport of the examples.
+rideau_test(transport_suite_bugs LONG SOURCES transport_suite_bugs.cpp
+            ${CMAKE_SOURCE_DIR}/examples/minimal_transport/plugin.cpp
+            ${CMAKE_SOURCE_DIR}/examples/minimal_transport/transport.cpp
+            ${CMAKE_SOURCE_DIR}/examples/minimal_transport/link.cpp
+            ${CMAKE_SOURCE_DIR}/examples/minimal_transport/sockets.cpp
+            LIBRARIES rideau_testkit rideau_real_runtime)
+target_compile_definitions(transport_suite_bugs PRIVATE RIDEAU_STATIC_PLUGIN)
+# Its own reading is called by that of the test, which may lose some.
+set_source_files_properties(${CMAKE_SOURCE_DIR}/examples/minimal_transport/sockets.cpp PROPERTIES
+                            COMPILE_DEFINITIONS read_some=real_read_some)

@@ -7,6 +7,7 @@
 
 #include <cstdlib>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,7 +28,20 @@ class LinkedTransportFactory : public TransportFactory {
         texts_(std::move(texts)),
         address_(std::move(address)) {}
 
-  Result<Transport*> make() override {
+  Result<Transport*> make() override { return make_on(host_); }
+  Result<GatedTransport> make_gated() override {
+    gates_.push_back(std::make_unique<HostGate>(host_));
+    const Result<Transport*> made = make_on(*gates_.back());
+    if (!made.ok()) return made.status();
+    return GatedTransport{*made, gates_.back().get()};
+  }
+  std::uint64_t capabilities() const noexcept override { return plugin_.capabilities; }
+  std::string listen_address() const override { return address_; }
+  bool seals() const override { return seals_; }
+  void set_seals() noexcept { seals_ = true; }
+
+ protected:
+  virtual Result<Transport*> make_on(Host& host) {
     std::vector<ConfigValue> values(plugin_.key_count);
     for (std::uint32_t i = 0; i < plugin_.key_count; ++i) {
       const ConfigKey& key = plugin_.keys[i];
@@ -37,12 +51,10 @@ class LinkedTransportFactory : public TransportFactory {
       values[i].text = text != texts_.end() ? Text(text->second) : Text(key.default_value);
     }
     Instance* instance = nullptr;
-    const Status status = plugin_.create(host_, values.data(), &instance);
+    const Status status = plugin_.create(host, values.data(), &instance);
     if (!status.ok()) return status;
     return static_cast<Transport*>(instance);
   }
-  std::uint64_t capabilities() const noexcept override { return plugin_.capabilities; }
-  std::string listen_address() const override { return address_; }
 
  private:
   static std::int64_t default_of(const ConfigKey& key) {
@@ -61,6 +73,8 @@ class LinkedTransportFactory : public TransportFactory {
   Settings settings_;
   Texts texts_;
   std::string address_;
+  bool seals_ = false;
+  std::vector<std::unique_ptr<HostGate>> gates_;
 };
 
 }  // namespace rideau

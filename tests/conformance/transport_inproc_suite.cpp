@@ -5,6 +5,7 @@
 #include "sdk/testkit/transport_suite_tools.hpp"
 #include "tests/conformance/index_host.hpp"
 #include "tests/conformance/transport_factory.hpp"
+#include "tests/conformance/transport_faults.hpp"
 #include "transports/inproc/descriptor.hpp"
 
 #include <catch2/catch.hpp>
@@ -124,6 +125,13 @@ TEST_CASE("the transport suite passes within a process") { run_suite(1, {}); }
 
 TEST_CASE("the transport suite passes within a process with small limits") {
   run_suite(2, {{"hold_bytes", 1 << 20}, {"head_bytes", 65536}, {"eager_bytes", 20000}});
+}
+
+TEST_CASE("faults within a process") {
+  RealRuntime runtime;
+  TestHost host(runtime);
+  LinkedTransportFactory factory(inproc::kDescriptor, host, {}, "anywhere:0");
+  run_faults(runtime, factory, 3, 6);
 }
 
 TEST_CASE("nodes of two threads are linked") {

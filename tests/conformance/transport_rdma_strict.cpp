@@ -7,6 +7,7 @@
 #include "tests/conformance/index_host.hpp"
 #include "tests/conformance/strict_fabric.hpp"
 #include "tests/conformance/transport_factory.hpp"
+#include "tests/conformance/transport_faults.hpp"
 #include "transports/rdma/descriptor.hpp"
 #include "transports/rdma/fabric.hpp"
 
@@ -78,5 +79,16 @@ TEST_CASE("a provider that is none is refused with a word about it") {
 TEST_CASE("the transport suite passes over RDMA with all registration bits cleared") { run_suite(1, "none", false, 0); }
 
 TEST_CASE("the transport suite passes over RDMA where registrations are demanded") { run_suite(2, "basic", true, 1); }
+
+TEST_CASE("faults over libfabric") {
+  strict_fabric::begin(true);
+  RealRuntime runtime;
+  TestHost host(runtime);
+  // A peer that died is noticed by its silence.
+  LinkedTransportFactory factory(rdma::kDescriptor, host,
+                                 {{"connect_timeout", 500}, {"keepalive", 300}, {"cut_after", 300}}, "127.0.0.1:0");
+  run_faults(runtime, factory, 7, 6);
+  CHECK(strict_fabric::seen().faults == std::vector<std::string>{});
+}
 
 }  // namespace rideau

@@ -19,8 +19,18 @@ class TcpFactory final : public LinkedTransportFactory {
     return local_ && memory_.usable() ? OfferedMemory{&memory_, &memory_} : OfferedMemory{};
   }
 
+  // From now on a relay stands between Unix sockets instead of TCP: on their names, see transports/tcp/README.md.
+  void relay_within_machine() noexcept { relays_unix_ = true; }
+  std::optional<RelayPlaces> relay_places(const std::string& address, std::string* why) const override {
+    if (!relays_unix_) return LinkedTransportFactory::relay_places(address, why);
+    // The same port of another address of this machine: nobody else listens there.
+    const std::string before = "127.0.0.2" + address.substr(address.rfind(':'));
+    return RelayPlaces{"@rideau-tcp/" + before, "@rideau-tcp/" + address, before};
+  }
+
  private:
   const bool local_;
+  bool relays_unix_ = false;
   RealSharedMemory memory_;
 };
 

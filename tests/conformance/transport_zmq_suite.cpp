@@ -6,6 +6,7 @@
 #include "sdk/testkit/transport_suite_tools.hpp"
 #include "tests/conformance/index_host.hpp"
 #include "tests/conformance/transport_factory.hpp"
+#include "tests/conformance/transport_faults.hpp"
 #include "transports/zmq/descriptor.hpp"
 
 #include <catch2/catch.hpp>
@@ -201,6 +202,29 @@ TEST_CASE("the transport suite passes over ZeroMQ with encryption") {
 }
 
 TEST_CASE("the transport suite passes over a ZeroMQ socket of this machine") { run_suite(3, {}, "ipc://*"); }
+
+TEST_CASE("faults over ZeroMQ") {
+  RealRuntime runtime;
+  TestHost host(runtime);
+  LinkedTransportFactory plain(zeromq::kDescriptor, host, {}, "127.0.0.1:0");
+  run_faults(runtime, plain, 5, 1);
+}
+
+TEST_CASE("faults over ZeroMQ with encryption") {
+  KeyFolder keys;
+  RealRuntime runtime;
+  TestHost host(runtime);
+  LinkedTransportFactory sealed(zeromq::kDescriptor, host, {}, "127.0.0.1:0", {{"key_file", keys.make("shared")}});
+  sealed.set_seals();
+  run_faults(runtime, sealed, 6, 0);
+}
+
+TEST_CASE("faults over a ZeroMQ socket of this machine") {
+  RealRuntime runtime;
+  TestHost host(runtime);
+  LinkedTransportFactory factory(zeromq::kDescriptor, host, {}, "ipc://*");
+  run_faults(runtime, factory, 7, 6);
+}
 
 TEST_CASE("keys that `rideau keys` makes are ZeroMQ's") {
   for (int i = 0; i < 50; ++i) {

@@ -19,27 +19,40 @@ class SimFactory final : public TransportFactory {
  public:
   SimFactory(SimNetwork& network, SimRuntime& runtime) : runtime_(runtime), place_{&network, &runtime} {}
 
-  Result<Transport*> make() override {
-    hosts_.push_back(std::make_unique<NodeHost>(runtime_, log_, "suite"));
-    ConfigValue value;
-    value.integer = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(&place_));
-    Instance* made = nullptr;
-    const Status status = kSimTransportDescriptor.create(*hosts_.back(), &value, &made);
-    if (!status.ok()) return status;
-    return static_cast<Transport*>(made);
+  Result<Transport*> make() override { return make_on(add_host()); }
+  Result<GatedTransport> make_gated() override {
+    gates_.push_back(std::make_unique<HostGate>(add_host()));
+    const Result<Transport*> made = make_on(*gates_.back());
+    if (!made.ok()) return made.status();
+    return GatedTransport{*made, gates_.back().get()};
   }
   std::uint64_t capabilities() const noexcept override { return kSimTransportDescriptor.capabilities; }
   std::string listen_address() const override { return "suite:0"; }
 
  private:
+  Host& add_host() {
+    hosts_.push_back(std::make_unique<NodeHost>(runtime_, log_, "suite"));
+    return *hosts_.back();
+  }
+  Result<Transport*> make_on(Host& host) {
+    ConfigValue value;
+    value.integer = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(&place_));
+    Instance* made = nullptr;
+    const Status status = kSimTransportDescriptor.create(host, &value, &made);
+    if (!status.ok()) return status;
+    return static_cast<Transport*>(made);
+  }
+
   NullLogger log_;
   SimRuntime& runtime_;
   SimPlace place_;
+  std::vector<std::unique_ptr<HostGate>> gates_;  // outlive the hosts, which drop what still waits
   std::vector<std::unique_ptr<NodeHost>> hosts_;
 };
 
 Task<> run_suite(Runtime& runtime, TransportFactory& factory, std::uint64_t seed, Report& report, bool& ended) {
   co_await run_transport_suite(runtime, factory, seed, report);
+  co_await run_transport_faults(runtime, factory, seed, report);
   ended = true;
 }
 
