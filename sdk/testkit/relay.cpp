@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::size_t kReadBytes = 65536;
 constexpr std::uint64_t kDripNs = 20 * kMicrosecond;
+constexpr std::uint64_t kUnevenNs = 3 * kMillisecond;
 constexpr std::uint64_t kStoppedNs = 200 * kMicrosecond;
 
 }  // namespace
@@ -34,6 +35,7 @@ void Relay::plan(Fault fault) {
   stopped_ = false;
   happened_ = false;
   passed_[0] = passed_[1] = 0;
+  accepted_ = 0;
   range_.clear();
   quiet_since_ns_ = runtime_.now_ns();
 }
@@ -54,6 +56,7 @@ Task<> Relay::accept_all() {
     connection.fds[0] = near;
     connection.fds[1] = far.fd;
     connection.plan = plans_;
+    connection.number = accepted_++;
     tasks_.spawn(carry(connection, Way::there));
     tasks_.spawn(carry(connection, Way::back));
   }
@@ -76,6 +79,8 @@ Task<> Relay::carry(Connection& connection, Way way) {
     }
     if (connection.fds[0] < 0) break;
     const Outcome ready = co_await submit([&](Completion& c) { return runtime_.wait_fd(from, kWaitReadable, c); });
+    const bool late = fault_.kind == Fault::Kind::uneven && connection.plan == plans_ && connection.number != fault_.at;
+    if (late) co_await sleep_for(runtime_, kUnevenNs);
     if (!ready.ok() || connection.fds[0] < 0) break;
     std::vector<std::uint8_t> bytes(kReadBytes);
     if (stops && !happened_) bytes.resize(std::min<std::uint64_t>(kReadBytes, fault_.at - passed(way)));
@@ -111,6 +116,7 @@ std::vector<std::uint8_t> Relay::spoil(Connection& connection, Way way, const st
     case Fault::Kind::none:
     case Fault::Kind::stop:
     case Fault::Kind::drip:
+    case Fault::Kind::uneven:
       return bytes;
     case Fault::Kind::cut:
       out.assign(bytes.begin(),

@@ -22,6 +22,7 @@ struct Fault {
     cut,        // both sockets of the connection close when `at` bytes have passed
     stop,       // from then on nothing is read that way, until resume()
     drip,       // a few bytes at a time, both ways
+    uneven,     // only the connection of number `at` is fast, from 0
     duplicate,  // bytes [at, at + size) pass twice
     leave_out,  // or never
     change,     // or with one bit changed each
@@ -56,6 +57,7 @@ class Relay {
     int fds[2] = {-1, -1};
     int ways = 2;  // that are still served
     std::uint64_t plan = 0;
+    std::uint64_t number = 0;  // in its plan
   };
 
   Task<> accept_all();
@@ -74,6 +76,7 @@ class Relay {
   std::list<Connection> connections_;
   Fault fault_;
   std::uint64_t plans_ = 0;
+  std::uint64_t accepted_ = 0;  // since the plan
   bool stopped_ = false;
   bool happened_ = false;
   std::uint64_t passed_[2] = {};

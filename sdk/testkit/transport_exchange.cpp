@@ -71,8 +71,7 @@ Task<Status> Exchange::connect(const std::string& address) {
 }
 
 Task<bool> Exchange::until(std::function<bool()> condition) {
-  const std::uint64_t since = stage_.runtime.now_ns();
-  for (int i = 0; stage_.runtime.now_ns() - since < stage_.factory.patience_ns(); ++i) {
+  for (std::uint64_t i = 0; i < 40 * stage_.factory.patience_ns() / kMillisecond; ++i) {
     if (condition()) co_return true;
     if (over()) co_return false;
     if (i % 4 != 3) {

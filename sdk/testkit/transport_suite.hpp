@@ -46,7 +46,7 @@ class TransportFactory : public Factory<Transport> {
   virtual std::optional<RelayPlaces> relay_places(const std::string& address, std::string* why) const;
   // Whether with these settings bytes that were changed on the way are told from those that were sent.
   virtual bool seals() const { return false; }
-  // How long the suite waits for what must happen.
+  // How long the suite waits for what must happen, about.
   virtual std::uint64_t patience_ns() const { return 20 * kSecond; }
   // Where listeners of the suite listen; each time the transport picks a place of its own ("127.0.0.1:0").
   virtual std::string listen_address() const = 0;

@@ -70,6 +70,46 @@ Task<> drips(Between& between) {
   }
 }
 
+// A link may have several connections, and nothing orders them but the transport.
+Task<> uneven(Between& between) {
+  Stage& stage = between.stage;
+  Report& report = stage.report;
+  report.rule("transport.faults.uneven-connections");
+  for (std::uint64_t fast = 0; fast < 2 && !stage.spoiled; ++fast) {
+    between.relay.plan({Kind::uneven, Way::there, fast, 0});
+    std::swap(stage.address, between.address);
+    const Pair pair = co_await stage.connect();
+    std::swap(stage.address, between.address);
+    if (pair.near == nullptr) co_return;
+    const std::uint64_t most = stage.near().limits().bulk_bytes_max;
+    Buffer memory(static_cast<std::size_t>(std::min<std::uint64_t>(most, 100'000)));
+    const IoVec part = whole(memory);
+    Region* region = nullptr;
+    RegionKey key{};
+    Link* owner = pair.far->link;
+    if (!report.ok(owner->lend(&part, 1, kAccessPush, &region, &key), "lend")) co_return;
+    if (const bool told = co_await stage.tell(*pair.far, key); !told) co_return;
+    Buffer none;
+    for (int i = 0; i < 10; ++i) {
+      Buffer bytes = random_bytes(stage.dice, memory.size());
+      const IoVec from = whole(bytes);
+      Link* link = pair.near->link;
+      const Outcome pushed = co_await submit([&](Completion& c) { return link->push(key, 0, &from, 1, c); });
+      Buffer head = random_bytes(stage.dice, 16);
+      const Status sent = co_await stage.send(*pair.near, head, none);
+      report.check(pushed.ok() && sent.ok(), "push and send");
+      const std::size_t before = static_cast<std::size_t>(i);
+      const auto arrived = [&] { return pair.far->inbox.size() > before; };
+      const bool came = co_await stage.eventually(arrived);
+      report.check(came && memory == bytes, "the pushed bytes are there when the message comes");
+    }
+    pair.far->inbox.clear();
+    const Outcome done = co_await submit([&](Completion& c) { return owner->reclaim(*region, c); });
+    report.ok(done.status, "reclaim");
+    co_await stage.finish(pair);
+  }
+}
+
 // Waits until the fault has happened and its effect has passed through everything, or for some time.
 Task<> wait_for_effect(Between& between) {
   const auto quiet = [&] { return between.stage.runtime.now_ns() - between.relay.quiet_since_ns() > kQuietNs; };
@@ -233,7 +273,7 @@ Task<> damaged(Between& between, bool sealed) {
 }
 
 Task<> between_ends(Between& between) {
-  for (Task<> (*part)(Between&) : {cut_anywhere, drips, stops_reading, comes_late}) {
+  for (Task<> (*part)(Between&) : {cut_anywhere, drips, uneven, stops_reading, comes_late}) {
     if (!between.stage.spoiled) co_await part(between);
   }
   if (!between.stage.spoiled) co_await damaged(between, false);
@@ -252,8 +292,8 @@ Task<> check_faults_of_links(Stage& stage) {
   std::string why;
   const std::optional<RelayPlaces> places = stage.factory.relay_places(stage.address, &why);
   if (!places.has_value()) {
-    for (const char* rule : {"cut-at-every-byte", "few-bytes-at-a-time", "peer-stops-reading", "bulk-comes-late",
-                             "damage-harms-nothing-else", "damage-is-noticed"}) {
+    for (const char* rule : {"cut-at-every-byte", "few-bytes-at-a-time", "uneven-connections", "peer-stops-reading",
+                             "bulk-comes-late", "damage-harms-nothing-else", "damage-is-noticed"}) {
       stage.report.unsupported(std::string("transport.faults.") + rule, why);
     }
     co_return;

@@ -131,7 +131,7 @@ TEST_CASE("faults within a process") {
   RealRuntime runtime;
   TestHost host(runtime);
   LinkedTransportFactory factory(inproc::kDescriptor, host, {}, "anywhere:0");
-  run_faults(runtime, factory, 3, 6);
+  run_faults(runtime, factory, 3, 7);
 }
 
 TEST_CASE("nodes of two threads are linked") {

@@ -87,7 +87,7 @@ TEST_CASE("faults over libfabric") {
   // A peer that died is noticed by its silence.
   LinkedTransportFactory factory(rdma::kDescriptor, host,
                                  {{"connect_timeout", 500}, {"keepalive", 300}, {"cut_after", 300}}, "127.0.0.1:0");
-  run_faults(runtime, factory, 7, 6);
+  run_faults(runtime, factory, 7, 7);
   CHECK(strict_fabric::seen().faults == std::vector<std::string>{});
 }
 

@@ -223,7 +223,7 @@ TEST_CASE("faults over a ZeroMQ socket of this machine") {
   RealRuntime runtime;
   TestHost host(runtime);
   LinkedTransportFactory factory(zeromq::kDescriptor, host, {}, "ipc://*");
-  run_faults(runtime, factory, 7, 6);
+  run_faults(runtime, factory, 7, 7);
 }
 
 TEST_CASE("keys that `rideau keys` makes are ZeroMQ's") {
