@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a link of one transport does, beside a bare socket of the same machine: round trips of 200 bytes one after
-// the other, messages with 64 on their way, and bulk of 1 MiB pulled by the other side. Two processes, except for a
-// transport that reaches no other process; all rounds of both sides in turn. One line of JSON at the end.
+// the other, messages with 64 on their way, and bulk of 1 MiB pulled by the other side; and round trips while such bulk
+// is on its way, beside those without. Two processes, except for a transport that reaches no other process; all rounds
+// of both sides in turn. One line of JSON at the end.
 //
 // rideau-bench-links TRANSPORT [--set KEY=VALUE ...] [--beside-unix] [--rounds N] [--messages N] [--mib N]
 #include "tests/bench/bare_socket.hpp"
@@ -61,6 +62,7 @@ class End final : public LinkEvents {
     std::memcpy(message.data(), loan.head.data, std::min(loan.head.size, message.size()));
     link->give_back(loan);
     ++received;
+    last = static_cast<Ask>(message[0]);
     if (answers) answer(message);
     if (on_message) on_message();
     changed_.wake_all();
@@ -99,6 +101,7 @@ class End final : public LinkEvents {
 
   Link* link = nullptr;
   std::uint64_t received = 0;
+  Ask last{};  // what the last message was about
   bool answers = false;
   std::function<void()> on_message;
 
@@ -159,6 +162,9 @@ PluginChoice choice_of(const Wishes& wishes) {
     if (value.text == "true" || value.text == "false") {
       value.kind = RawValue::Kind::boolean;
       value.integer = value.text == "true" ? 1 : 0;
+    } else if (!value.text.empty() && value.text.find_first_not_of("0123456789") == std::string::npos) {
+      value.kind = RawValue::Kind::integer;
+      value.integer = std::stoll(value.text);
     }
     choice.values.push_back(value);
   }
@@ -199,9 +205,13 @@ std::string listen(Transport& transport, End& end, const std::string& address) {
   return {reinterpret_cast<const char*>(text), size};
 }
 
+struct OurFigures : Figures {
+  double beside_bulk = 0;  // round trips a second while the other side pulls
+};
+
 // The client's side of one round.
-Task<Figures> measure(End& end, const Amounts& amounts) {
-  Figures figures;
+Task<OurFigures> measure(End& end, const Amounts& amounts) {
+  OurFigures figures;
   const Message echo = message_of(Ask::echo);
   const std::uint64_t trips = amounts.messages / 10;
   std::uint64_t base = end.received;
@@ -238,6 +248,27 @@ Task<Figures> measure(End& end, const Amounts& amounts) {
   end.send(ask);
   co_await end.until([&] { return end.received > base; });
   figures.mib = amounts.mib / seconds_since(begin);
+
+  std::uint64_t between = 0;
+  bool pulled = false;
+  bool alone = false;  // the echo that was on its way is back
+  end.on_message = [&] {
+    if (end.last != Ask::echo) {
+      pulled = true;
+    } else if (pulled) {
+      alone = true;
+    } else {
+      ++between;
+      end.send(echo);
+    }
+  };
+  begin = Clock::now();
+  end.send(ask);
+  end.send(echo);
+  co_await end.until([&] { return pulled; });
+  figures.beside_bulk = static_cast<double>(between) / seconds_since(begin);
+  co_await end.until([&] { return alone; });
+  end.on_message = nullptr;
   const Outcome reclaimed = co_await submit([&](Completion& c) { return end.link->reclaim(*region, c); });
   must(reclaimed.ok(), "memory does not come back");
   co_return figures;
@@ -256,7 +287,7 @@ Task<> serve(RealRuntime& runtime, const PluginCatalog& catalog, const Wishes& w
 }
 
 struct Round {
-  Figures ours;
+  OurFigures ours;
   Figures bare;
 };
 
@@ -336,7 +367,11 @@ int run(const Wishes& wishes) {
   std::printf("{\"transport\": \"%s\", ", wishes.transport.c_str());
   print("round_trips", rounds, &Figures::round_trips, ", ");
   print("messages", rounds, &Figures::messages, ", ");
-  print("bulk_mib", rounds, &Figures::mib, "}\n");
+  print("bulk_mib", rounds, &Figures::mib, ", ");
+  std::vector<double> kept;
+  for (const Round& round : rounds) kept.push_back(round.ours.beside_bulk / round.ours.round_trips);
+  std::sort(kept.begin(), kept.end());
+  std::printf("\"round_trips_beside_bulk\": %.4f}\n", kept[kept.size() / 2]);
   return 0;
 }
 

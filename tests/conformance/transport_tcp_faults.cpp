@@ -15,6 +15,13 @@ TEST_CASE("faults over TCP") {
   run_faults(runtime, factory, 1, 1);
 }
 
+TEST_CASE("faults over TCP with several connections") {
+  RealRuntime runtime;
+  TestHost host(runtime);
+  TcpFactory factory(host, {{"local", 0}, {"connections", 3}});
+  run_faults(runtime, factory, 4, 1);
+}
+
 TEST_CASE("faults within this machine") {
   RealRuntime runtime;
   TestHost host(runtime);

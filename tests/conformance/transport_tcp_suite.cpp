@@ -39,6 +39,20 @@ TEST_CASE("the transport suite passes with small limits") {
 
 TEST_CASE("the transport suite passes over TCP version 6") { run_suite(3, {{"local", 0}}, "[::1]:0"); }
 
+TEST_CASE("the transport suite passes with several connections") {
+  run_suite(6, {{"local", 0}, {"connections", 2}}, "127.0.0.1:0");
+  run_suite(7,
+            {{"local", 0},
+             {"connections", 4},
+             {"chunk_bytes", 16384},
+             {"hold_bytes", 1 << 20},
+             {"head_bytes", 65536},
+             {"queue_bytes", 65536},
+             {"send_buffer", 16384},
+             {"receive_buffer", 16384}},
+            "127.0.0.1:0");
+}
+
 TEST_CASE("the transport suite passes within this machine") {
   run_suite(4, {}, "127.0.0.1:0");
   run_suite(5, {}, "[::1]:0");

@@ -39,6 +39,10 @@ TEST_CASE("the transport suite passes over TLS with small limits") {
   run_suite(2, small, "127.0.0.1:0");
 }
 
+TEST_CASE("the transport suite passes over TLS with several connections") {
+  run_suite(5, {{"local", 0}, {"connections", 2}}, "127.0.0.1:0");
+}
+
 TEST_CASE("the transport suite passes over TLS and TCP version 6") { run_suite(3, {{"local", 0}}, "[::1]:0"); }
 
 TEST_CASE("the transport suite passes within this machine, where there are keys") { run_suite(4, {}, "127.0.0.1:0"); }

@@ -39,7 +39,7 @@ void Acceptor::on_handshake(Status status) noexcept {
   transport_.host().forget_fd(fd_);
   if (deadline_.pending) transport_.host().cancel(deadline_);
   TcpLink* link = transport_.add_link(std::exchange(fd_, -1), std::move(peer_), handshake_.end());
-  if (link != nullptr) link->begin(events_.on_link(*link));
+  if (link != nullptr) transport_.begin_accepted(*link, events_);
 }
 
 void Acceptor::on_deadline() noexcept {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "connector.hpp"
 
+#include "bundle.hpp"
 #include "link.hpp"
 #include "transport.hpp"
 
@@ -10,18 +11,32 @@
 namespace rideau::tcp {
 
 Connector::Connector(TcpTransport& transport, LinkEvents& events, Link** out, Completion& done) noexcept
-    : transport_(transport), events_(events), out_(out), done_(&done) {
+    : transport_(transport), events_(&events), out_(out), done_(&done) {
   done.plugin_slot[0] = static_cast<Pending*>(this);
 }
 
+Connector::Connector(TcpTransport& transport, Bundle& lane_of, std::uint32_t lane) noexcept
+    : transport_(transport), done_(&lane_done_), lane_of_(&lane_of), lane_(lane) {}
+
 Connector::~Connector() { drop_socket(); }
 
-void Connector::begin(const HostPort& name) {
+void Connector::set_deadline() {
   Host& host = transport_.host();
   const std::uint64_t now = host.now_ns();
   std::uint64_t until = now + transport_.config().connect_timeout_ns;
   if (done_->deadline_ns != 0) until = std::min(until, done_->deadline_ns);
   deadline_.pending = host.sleep(until > now ? until - now : 0, deadline_) == Submitted::pending;
+}
+
+void Connector::begin_lane(const HostPort& name, const Address& address) {
+  set_deadline();
+  job_.name = name;
+  job_.addresses = {address};
+  try_next();
+}
+
+void Connector::begin(const HostPort& name) {
+  set_deadline();
   job_.name = name;
   if (resolve(name, false, &job_.addresses).ok()) {
     try_next();
@@ -32,7 +47,7 @@ void Connector::begin(const HostPort& name) {
     self->status = resolve(self->name, true, &self->addresses);
   };
   resolved_.pending = true;
-  host.run_blocking(job_, resolved_);
+  transport_.host().run_blocking(job_, resolved_);
 }
 
 void Connector::on_resolved() noexcept {
@@ -49,7 +64,7 @@ void Connector::on_resolved() noexcept {
 void Connector::try_next() noexcept {
   while (next_address_ < job_.addresses.size()) {
     const Address& address = job_.addresses[next_address_++];
-    if (transport_.config().local &&
+    if (transport_.config().local && events_ != nullptr &&
         open_local_connection(address, transport_.config().socket, transport_.tls() != nullptr, &fd_).ok()) {
       add_link(true);
       return;
@@ -131,10 +146,27 @@ void Connector::add_link(bool local) noexcept {
     end({Code::busy, 0, "connect: too many links"});
     return;
   }
+  if (lane_of_ != nullptr) {
+    Bundle& bundle = *std::exchange(lane_of_, nullptr);
+    end(kOk);
+    bundle.add_lane(*link, lane_);
+    return;
+  }
+  if (transport_.config().connections > 1 && !local) {
+    bundle_ = &transport_.add_bundle(*this, *events_);
+    bundle_->begin(*link, job_.name, job_.addresses[next_address_ - 1]);
+    return;
+  }
   *out_ = link;
   // The completion is queued first, so that the caller knows the link before events of it come.
   end(kOk);
-  link->begin(&events_);
+  link->begin(events_);
+}
+
+void Connector::bundle_ready(Link& link) noexcept {
+  bundle_ = nullptr;
+  *out_ = &link;
+  end(kOk);
 }
 
 void Connector::end(Status status) noexcept {
@@ -142,6 +174,9 @@ void Connector::end(Status status) noexcept {
   if (deadline_.pending) transport_.host().cancel(deadline_);
   Completion* done = std::exchange(done_, nullptr);
   if (done == nullptr) return;
+  if (Bundle* bundle = std::exchange(bundle_, nullptr); bundle != nullptr) bundle->abandon();
+  if (Bundle* bundle = std::exchange(lane_of_, nullptr); bundle != nullptr) bundle->lane_failed(*this, status);
+  if (done == &lane_done_) return;
   done->plugin_slot[0] = nullptr;
   transport_.host().complete(*done, status, 0);
 }

@@ -13,16 +13,22 @@
 
 namespace rideau::tcp {
 
+class Bundle;
 class TcpTransport;
 
 class Connector final : public Pending, private HandshakeOwner {
  public:
   Connector(TcpTransport& transport, LinkEvents& events, Link** out, Completion& done) noexcept;
+  // One more connection of a link.
+  Connector(TcpTransport& transport, Bundle& lane_of, std::uint32_t lane) noexcept;
   Connector(const Connector&) = delete;
   Connector& operator=(const Connector&) = delete;
   ~Connector();
 
   void begin(const HostPort& name);
+  void begin_lane(const HostPort& name, const Address& address);
+  // The link that the first connection became, alone or with others.
+  void bundle_ready(Link& link) noexcept;
   void end(Status status) noexcept;
   void cancel() noexcept override;
   bool quiet() const noexcept {
@@ -35,6 +41,7 @@ class Connector final : public Pending, private HandshakeOwner {
     std::vector<Address> addresses;
   };
 
+  void set_deadline();
   void on_resolved() noexcept;
   void on_writable() noexcept;
   void on_deadline() noexcept;
@@ -47,9 +54,13 @@ class Connector final : public Pending, private HandshakeOwner {
   void check_gone() noexcept;
 
   TcpTransport& transport_;
-  LinkEvents& events_;
-  Link** out_;
+  LinkEvents* events_ = nullptr;  // null: of a lane
+  Link** out_ = nullptr;
   Completion* done_;
+  Completion lane_done_;
+  Bundle* lane_of_ = nullptr;
+  std::uint32_t lane_ = 0;
+  Bundle* bundle_ = nullptr;  // that the connection became the first of
   ResolveJob job_;
   std::size_t next_address_ = 0;
   int fd_ = -1;

@@ -41,6 +41,8 @@ const char* fault_of(const FrameHeader& header, const FrameLimits& limits, bool 
       return head == 0 && body > 0 && body <= limits.bulk_bytes_max ? nullptr : "pull data of a wrong size";
     case FrameType::pull_end:
       return head == sizeof(PullEnd) && body == 0 ? nullptr : "pull end of a wrong size";
+    case FrameType::bundle:
+      return head == sizeof(BundleHead) && body == 0 ? nullptr : "name of a link of a wrong size";
   }
   return "unknown frame type";
 }

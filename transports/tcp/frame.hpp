@@ -22,6 +22,7 @@ enum class FrameType : std::uint8_t {
   pull = 4,       // head: BulkHead; tag: names the answer
   pull_data = 5,  // tag; body: the next bytes of the answer
   pull_end = 6,   // tag; head: PullEnd
+  bundle = 7,     // head: BundleHead; where both greetings have kHelloBundles
 };
 
 struct FrameHeader {
@@ -39,6 +40,7 @@ static_assert(sizeof(FrameHeader) == 32);
 enum HelloFlags : std::uint32_t {
   kHelloShows =
       1,  // two files came with the first byte: memory, and the table of what of it is lent (shown_memory.hpp)
+  kHelloBundles = 2,  // a link may have several connections: up to so many as bits 8 to 15 say
 };
 
 struct Hello {
@@ -48,6 +50,21 @@ struct Hello {
   std::uint32_t flags = 0;
 };
 static_assert(sizeof(Hello) == 16);
+
+constexpr std::uint32_t bundle_flags(std::uint32_t connections) noexcept {
+  return connections < 2 ? 0 : kHelloBundles | connections << 8;
+}
+constexpr std::uint32_t connections_in(const Hello& hello) noexcept {
+  return (hello.flags & kHelloBundles) != 0 ? (hello.flags >> 8) & 0xff : 1;
+}
+
+// Which connection of which link this is. The same of the first one, back: all of them are there.
+struct BundleHead {
+  std::uint64_t token[2] = {};  // random, of who connects
+  std::uint32_t index = 0;
+  std::uint32_t count = 0;
+};
+static_assert(sizeof(BundleHead) == 24);
 
 // Names a place in a lent region. slot, generation and token stand in the RegionKey.
 struct BulkHead {

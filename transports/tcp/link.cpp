@@ -2,6 +2,7 @@
 // The life of a link: from the connection to on_closed and release, and the memory it lends.
 #include "link.hpp"
 
+#include "bundle.hpp"
 #include "socket.hpp"
 #include "transport.hpp"
 
@@ -44,6 +45,40 @@ void TcpLink::begin(LinkEvents* events) noexcept {
   wait_readable();
 }
 
+void TcpLink::begin_undecided(LinkEvents& listener) noexcept {
+  listener_ = &listener;
+  greet();
+  wait_readable();
+}
+
+void TcpLink::become_member(Bundle& bundle, LinkEvents& events) noexcept {
+  listener_ = nullptr;
+  bundle_ = &bundle;
+  events_ = &events;
+}
+
+void TcpLink::leave_bundle() noexcept {
+  bundle_ = nullptr;
+  release();
+}
+
+void TcpLink::stay_alone(LinkEvents& events) noexcept {
+  bundle_ = nullptr;
+  events_ = &events;
+  rest_for_a_turn();
+}
+
+void TcpLink::rest_for_a_turn() noexcept {
+  paused_ = true;
+  look_again();
+}
+
+void TcpLink::look_again() noexcept {
+  if (!paused_ || state_ != State::open || resume_.pending) return;
+  resume_.pending = true;
+  transport_.host().complete(resume_, kOk, 0);
+}
+
 void TcpLink::close() noexcept {
   if (state_ != State::open) return;
   // What was sent before goes out as far as the socket takes it.
@@ -69,6 +104,8 @@ void TcpLink::fail(Status why) noexcept {
   if (state_ != State::open) return;
   state_ = State::dying;
   why_ = why;
+  // Nobody above has heard of it.
+  if (std::exchange(listener_, nullptr) != nullptr) released_ = true;
   transport_.host().forget_fd(fd_);
   close_socket(fd_);
   fd_ = -1;
@@ -118,6 +155,10 @@ bool TcpLink::quiet() const noexcept {
 }
 
 void TcpLink::check_gone() noexcept {
+  if (bundle_ != nullptr) {
+    bundle_->check_gone();
+    return;
+  }
   if (released_ && quiet()) transport_.remove_link(*this);
 }
 
@@ -129,6 +170,7 @@ Status TcpLink::lend(const IoVec* parts, std::uint32_t part_count, std::uint32_t
   if (total_size(parts, part_count) > kBulkBytesMax) return {Code::too_large, 0, "lend: region over the limit"};
   TcpRegion* region = regions_.add(parts, part_count, access, transport_.token(), key);
   if (region == nullptr) return {Code::busy, 0, "lend: too many regions on one link"};
+  region->owner = this;
   if (shown_ != nullptr) shown_->show(*region);
   *out = region;
   return kOk;
@@ -158,10 +200,7 @@ Submitted TcpLink::reclaim(Region& region, Completion& done) noexcept {
 void TcpLink::give_back(MessageLoan loan) noexcept {
   drop_chunk(static_cast<Chunk*>(loan.plugin_slot));
   --loans_;
-  if (paused_ && state_ == State::open && !resume_.pending) {
-    resume_.pending = true;
-    transport_.host().complete(resume_, kOk, 0);
-  }
+  look_again();
   if (state_ != State::dead) return;
   TcpTransport& transport = transport_;
   check_gone();

@@ -21,6 +21,7 @@
 
 namespace rideau::tcp {
 
+class Bundle;
 class TcpTransport;
 
 // Who is at the other end.
@@ -57,6 +58,17 @@ class TcpLink final : public Link, private FrameWritten {
 
   // Greets the peer and reads from now on. Null: nobody wants the link.
   void begin(LinkEvents* events) noexcept;
+  // The same where the first frames tell whether this is a link, or one of several connections of one.
+  void begin_undecided(LinkEvents& listener) noexcept;
+  // One of several connections of a link (bundle.hpp).
+  void become_member(Bundle& bundle, LinkEvents& events) noexcept;
+  void leave_bundle() noexcept;                  // and goes
+  void stay_alone(LinkEvents& events) noexcept;  // and goes on as a link of its own, in the next turn
+  void rest_for_a_turn() noexcept;
+  void look_again() noexcept;  // what a message waited for may have landed
+  void send_bundle(const BundleHead& head) noexcept;
+  std::uint64_t push_completed() const noexcept { return push_completed_; }  // pushes are numbered from 1
+  std::uint64_t push_landed() const noexcept { return push_landed_; }
   void cancel_frame(LentFrame& frame) noexcept;
   // Pages were cut off from the memory that peers see, perhaps under what is lent here.
   void on_cut() noexcept;
@@ -96,6 +108,7 @@ class TcpLink final : public Link, private FrameWritten {
 
   // Sending.
   void greet() noexcept;
+  bool bundles() const noexcept;
   void send_control(FrameType type, std::uint64_t tag, const void* head, std::uint32_t head_bytes) noexcept;
   LentFrame* new_frame(Completion& done) noexcept;
   void answer_pull(const BulkHead& bulk, std::uint64_t tag) noexcept;
@@ -131,6 +144,7 @@ class TcpLink final : public Link, private FrameWritten {
   bool parse_body() noexcept;
   bool take_message(const std::uint8_t* head) noexcept;
   void take_hello(const std::uint8_t* head) noexcept;
+  void take_bundle(const std::uint8_t* head) noexcept;
   void take_push(const std::uint8_t* head) noexcept;
   void take_pull_data() noexcept;
   void take_pull_end(const std::uint8_t* head) noexcept;
@@ -148,6 +162,11 @@ class TcpLink final : public Link, private FrameWritten {
   const PeerInfo peer_;
   const std::unique_ptr<TlsSession> tls_;
   LinkEvents* events_ = nullptr;
+  LinkEvents* listener_ = nullptr;  // while it is undecided
+  Bundle* bundle_ = nullptr;
+  std::uint64_t pushes_made_ = 0;
+  std::uint64_t push_completed_ = 0;
+  std::uint64_t push_landed_ = 0;
   State state_ = State::open;
   bool released_ = false;
   Status why_{};

@@ -8,6 +8,7 @@
 // given back.
 #include "link.hpp"
 
+#include "bundle.hpp"
 #include "limits.hpp"
 #include "socket.hpp"
 #include "transport.hpp"
@@ -15,6 +16,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace rideau::tcp {
 namespace {
@@ -286,7 +288,20 @@ bool TcpLink::parse_head() noexcept {
     malformed("checksum of a frame is wrong");
     return false;
   }
-  if (frame_.type == FrameType::message) return take_message(head);
+  const bool names = frame_.type == FrameType::hello || frame_.type == FrameType::bundle;
+  if (events_ == nullptr && !names) {
+    malformed("a frame before it is known which link this is");
+    return false;
+  }
+  if (frame_.type == FrameType::message) {
+    if (bundle_ == nullptr) return take_message(head);
+    if (!bundle_->takes_messages(*this)) {
+      malformed("a message on a connection that carries none");
+      return false;
+    }
+    paused_ = !bundle_->has_landed(frame_.tag);
+    return !paused_ && take_message(head);
+  }
   begin_ += need;
   expect_ = Expect::header;
   switch (frame_.type) {
@@ -304,6 +319,9 @@ bool TcpLink::parse_head() noexcept {
       break;
     case FrameType::pull_end:
       take_pull_end(head);
+      break;
+    case FrameType::bundle:
+      take_bundle(head);
       break;
     case FrameType::message:
       break;
@@ -359,6 +377,21 @@ void TcpLink::take_hello(const std::uint8_t* head) noexcept {
   head_bytes_max_ = std::min(head_bytes_max_, hello.head_bytes_max);
   eager_bytes_max_ = std::min(eager_bytes_max_, hello.eager_bytes_max);
   take_memory(hello.flags);
+  if (bundle_ != nullptr) {
+    bundle_->on_greeting(*this, hello);
+  } else if (listener_ != nullptr && connections_in(hello) < 2) {
+    events_ = std::exchange(listener_, nullptr)->on_link(*this);
+    if (events_ != nullptr) return;
+    released_ = true;
+    fail({Code::refused, 0, "nobody wants the link"});
+  }
+}
+
+void TcpLink::take_bundle(const std::uint8_t* head) noexcept {
+  const auto name = head_as<BundleHead>(head);
+  const bool known = listener_ == nullptr ? bundle_ != nullptr && name.index == 0 && bundle_->take_answer()
+                                          : transport_.join_bundle(*this, name, *listener_);
+  if (!known) malformed("a connection of a link that is not there");
 }
 
 void TcpLink::take_push(const std::uint8_t* head) noexcept {
@@ -445,6 +478,10 @@ void TcpLink::body_done() noexcept {
   target_pull_ = nullptr;
   target_region_ = nullptr;
   into_ = Into::nowhere;
+  if (frame_.type == FrameType::push) {
+    push_landed_ = frame_.tag;
+    if (bundle_ != nullptr) bundle_->on_landed();
+  }
   if (frame_.type != FrameType::message) return;
   in_eager_ = false;
   events_->on_eager(*this, eager_status_);

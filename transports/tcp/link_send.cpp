@@ -5,6 +5,7 @@
 // would have nothing to do meanwhile, and both would take turns instead of working side by side.
 #include "link.hpp"
 
+#include "bundle.hpp"
 #include "limits.hpp"
 #include "socket.hpp"
 #include "transport.hpp"
@@ -31,8 +32,13 @@ void TcpLink::greet() noexcept {
   hello.head_bytes_max = transport_.config().head_bytes;
   hello.eager_bytes_max = transport_.config().eager_bytes;
   if (files_owed_) hello.flags |= kHelloShows;
+  if (bundles()) hello.flags |= bundle_flags(transport_.config().connections);
   send_control(FrameType::hello, 0, &hello, sizeof hello);
 }
+
+bool TcpLink::bundles() const noexcept { return transport_.config().connections > 1 && !peer_.is_local; }
+
+void TcpLink::send_bundle(const BundleHead& head) noexcept { send_control(FrameType::bundle, 0, &head, sizeof head); }
 
 // Control frames are bounded by what they belong to (pulls), not by queue_bytes.
 void TcpLink::send_control(FrameType type, std::uint64_t tag, const void* head, std::uint32_t head_bytes) noexcept {
@@ -68,6 +74,7 @@ Submitted TcpLink::send(const IoVec* head, std::uint32_t head_parts, const IoVec
   header.type = FrameType::message;
   header.head_bytes = static_cast<std::uint32_t>(head_bytes);
   header.body_bytes = static_cast<std::uint32_t>(eager_bytes);
+  if (bundle_ != nullptr) header.tag = bundle_->order();
   header.checksum = checksum_of(header, head, head_parts);
   const std::uint64_t total = sizeof header + padded(head_bytes) + padded(eager_bytes);
   if (total <= kCopyBytesMax && queue_.copied_bytes() + total <= transport_.config().queue_bytes) {
@@ -103,11 +110,13 @@ Submitted TcpLink::push(const RegionKey& key, std::uint64_t remote_offset, const
   header.type = FrameType::push;
   header.head_bytes = sizeof bulk;
   header.body_bytes = static_cast<std::uint32_t>(size);
+  header.tag = ++pushes_made_;
   const IoVec part{&bulk, sizeof bulk};
   header.checksum = checksum_of(header, &part, 1);
   const std::uint64_t total = sizeof header + sizeof bulk + padded(size);
   if (total <= kCopyBytesMax && queue_.copied_bytes() + total <= transport_.config().queue_bytes) {
     queue_.copy(header, &part, 1, local, parts, total);
+    push_completed_ = header.tag;
     schedule_flush();
     return done.finish(kOk, size);
   }
@@ -267,6 +276,7 @@ void TcpLink::on_written(LentFrame& frame) noexcept {
     --answers_;
     if (frame.region != nullptr) --frame.region->answers;
   }
+  if (frame.has_bulk) push_completed_ = std::max(push_completed_, frame.header.tag);
   complete(frame.done, kOk, frame.value);
   transport_.put_frame(&frame);
 }

@@ -79,8 +79,11 @@ void Listener::on_ready() noexcept {
     }
     TcpLink* link = transport_.add_link(fd, std::move(peer), nullptr);
     if (link == nullptr) continue;
-    LinkEvents* events = events_.on_link(*link);
-    link->begin(events);
+    if (local_) {
+      link->begin(events_.on_link(*link));
+    } else {
+      transport_.begin_accepted(*link, events_);
+    }
   }
   if (fd_ >= 0) wait();
   transport_.check_stopped();

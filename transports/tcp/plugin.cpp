@@ -29,6 +29,7 @@ enum Key : std::uint32_t {
   kKeepalive,
   kConnectTimeout,
   kLocal,
+  kConnections,
   kCertificate,
   kKey,
   kAuthority,
@@ -52,6 +53,8 @@ const ConfigKey kKeys[] = {
     {"connect_timeout", KeyType::duration, "ms", "5 s", 1, 600'000, false, "how long connecting may take"},
     {"local", KeyType::boolean, "", "true", 0, 0, false,
      "between processes of this machine: Unix sockets, and memory that both see; false: TCP for all"},
+    {"connections", KeyType::integer, "", "1", 1, kConnectionsMax, false,
+     "TCP connections of one link, at most; beside the first they carry regions of 64 KiB and more"},
     {"certificate", KeyType::path, "", "", 0, 0, false,
      "PEM file with the certificate of this node for TLS 1.3; without it nothing is encrypted"},
     {"key", KeyType::path, "", "", 0, 0, false, "PEM file with its secret key, for its owner alone to read"},
@@ -83,6 +86,7 @@ Status create(Host& host, const ConfigValue* values, Instance** out) noexcept {
   config.socket.keepalive_ms = values[kKeepalive].integer;
   config.connect_timeout_ns = static_cast<std::uint64_t>(values[kConnectTimeout].integer) * 1'000'000;
   config.local = values[kLocal].integer != 0;
+  config.connections = static_cast<std::uint32_t>(values[kConnections].integer);
   const auto text = [values](Key key) { return std::string(values[key].text.view()); };
   const TlsFiles files{text(kCertificate), text(kKey), text(kAuthority)};
   std::unique_ptr<TlsKeys> tls;

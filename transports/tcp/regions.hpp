@@ -11,8 +11,11 @@
 
 namespace rideau::tcp {
 
+class TcpLink;
+
 class TcpRegion final : public Region {
  public:
+  TcpLink* owner = nullptr;  // the connection that it is lent on
   std::unique_ptr<IoVec[]> parts;
   std::uint32_t part_count = 0;
   std::uint32_t access = 0;

@@ -2,6 +2,7 @@
 #include "transport.hpp"
 
 #include "acceptor.hpp"
+#include "bundle.hpp"
 #include "connector.hpp"
 #include "link.hpp"
 #include "listener.hpp"
@@ -26,6 +27,7 @@ TcpTransport::~TcpTransport() {
   for (Connector* connector : connectors_) delete connector;
   for (Acceptor* acceptor : acceptors_) delete acceptor;
   for (TcpLink* link : links_) delete link;
+  for (Bundle* bundle : bundles_) delete bundle;
   listeners_.clear();
   while (free_frames_ != nullptr) {
     LentFrame* frame = free_frames_;
@@ -42,7 +44,7 @@ Submitted TcpTransport::stop(Completion& done) noexcept {
   for (auto& listener : listeners_) listener->close();
   for (Connector* connector : connectors_) connector->end({Code::closed, 0, "the transport was stopped"});
   for (Acceptor* acceptor : acceptors_) acceptor->end(nullptr);
-  for (TcpLink* link : links_) link->close();
+  for (TcpLink* link : links_) link->close();  // what has several of them ends with the first
   if (quiet()) return done.finish(kOk);
   stopping_ = &done;
   return Submitted::pending;
@@ -51,6 +53,7 @@ Submitted TcpTransport::stop(Completion& done) noexcept {
 bool TcpTransport::quiet() const noexcept {
   return connectors_.empty() && acceptors_.empty() &&
          std::all_of(links_.begin(), links_.end(), [](TcpLink* link) { return link->quiet(); }) &&
+         std::all_of(bundles_.begin(), bundles_.end(), [](Bundle* bundle) { return bundle->quiet(); }) &&
          std::all_of(listeners_.begin(), listeners_.end(), [](const auto& listener) { return listener->quiet(); });
 }
 
@@ -207,6 +210,41 @@ void TcpTransport::remove_link(TcpLink& link) noexcept {
   if (destroying_) return;
   links_.erase(std::find(links_.begin(), links_.end(), &link));
   delete &link;
+}
+
+void TcpTransport::begin_accepted(TcpLink& link, LinkEvents& listener) noexcept {
+  if (config_.connections > 1) {
+    link.begin_undecided(listener);
+  } else {
+    link.begin(listener.on_link(link));
+  }
+}
+
+Bundle& TcpTransport::add_bundle(Connector& connector, LinkEvents& events) {
+  bundles_.push_back(new Bundle(*this, connector, events));
+  return *bundles_.back();
+}
+
+Connector& TcpTransport::add_lane_connector(Bundle& bundle, std::uint32_t lane) {
+  connectors_.push_back(new Connector(*this, bundle, lane));
+  return *connectors_.back();
+}
+
+bool TcpTransport::join_bundle(TcpLink& link, const BundleHead& head, LinkEvents& listener) {
+  if (head.count < 2 || head.count > config_.connections || head.index >= head.count) return false;
+  const auto named = [&](const Bundle* bundle) { return bundle->is_named(head); };
+  const auto found = std::find_if(bundles_.begin(), bundles_.end(), named);
+  if (found != bundles_.end()) return (*found)->join(link, head);
+  // Any of them may come first.
+  bundles_.push_back(new Bundle(*this, head, listener));
+  return bundles_.back()->join(link, head);
+}
+
+void TcpTransport::remove_bundle(Bundle& bundle) noexcept {
+  if (destroying_) return;
+  bundles_.erase(std::find(bundles_.begin(), bundles_.end(), &bundle));
+  delete &bundle;
+  check_stopped();
 }
 
 void TcpTransport::remove_connector(Connector& connector) noexcept {

@@ -19,10 +19,12 @@
 namespace rideau::tcp {
 
 class Acceptor;
+class Bundle;
 class Connector;
 class Listener;
 class TcpLink;
 class TlsSession;
+struct BundleHead;
 struct PeerInfo;
 
 struct Config {
@@ -34,7 +36,8 @@ struct Config {
   std::uint32_t links_max = 0;
   SocketOptions socket{};
   std::uint64_t connect_timeout_ns = 0;
-  bool local = true;  // Unix sockets within this machine
+  bool local = true;              // Unix sockets within this machine
+  std::uint32_t connections = 1;  // of one link, at most
 };
 
 class TcpTransport final : public Transport {
@@ -65,6 +68,13 @@ class TcpTransport final : public Transport {
   // Null when the instance has all the links it may have; closes the descriptor then.
   TcpLink* add_link(int fd, PeerInfo peer, std::unique_ptr<TlsSession> tls);
   void remove_link(TcpLink& link) noexcept;
+  // One that came over a network: a link, or one of several connections of one.
+  void begin_accepted(TcpLink& link, LinkEvents& listener) noexcept;
+  Bundle& add_bundle(Connector& connector, LinkEvents& events);
+  Connector& add_lane_connector(Bundle& bundle, std::uint32_t lane);
+  // False: it is no connection of a link that is there, or begins.
+  bool join_bundle(TcpLink& link, const BundleHead& head, LinkEvents& listener);
+  void remove_bundle(Bundle& bundle) noexcept;
   // An accepted connection, which becomes a link when its handshake is done.
   void accept_tls(int fd, PeerInfo peer, LinkEvents& events);
   void remove_acceptor(Acceptor& acceptor) noexcept;
@@ -94,6 +104,7 @@ class TcpTransport final : public Transport {
   std::vector<Connector*> connectors_;
   std::vector<Acceptor*> acceptors_;  // oldest first
   std::vector<TcpLink*> links_;
+  std::vector<Bundle*> bundles_;
   Completion* stopping_ = nullptr;
   bool stopped_ = false;
   bool destroying_ = false;
