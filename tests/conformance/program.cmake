@@ -13,7 +13,7 @@ set(keys ${CMAKE_BINARY_DIR}/tests/conformance_keys)
 add_test(NAME conformance_keys COMMAND sh -c "rm -rf '${keys}' && '$<TARGET_FILE:rideau>' keys authority --dir '${keys}' && '$<TARGET_FILE:rideau>' keys node conformance --dir '${keys}' --address 127.0.0.1")
 set_tests_properties(conformance_keys PROPERTIES FIXTURES_SETUP conformance_keys TIMEOUT ${RIDEAU_TEST_SECONDS})
 file(WRITE ${CMAKE_BINARY_DIR}/tests/tls_tcp.toml "local = false\ncertificate = \"${keys}/conformance.pem\"\nkey = \"${keys}/conformance.key\"\nauthority = \"${keys}/authority.pem\"\n")
-add_test(NAME conformance_tcp_tls COMMAND rideau-conformance $<TARGET_FILE:tcp> --seed 7
+add_test(NAME conformance_tcp_tls COMMAND rideau-conformance $<TARGET_FILE:tcp> --seed 7 --sealed
          --config ${CMAKE_BINARY_DIR}/tests/tls_tcp.toml)
 set_tests_properties(conformance_tcp_tls PROPERTIES FIXTURES_REQUIRED conformance_keys TIMEOUT ${RIDEAU_TEST_SECONDS})
 # A store that keeps its map in an index gets one. Ample, and so small that it fills, with one call at a time.
