@@ -104,6 +104,8 @@ class Parser {
         config_.stripe_size % limits::kStripeSizeMin != 0) {
       table.problem(found->find("stripe_size")->line, "stripe_size", "wants a multiple of 64 KiB");
     }
+    std::uint64_t inline_max = 0;
+    if (table.size("inline", 0, ClusterConfig::kInlineMax, &inline_max)) config_.inline_max = inline_max;
     read_count(table, "locks_max", 1024, &config_.locks_max);
     std::string durability;
     if (table.text("durability", &durability)) {

@@ -8,6 +8,7 @@
 #include "rideau/host.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -92,6 +93,9 @@ struct ClusterConfig {
   Uuid uuid{};
   std::uint32_t stripe_count = 0;  // of new files; 0: over all object targets
   std::uint64_t stripe_size = 1ull << 20;
+  static constexpr std::uint64_t kInlineMax = 64 * 1024;
+  // So many bytes a new file may have and keep at the metadata server; not said: as many as is usual.
+  std::optional<std::uint64_t> inline_max;
   bool commit_first = false;                  // changes of names and attributes are answered when they are durable
   std::uint64_t recovery_ns = 4'000'000'000;  // how long a restarted metadata server waits for clients to come back
   std::uint64_t locks_max = 1u << 20;         // of all clients, at a metadata target

@@ -79,6 +79,7 @@ std::string head_text(const NewCluster& cluster) {
          "\n"
          "stripe_count = 0             # object targets of a file; 0: all of them\n"
          "stripe_size = \"1 MiB\"\n"
+         "#inline = \"4 KiB\"          # a file up to this size has its bytes at the metadata server; 0: none has\n"
          "#locks_max = 1048576         # that clients hold at the metadata server, one for each inode they cache\n"
          "#durability = \"replay\"      # replay: clients make lost changes again after a crash; commit: wait for the "
          "disk\n"

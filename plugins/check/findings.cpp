@@ -53,6 +53,10 @@ const char* kind_name(Kind kind) noexcept {
       return "wrong-attribute-count";
     case Kind::wrong_access_list:
       return "wrong-access-list";
+    case Kind::stray_inline_bytes:
+      return "stray-inline-bytes";
+    case Kind::wrong_inline_size:
+      return "wrong-inline-size";
     case Kind::wrong_counters:
       return "wrong-counters";
     case Kind::unsafe_numbers:

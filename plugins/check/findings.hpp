@@ -36,6 +36,8 @@ enum class Kind : std::uint32_t {
   stray_attribute,        // of an inode that is not there: goes
   wrong_attribute_count,  // set
   wrong_access_list,      // an inode that is said to have a list and has none, or the other way round: said as it is
+  stray_inline_bytes,     // of an inode that is not there or has its bytes in objects: go
+  wrong_inline_size,      // of an inode whose bytes lie beside it: set to how many there are
   wrong_counters,         // set
   unsafe_numbers,         // inode numbers that could be given again: reserved
   destroy_of_living,      // a record that would cost a file its objects: goes

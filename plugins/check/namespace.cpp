@@ -94,6 +94,8 @@ void Namespace::take(const std::string& key, const std::string& value) {
       return take_plain<SlotRecord>(key, bytes);
     case KeyKind::destroy:
       return take_destroy(key, bytes);
+    case KeyKind::inline_bytes:
+      return take_inline(key, bytes);
     case KeyKind::change:
       break;
   }
@@ -134,6 +136,7 @@ void Namespace::take_inode(const std::string& key, Bytes value) {
   info.link_cookie = record.link_cookie;
   info.xattr_count = record.xattr_count;
   info.lists_said = record.inode.flags & kLists;
+  info.is_inline = record.inode.is_inline();
   info.layout_generation = record.inode.layout.generation;
   const auto known = layout_numbers_.try_emplace(record.inode.layout.targets, layouts_.size());
   if (known.second) layouts_.push_back(record.inode.layout.targets);
@@ -286,6 +289,32 @@ void Namespace::take_destroy(const std::string& key, Bytes value) {
     return;
   }
   destroys_[{id, generation}] = record.targets;
+}
+
+void Namespace::take_inline(const std::string& key, Bytes value) {
+  const Bytes key_bytes{std::string_view(key)};
+  InodeId id = kNoInode;
+  Bytes bytes;
+  Status status{Code::corrupt, 0, "its key has another shape"};
+  if (parse_id_key(KeyKind::inline_bytes, key_bytes, &id)) status = decode_inline(key_bytes, value, &bytes);
+  InodeInfo* inode = find(id);
+  if (!status.ok()) {
+    add_damaged(Kind::damaged_record, key, status);
+    findings.back().inode = id;
+    findings.back().text = "the bytes of inode " + std::to_string(id) + ": " + findings.back().text;
+    if (inode != nullptr) inode->inline_bytes = inode->size;  // one finding is enough
+    return;
+  }
+  if (unknown_.contains(id)) return;
+  if (inode != nullptr && inode->is_inline) {
+    inode->inline_bytes = bytes.size;
+    return;
+  }
+  Finding& finding =
+      add(Kind::stray_inline_bytes, "bytes lie beside inode " + std::to_string(id) + ", which " +
+                                        (inode == nullptr ? "is not there" : "has its bytes in objects"));
+  finding.key = key;
+  finding.inode = id;
 }
 
 // Numbers that were given away and may have been lost in a crash: the next start destroys what they left (OrphanSweep).

@@ -25,11 +25,13 @@ struct InodeInfo {
   std::uint32_t lists_said = 0;  // kAccessList, kDefaultList
   std::uint32_t layout = 0;      // index into Namespace::layouts
   std::uint32_t layout_generation = 0;
+  bool is_inline = false;
   // Counted.
   std::uint32_t names = 0;
   std::uint32_t subdirectories = 0;
   std::uint64_t entries = 0;
   std::uint32_t xattrs = 0;
+  std::uint64_t inline_bytes = 0;
   std::uint32_t lists = 0;  // kAccessList, kDefaultList: those that are there
   bool first_name_seen = false;
   bool open_unlinked = false;
@@ -82,6 +84,7 @@ class Namespace {
   void take_directory_name(InodeInfo& directory, InodeInfo& child, fs::Cookie cookie, const std::string& key);
   bool is_repeated(fs::InodeId directory, fs::Cookie cookie, std::string_view name);
   void take_xattr(const std::string& key, Bytes value);
+  void take_inline(const std::string& key, Bytes value);
   void take_back_link(const std::string& key, Bytes value);
   void take_open_mark(const std::string& key, Bytes value);
   void take_destroy(const std::string& key, Bytes value);

@@ -32,6 +32,10 @@ void Namespace::judge_inode(InodeInfo& inode) {
     note(Kind::wrong_attribute_count,
          "says " + std::to_string(inode.xattr_count) + " extended attributes and has " + std::to_string(inode.xattrs));
   }
+  if (inode.is_inline && inode.size != inode.inline_bytes) {
+    note(Kind::wrong_inline_size,
+         "says " + std::to_string(inode.size) + " bytes and has " + std::to_string(inode.inline_bytes) + " beside it");
+  }
   if (inode.lists != inode.lists_said) {
     const bool missing = (inode.lists_said & ~inode.lists) != 0;
     note(Kind::wrong_access_list, missing ? "says that it has an access control list and has none"

@@ -196,6 +196,9 @@ Task<Status> Repair::mend_inode(const Finding& finding, const InodeInfo& info) {
     case Kind::wrong_attribute_count:
       changed.xattr_count = info.xattrs;
       break;
+    case Kind::wrong_inline_size:
+      changed.inode.size = info.inline_bytes;
+      break;
     case Kind::wrong_access_list: {
       // The group's bits of the mode were those of everybody in the list: without it they are nobody's.
       const bool lost = (info.lists_said & ~info.lists & kAccessList) != 0;
@@ -241,6 +244,7 @@ Task<Status> Repair::mend_one(const Finding& finding) {
     case Kind::stray_back_link:
     case Kind::stray_open_mark:
     case Kind::stray_attribute:
+    case Kind::stray_inline_bytes:
     case Kind::destroy_of_living:
       edits_[finding.key] = std::nullopt;
       co_return kOk;
@@ -270,6 +274,7 @@ Task<Status> Repair::mend_one(const Finding& finding) {
     case Kind::wrong_link_count:
     case Kind::wrong_entry_count:
     case Kind::wrong_attribute_count:
+    case Kind::wrong_inline_size:
     case Kind::wrong_access_list: {
       const InodeInfo* info = names_.find(finding.inode);
       if (info == nullptr) co_return kOk;

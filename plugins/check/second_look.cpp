@@ -92,6 +92,9 @@ std::vector<std::string> SecondLook::keys_of(const Finding& finding) {
     case Kind::stray_attribute:
     case Kind::destroy_of_living:
       return {finding.key, inode};
+    case Kind::stray_inline_bytes:
+    case Kind::wrong_inline_size:
+      return {text_of(inline_key(finding.inode)), inode};
     case Kind::loop: {
       std::vector<std::string> keys;
       for (const InodeId one : finding.loop) keys.push_back(text_of(inode_key(one)));
@@ -138,6 +141,9 @@ SecondLook::Verdict SecondLook::judge_values(const Finding& finding, const MetaS
     case Kind::stray_open_mark:
     case Kind::stray_attribute:
       return judge_of_inode(finding, values);
+    case Kind::stray_inline_bytes:
+    case Kind::wrong_inline_size:
+      return judge_inline(finding, values);
     case Kind::damaged_counters:
     case Kind::wrong_counters:
     case Kind::unsafe_numbers:
@@ -193,6 +199,17 @@ SecondLook::Verdict SecondLook::judge_of_inode(const Finding& finding, const Met
   if (!values[0]) return Verdict::gone;
   if (!values[1]) return Verdict::real;
   return finding.kind == Kind::stray_attribute ? Verdict::gone : if_unchanged(finding.inode, values[1]);
+}
+
+// Both change in one batch, and were read at one moment.
+SecondLook::Verdict SecondLook::judge_inline(const Finding& finding, const MetaSource::Values& values) const {
+  InodeRecord record;
+  const bool is_inline = read(finding.inode, values[1], &record) && record.inode.is_inline();
+  if (finding.kind == Kind::stray_inline_bytes) return values[0] && !is_inline ? Verdict::real : Verdict::gone;
+  Bytes bytes;
+  const Key key = inline_key(finding.inode);
+  if (values[0] && !decode_inline(key, Bytes(std::string_view(*values[0])), &bytes).ok()) return Verdict::gone;
+  return is_inline && bytes.size != record.inode.size ? Verdict::real : Verdict::gone;
 }
 
 SecondLook::Verdict SecondLook::judge_counters(const Finding& finding, const MetaSource::Values& values) const {

@@ -29,6 +29,7 @@ class SecondLook {
   Verdict judge_loop(const Finding& finding, const MetaSource::Values& values) const;
   Verdict judge_entry(const Finding& finding, const MetaSource::Values& values) const;
   Verdict judge_of_inode(const Finding& finding, const MetaSource::Values& values) const;
+  Verdict judge_inline(const Finding& finding, const MetaSource::Values& values) const;
   Verdict judge_counters(const Finding& finding, const MetaSource::Values& values) const;
   Verdict judge_destroy(const Finding& finding, const MetaSource::Values& values) const;
   Verdict judge_object(const Finding& finding, const MetaSource::Values& values) const;

@@ -38,6 +38,11 @@ class DataGate {
     --closing_;
     closed_ = true;
   }
+  // He who is alone counts as inside: what he starts may do so with enter_inside().
+  void enter_alone() noexcept {
+    RIDEAU_ASSERT(closed_ && inside_ == 0);
+    ++inside_;
+  }
   void reopen() {
     closed_ = false;
     changed_.wake_all();

@@ -135,11 +135,13 @@ void DataPlane::add_target(fs::TargetId target, rpc::ClientSession& session) {
 }
 void DataPlane::add_target(fs::TargetId target, ObjectChannel& channel) { impl_->targets[target].channel = &channel; }
 
-std::shared_ptr<FileData> DataPlane::file(fs::InodeId inode, const fs::Layout& layout) {
+void DataPlane::set_inline_home(InlineHome& home) { impl_->inline_home = &home; }
+
+std::shared_ptr<FileData> DataPlane::file(fs::InodeId inode, const fs::Layout& layout, bool is_inline) {
   impl_->sweep();
   Impl::Entry& entry = impl_->files[inode];
   if (entry.data == nullptr) entry.data = std::make_unique<FileData>(*impl_, inode, layout);
-  entry.data->adopt(layout);
+  entry.data->adopt(layout, is_inline);
   std::shared_ptr<FileData> user = entry.users.lock();
   if (user == nullptr) {
     const std::weak_ptr<Impl> plane = impl_;
@@ -163,8 +165,9 @@ std::shared_ptr<FileData> DataPlane::find(fs::InodeId inode) {
   impl_->sweep();
   const auto found = impl_->files.find(inode);
   if (found == impl_->files.end()) return nullptr;
-  const fs::Layout layout = found->second.data->impl().striping.layout();
-  return file(inode, layout);
+  const FileData::Impl& known = found->second.data->impl();
+  const fs::Layout layout = known.striping.layout();
+  return file(inode, layout, known.inline_max != 0);
 }
 
 Task<Status> DataPlane::flush_all() {
@@ -261,6 +264,20 @@ Task<Status> DataPlane::ask_limit(fs::TargetId id) {
     file.bytes_max = impl_->file_bytes_max(file.striping);
   }
   co_return kOk;
+}
+
+Task<> DataPlane::take_grant(fs::TargetId id) {
+  DataTarget* target = impl_->target(id);
+  if (target == nullptr) co_return;
+  const std::uint64_t epoch = target->epoch;
+  const std::uint64_t wanted = target->grant_to_ask(impl_->options.dirty_bytes_max);
+  if (wanted == 0) co_return;
+  target->asked += wanted;
+  const fs::ObjectWriteRequest nothing{ObjectId{}, 0, wanted, 0};
+  const auto reply = co_await target->channel->write(nothing, nullptr, 0);
+  if (target->epoch != epoch) co_return;
+  target->asked -= wanted;
+  if (reply.ok()) target->grant += reply->grant;
 }
 
 Task<Result<DataPlane::Space>> DataPlane::space() {

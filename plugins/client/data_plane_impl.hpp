@@ -105,6 +105,7 @@ struct DataPlane::Impl {
   Runtime& runtime;
   TaskGroup& tasks;
   DataOptions options;
+  InlineHome* inline_home = nullptr;
   std::uint64_t background_bytes;
   DataCache cache;
   CacheSize cache_size;

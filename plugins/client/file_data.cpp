@@ -72,6 +72,7 @@ void FileData::Impl::drop() {
 }
 
 void FileData::Impl::discard() {
+  left_inline = false;
   blocks.each_from(0, [this](std::uint64_t index, Block& block) { undirty(index, block, 0, kBlockBytes); });
   drop();
   plane.progress.wake_all();
@@ -151,7 +152,12 @@ Task<Status> FileData::truncate(std::uint64_t old_size, std::uint64_t size) {
   co_await impl_->gate.close();
   // What it waited for may be that the lock is gone: then objects are somebody else's.
   Status done = posix_error(EIO, "the lock was lost before the file was cut");
-  if (losses == impl_->lock_losses) done = co_await impl_->truncate(old_size, size);
+  if (losses == impl_->lock_losses && impl_->inline_max != 0) {
+    impl_->truncate_inline(old_size, size);
+    done = kOk;
+  } else if (losses == impl_->lock_losses) {
+    done = co_await impl_->truncate(old_size, size);
+  }
   impl_->reopen();
   co_return done;
 }
@@ -201,18 +207,28 @@ Task<Result<FileData::ObjectsStat>> FileData::stat_objects() {
   co_return done;
 }
 
-void FileData::adopt(const fs::Layout& layout) {
-  if (layout.generation <= impl_->striping.layout().generation) return;
+void FileData::adopt(const fs::Layout& layout, bool is_inline) {
+  const std::uint32_t known = impl_->striping.layout().generation;
+  if (layout.generation < known) return;
+  if (layout.generation == known) {
+    if (!impl_->left_inline) impl_->inline_max = is_inline ? layout.inline_max : 0;
+    return;
+  }
   impl_->discard();
+  impl_->enter_objects(is_inline ? layout.inline_max : 0, false);
   impl_->striping = Striping(layout);
   impl_->bytes_max = impl_->plane.file_bytes_max(impl_->striping);
   impl_->kept_end = 0;  // the objects are new ones
   impl_->stripes.assign(impl_->striping.stripe_count(), {});
 }
 
-void FileData::drop() { impl_->drop(); }
+void FileData::drop() {
+  if (impl_->inline_max != 0 && impl_->dirty()) lose_inline(posix_error(EIO, "the lock went before they were told"));
+  impl_->left_inline = false;
+  impl_->drop();
+}
 void FileData::discard() { impl_->discard(); }
-bool FileData::dirty() const noexcept { return impl_->dirty(); }
+bool FileData::dirty() const noexcept { return impl_->inline_max == 0 && impl_->dirty(); }
 std::uint64_t FileData::dirty_bytes() const noexcept { return impl_->dirty_bytes + impl_->sending_bytes; }
 std::uint64_t FileData::errors_heard() const noexcept { return impl_->heard; }
 Status FileData::take_error(std::uint64_t* heard) noexcept {

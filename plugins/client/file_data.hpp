@@ -18,6 +18,8 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 namespace rideau::client {
@@ -44,6 +46,18 @@ struct DataFigures {
 class FileData;
 class ObjectChannel;
 
+// Where the bytes of inline files are (fs::kInline). Told of them by the owner of the plane, with size and times.
+class InlineHome {
+ public:
+  // All bytes of the file, of which a lock is held.
+  virtual Task<Result<std::string>> read_inline(fs::InodeId inode) = 0;
+  // The file has had bytes that its home has not for too long, or there are too many of them. Soon, not now.
+  virtual void inline_due(fs::InodeId inode) = 0;
+
+ protected:
+  ~InlineHome() = default;
+};
+
 // What all files of one client share: the sessions with the object targets, the memory of the cache, grants, and the
 // task that writes dirty data of a certain age.
 class DataPlane {
@@ -54,9 +68,12 @@ class DataPlane {
   void add_target(fs::TargetId target, rpc::ClientSession& session);
   void add_target(fs::TargetId target, ObjectChannel& channel);  // the same calls by other means; lent as well
 
+  // Lent. Without one no file is inline.
+  void set_inline_home(InlineHome& home);
+
   // The data of one inode under that layout; made when asked for first, kept while it is referenced or holds dirty
   // bytes.
-  std::shared_ptr<FileData> file(fs::InodeId inode, const fs::Layout& layout);
+  std::shared_ptr<FileData> file(fs::InodeId inode, const fs::Layout& layout, bool is_inline = false);
   std::shared_ptr<FileData> find(fs::InodeId inode);  // null when nothing is cached
 
   // Every byte that is dirty now is at its target (not yet durable). A failure is also kept for take_error() of its
@@ -82,6 +99,8 @@ class DataPlane {
   bool knows(const fs::Layout& layout) const noexcept;
   // Asks a target how large an object it holds: the limit of its files follows.
   Task<Status> ask_limit(fs::TargetId target);
+  // Before anything is written there, so that the first bytes need not wait; a failure means that they do.
+  Task<> take_grant(fs::TargetId target);
   // Of all targets together; those that share a device count it once. What is dirty here is not free any more.
   struct Space {
     std::uint64_t bytes_total = 0;
@@ -103,8 +122,9 @@ class FileData {
   ~FileData();
 
   // The file has this layout now; an older generation than the one in use changes nothing. Only a file without bytes
-  // gets another one, so nothing of the old one is cached or on its way.
-  void adopt(const fs::Layout& layout);
+  // gets another one, so nothing of the old one is cached or on its way. An inline file stays one until move_out(), and
+  // what was moved out is not inline again under the same lock.
+  void adopt(const fs::Layout& layout, bool is_inline = false);
   // Reads below `file_size`; holes are zeros. value = bytes, short at file_size only. The sink gets them where they are
   // cached, and nothing unless the read succeeds: in one piece up to kReadPieceBytes, larger reads in several, of which
   // a later one may still fail.
@@ -131,6 +151,29 @@ class FileData {
   // After a write up to `attempted_end` that was short: what of it may be in objects beyond the end of the file goes,
   // or it would show when the file grows. `file_size` is looked at when nothing else is on its way.
   Task<> cut_failed(std::uint64_t attempted_end, const std::uint64_t& file_size);
+
+  // Of inline files: all bytes are in the cache's first block, or at the home. What the home has not holds a grant of
+  // the targets, as any dirty byte, so it can always be moved out. `file_size` is looked at after every wait.
+  //
+  // true: taken in. false: it is too large, or there is no grant for it: to be moved out.
+  Task<Result<bool>> write_inline(std::uint64_t offset, const IoVec* data, std::uint32_t parts,
+                                  const std::uint64_t& file_size);
+  // All bytes are in the cache. They may be gone after the next wait.
+  Task<Status> load_inline(const std::uint64_t& file_size);
+  // Bytes that came with an answer under the lock; what is cached already stays.
+  void put_inline(Bytes bytes);
+  bool has_inline(std::uint64_t file_size) noexcept;
+  // All bytes, where they are in the cache; and only if the home has not all of them. Views up to the next change.
+  std::optional<Bytes> all_inline(std::uint64_t file_size) noexcept;
+  std::optional<Bytes> unsent_inline(std::uint64_t file_size) noexcept;
+  // The home has everything that is cached.
+  void told_inline();
+  // From now on the bytes are those of objects. `cut_first`: there may be objects, with anything in them. `durable`:
+  // the bytes are durable there when this ended. A failure leaves the file inline.
+  Task<Status> move_out(const std::uint64_t& file_size, bool cut_first, bool durable);
+  // It cannot be told and cannot be moved out: what the home has not is lost, and whoever has it open hears of it.
+  void lose_inline(Status why);
+
   // Dirty bytes are at their targets; sync: and durable there, as is what anybody's completed write brought before. A
   // failed write of this time is also kept for take_error(): report one of the two.
   Task<Status> flush();
@@ -142,9 +185,9 @@ class FileData {
     std::uint64_t blocks = 0;
   };
   Task<Result<ObjectsStat>> stat_objects();
-  void drop();     // forgets clean bytes
-  void discard();  // forgets dirty ones too, unsent: the file is gone
-  bool dirty() const noexcept;
+  void drop();                                 // forgets clean bytes; the lock goes
+  void discard();                              // forgets dirty ones too, unsent: the file is gone
+  bool dirty() const noexcept;                 // there are bytes for objects
   std::uint64_t dirty_bytes() const noexcept;  // those on their way included
   // Errors of writes that were acknowledged early. Everybody who has the file open hears of the last one, once: `heard`
   // is his, and begins as errors_heard() when he opens it, so that what nobody heard of yet is told to who comes next.

@@ -34,6 +34,10 @@ FileData::Impl::Range FileData::Impl::next_run(std::uint64_t stamp_max, std::uin
 
 void FileData::Impl::start_sends(DataPlane::Impl::Send which, std::uint64_t stamp_max, std::uint64_t begin,
                                  std::uint64_t end) {
+  if (inline_max != 0) {
+    if (which == DataPlane::Impl::Send::all && dirty_bytes != 0) plane.inline_home->inline_due(inode);
+    return;
+  }
   const std::uint64_t full = std::min<std::uint64_t>(kSendBytes, striping.layout().stripe_size);
   for (std::size_t looked_at = 0; !dirty_blocks.empty(); ++looked_at) {
     if (looked_at == kRunsMax || plane.saturated()) return;
@@ -142,6 +146,7 @@ void FileData::Impl::sent(const Segment& segment, Status status, bool restarted)
 }
 
 bool FileData::Impl::has_older(std::uint64_t stamp_max) {
+  if (inline_max != 0) return false;  // nothing for objects
   const auto older = [&](std::uint64_t index) {
     const Block& block = *blocks.find(index);
     return (!block.dirty.empty() && block.dirty_stamp <= stamp_max) ||

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The inside of FileData: file_data.cpp (calls and the gate), _read, _write, _flush (write-back), _objects (truncate,
-// stat, sync), _space (holes and kept space).
+// stat, sync), _space (holes and kept space), _inline (bytes that are at the inline home).
 #pragma once
 
 #include "framework/base/sim_hooks.hpp"
@@ -142,6 +142,23 @@ struct FileData::Impl {
   Task<Result<std::uint64_t>> find_data(std::uint64_t offset, std::uint64_t file_size);
   Task<Result<std::uint64_t>> find_hole(std::uint64_t offset, std::uint64_t file_size);
 
+  // Inline files (file_data_inline.cpp).
+  Task<Result<bool>> write_inline(std::uint64_t offset, const IoVec* data, std::uint32_t parts, std::uint64_t size,
+                                  const std::uint64_t& file_size);
+  Task<Status> load_inline(const std::uint64_t& file_size);
+  // value = bytes that arrived in the room, which is for the file's from `begin` on.
+  Task<Result<std::uint64_t>> fetch_inline(std::uint64_t begin, std::vector<IoVec> room);
+  void zero_inline(std::uint64_t begin, std::uint64_t end);
+  void dirty_inline(std::uint64_t end);  // what holds no grant yet holds none then
+  void clean_inline();
+  void truncate_inline(std::uint64_t old_size, std::uint64_t size);
+  Task<Status> move_out(const std::uint64_t& file_size, bool cut_first, bool durable);
+  Task<Status> write_out(std::uint64_t size);
+  void enter_objects(std::uint32_t inline_max_before, bool left) noexcept {
+    inline_max = inline_max_before;
+    left_inline = left;
+  }
+
   // Bookkeeping.
   void reopen();  // the gate, after a change that was alone behind it
   ObjectId object(std::uint32_t stripe) const noexcept {
@@ -162,8 +179,10 @@ struct FileData::Impl {
   DataPlane::Impl& plane;
   fs::InodeId inode;
   Striping striping;
-  std::uint64_t bytes_max;     // no file with this layout is larger
-  std::uint64_t kept_end = 0;  // space may be kept up to here, beyond the end of the file too
+  std::uint64_t bytes_max;       // no file with this layout is larger
+  std::uint32_t inline_max = 0;  // the file is inline, and may have so many bytes as such; 0: its bytes are in objects
+  bool left_inline = false;      // it was, under the lock that is held
+  std::uint64_t kept_end = 0;    // space may be kept up to here, beyond the end of the file too
   BlockMap blocks;
   DataGate gate;
   std::set<std::uint64_t> dirty_blocks;  // indexes

@@ -120,6 +120,10 @@ Task<Status> FileData::Impl::make_valid(std::uint64_t begin, std::uint64_t end, 
 void FileData::Impl::start_fetches(std::uint64_t begin, std::uint64_t end, std::uint64_t file_size,
                                    std::vector<std::shared_ptr<Fetch>>* started) {
   // Whole pages, since the neighbours are read next; beyond the end of the file there are only zeros.
+  if (inline_max != 0) {  // it comes in one piece
+    begin = 0;
+    end = file_size;
+  }
   begin = round_down(begin, kPageBytes);
   end = std::min(round_up(end, kPageBytes), round_up(file_size, kPageBytes));
   while (begin < end) {
@@ -174,8 +178,12 @@ Task<> FileData::Impl::fetch(std::shared_ptr<Fetch> self, Segment segment) {
     self->status = kNoTarget;
   } else {
     const fs::ObjectReadRequest request{object(segment.stripe), segment.object_offset, segment.size};
-    const Result<std::uint64_t> got =
-        co_await target->channel->read(request, room.data(), static_cast<std::uint32_t>(room.size()));
+    Result<std::uint64_t> got = posix_error(EIO);
+    if (inline_max != 0) {
+      got = co_await fetch_inline(self->range.begin, room);
+    } else {
+      got = co_await target->channel->read(request, room.data(), static_cast<std::uint32_t>(room.size()));
+    }
     self->status = got.status();
     std::uint64_t arrived = got.ok() ? *got : 0;
     for (const IoVec& part : room) {

@@ -52,6 +52,7 @@ void FileSystem::Impl::ObjectTarget::on_new_epoch(std::uint64_t boot_epoch, bool
   impl.log.warning("object target %u has a new epoch %llu%s", target, static_cast<unsigned long long>(boot_epoch),
                    kept_all ? "; it has lost nothing" : "");
   impl.plane.on_new_epoch(target, kept_all);
+  if (impl.started && !impl.stopped) impl.tasks->spawn(impl.plane.take_grant(target));
 }
 
 FileSystem::Impl::Impl(Runtime& host, Logger& logger, FileSystemOptions wanted)
@@ -80,6 +81,7 @@ FileSystem::Impl::Impl(Runtime& host, Logger& logger, FileSystemOptions wanted)
       close_alarm(host, [this] {
         if (!sending) tasks->spawn(send_ready());
       }) {
+  plane.set_inline_home(*this);
   for (const TargetAddress& address : options.objects) {
     targets.push_back(std::make_unique<ObjectTarget>(*this, address));
     plane.add_target(address.target, targets.back()->session);
@@ -273,6 +275,7 @@ Task<Status> FileSystem::start() {
   for (const auto& target : impl_->targets) {
     status = co_await impl_->plane.ask_limit(target->target);
     if (!status.ok()) co_return status;
+    co_await impl_->plane.take_grant(target->target);
   }
   impl_->started = true;
   co_return kOk;
@@ -332,14 +335,18 @@ Task<Status> FileSystem::sync_all() {
   Impl& impl = *impl_;
   Status status{};
   std::uint64_t before = 0;
-  do {
-    before = impl.plane.epochs();
-    status = co_await impl.plane.flush_all();
-    const Status durable = co_await impl.sync_object_targets();
-    if (status.ok()) status = durable;
-  } while (status.ok() && before != impl.plane.epochs());
-  const Status sizes = co_await impl.send_everything();
-  if (status.ok()) status = sizes;
+  std::uint64_t refusals = 0;
+  do {  // what the metadata server has no room for goes to object targets
+    refusals = impl.refusals;
+    do {
+      before = impl.plane.epochs();
+      status = co_await impl.plane.flush_all();
+      const Status durable = co_await impl.sync_object_targets();
+      if (status.ok()) status = durable;
+    } while (status.ok() && before != impl.plane.epochs());
+    const Status sizes = co_await impl.send_everything();
+    if (status.ok()) status = sizes;
+  } while (status.ok() && refusals != impl.refusals);
   const Status names = co_await impl.meta.sync(0);
   if (status.ok()) status = names;
   co_return status;

@@ -18,8 +18,10 @@ Task<Status> FileSystem::Impl::know(NodeRef node, bool size) {
   const std::uint64_t before = epoch;
   const std::uint64_t failures = node->lock.failures;
   bool learned = false;
+  std::uint64_t asked_under = 0;  // which holding of the lock
   for (;;) {
     if (!node->valid) {
+      asked_under = node->lock.mode != Mode::none ? node->lock.stamp : 0;
       const auto reply = co_await meta.get_attributes(id);
       if (!reply.ok()) co_return reply.status;
       if (reply.body.inode.id != id) co_return Status{Code::invalid, 0, "attributes of another inode"};
@@ -43,6 +45,16 @@ Task<Status> FileSystem::Impl::know(NodeRef node, bool size) {
       continue;
     }
     const std::uint64_t stamp = node->lock.stamp;
+    if (node->inode.is_inline()) {
+      // The server has all there is, and its record was read under the lock.
+      if (!node->valid && asked_under != stamp) continue;
+      node->size_known = true;
+      if (node->writers == 0) {
+        mark_changed(*node);
+        kick_closes();
+      }
+      co_return kOk;
+    }
     const std::shared_ptr<FileData> data = plane.file(id, node->inode.layout);
     const auto stat = co_await data->stat_objects();
     if (!stat.ok()) co_return stat.status();
@@ -135,9 +147,18 @@ void FileSystem::Impl::end_resize(Node& node) {
 Task<MetaReply<fs::InodeReply>> FileSystem::Impl::resize(fs::SetAttributesRequest& request, NodeRef node) {
   const std::uint64_t before = epoch;
   const std::uint64_t old_size = node->inode.size;
+  if (node->inode.is_inline() && request.size <= node->inode.layout.inline_max) {
+    MetaReply<fs::InodeReply> resized = co_await resize_inline(request, node);
+    if (resized.status.code != Code::no_space) co_return resized;
+    request.bytes = {};
+  }
   if (!plane.knows(node->inode.layout)) co_await learn_targets();
-  const std::shared_ptr<FileData> data = plane.file(node->inode.id, node->inode.layout);
+  const std::shared_ptr<FileData> data = data_of(*node);
   MetaReply<fs::InodeReply> reply;
+  if (node->inode.is_inline()) {
+    reply.status = co_await move_out(node, false);
+    if (!reply.ok()) co_return reply;
+  }
   const bool grows = request.size > old_size;
   if (grows && (node->inode.flags & fs::kUntouched) != 0) {
     // There may be objects from here on, whatever the metadata server says to the change.
@@ -156,7 +177,9 @@ Task<MetaReply<fs::InodeReply>> FileSystem::Impl::resize(fs::SetAttributesReques
     reply.status = rpc::kNeverSent;
     co_return reply;
   }
+  request.bytes.moved_out = node->moved_out;
   reply = co_await meta.set_attributes(request);
+  if (reply.ok() && epoch == before && request.bytes.moved_out) node->moved_out = false;
   if (!reply.ok()) {
     if (grows && epoch == before) static_cast<void>(co_await data->truncate(request.size, old_size));
     co_return reply;

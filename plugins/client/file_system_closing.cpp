@@ -80,6 +80,7 @@ void FileSystem::Impl::kick_closes() {
 }
 
 bool FileSystem::Impl::ready(const PendingClose& item) const {
+  if (item.handle->node->refused) return false;
   return item.handle->data == nullptr || !item.handle->writes() || !item.handle->data->dirty();
 }
 
@@ -107,24 +108,33 @@ fs::SizeUpdate FileSystem::Impl::size_update(Node& node) {
   return update;
 }
 
-void FileSystem::Impl::told(Node& node, std::uint64_t change_count, std::uint64_t transaction) {
+FileSystem::Impl::Telling FileSystem::Impl::begin_telling(NodeRef node, const fs::InlineBytes& bytes) {
+  ++node->lock.tellings;  // the lock does not go before this has come to the server
+  const std::uint64_t change_count = node->change_count;
+  return Telling{std::move(node), change_count, bytes.present, bytes.moved_out};
+}
+
+void FileSystem::Impl::told(const Telling& one, std::uint64_t transaction) {
+  Node& node = *one.node;
   node.transaction = std::max(node.transaction, transaction);
-  if (node.change_count != change_count) return;  // written again meanwhile
+  if (one.moved_out) node.moved_out = false;
+  if (one.bytes) node.inline_kept = true;
+  if (node.change_count != one.change_count) return;  // written again meanwhile
   node.changed = false;
+  const std::shared_ptr<FileData> data = one.bytes ? plane.find(node.inode.id) : nullptr;
+  if (data != nullptr) data->told_inline();
 }
 
 // Sends queued closes and news, at most one call's worth. `everything`: also what is not ready, and files still open.
 Task<Status> FileSystem::Impl::send_batch(bool everything) {
-  struct Told {
-    NodeRef node;
-    std::uint64_t change_count;
-  };
   sending = true;
   const std::uint64_t before = epoch;
   fs::CloseRequest request;
-  std::vector<Told> tellings;
+  std::vector<Telling> tellings;
+  std::uint64_t bytes = 0;  // of inline files
   std::vector<PendingClose> taken;
-  for (auto item = closes.begin(); item != closes.end() && request.items.size() < kCloseItemsMax;) {
+  for (auto item = closes.begin();
+       item != closes.end() && request.items.size() < kCloseItemsMax && bytes < kInlineBytesPerCall;) {
     if (!everything && !ready(*item)) {
       ++item;
       continue;
@@ -134,19 +144,21 @@ Task<Status> FileSystem::Impl::send_batch(bool everything) {
     entry.inode = node.inode.id;
     entry.handle = item->handle->id;
     if (item->handle->writes()) entry.update = size_update(node);
-    entry.untouched = !item->handle->wrote;
+    entry.untouched = !item->handle->touched;
     if (entry.update.present) {
-      tellings.push_back(Told{item->handle->node, node.change_count});
-      ++node.lock.tellings;  // the lock does not go before this has come to the server
+      entry.bytes = inline_news(node, entry.update);
+      bytes += entry.bytes.bytes.size();
+      tellings.push_back(begin_telling(item->handle->node, entry.bytes));
     }
     request.items.push_back(entry);
     taken.push_back(std::move(*item));
     item = closes.erase(item);
   }
-  for (auto entry = changed.begin(); entry != changed.end() && request.items.size() < kCloseItemsMax; ++entry) {
+  for (auto entry = changed.begin();
+       entry != changed.end() && request.items.size() < kCloseItemsMax && bytes < kInlineBytesPerCall; ++entry) {
     Node& node = *entry->second;
-    if (!node.changed || (!everything && node.writers != 0)) continue;
-    const auto is_node = [&node](const Told& one) { return &*one.node == &node; };
+    if (!node.changed || (!everything && (node.writers != 0 || node.refused))) continue;
+    const auto is_node = [&node](const Telling& one) { return &*one.node == &node; };
     if (std::any_of(tellings.begin(), tellings.end(), is_node)) continue;
     const std::shared_ptr<FileData> data = plane.find(node.inode.id);
     if (!everything && data != nullptr && data->dirty()) continue;
@@ -154,8 +166,10 @@ Task<Status> FileSystem::Impl::send_batch(bool everything) {
     update.inode = node.inode.id;
     update.update = size_update(node);
     if (!update.update.present) continue;
-    tellings.push_back(Told{entry->second, node.change_count});
-    ++node.lock.tellings;
+    update.bytes = inline_news(node, update.update);
+    update.untouched = node.inode.is_inline() && !node.touched;
+    bytes += update.bytes.bytes.size();
+    tellings.push_back(begin_telling(entry->second, update.bytes));
     request.items.push_back(update);
   }
   Status status = kOk;
@@ -165,17 +179,34 @@ Task<Status> FileSystem::Impl::send_batch(bool everything) {
     status = reply.status;
     transaction = reply.transaction;
   }
-  for (const Told& one : tellings) --one.node->lock.tellings;
+  std::vector<NodeRef> refused;
+  for (const Telling& one : tellings) --one.node->lock.tellings;
   if (epoch == before) {
     if (status.ok()) {
-      for (Told& one : tellings) told(*one.node, one.change_count, transaction);
+      for (const Telling& one : tellings) told(one, transaction);
+    } else if (status.code == Code::no_space) {
+      // Nothing of it was done. What the server has no room for goes to objects, and all is told once more.
+      for (const Telling& one : tellings) {
+        if (one.bytes) refused.push_back(one.node);
+      }
+      closes.insert(closes.begin(), std::make_move_iterator(taken.begin()), std::make_move_iterator(taken.end()));
     }
     std::erase_if(changed, [](const auto& entry) { return !entry.second->changed; });
   }
   sending = false;
   sent.wake_all();
+  if (!refused.empty()) {
+    status = kOk;
+    for (const NodeRef& node : refused) node->refused = true;
+    if (!everything) tasks->spawn(move_all_refused(std::move(refused)));
+    if (everything) co_await move_all_refused(std::move(refused));
+  }
   const bool more = std::any_of(closes.begin(), closes.end(), [this](const PendingClose& item) { return ready(item); });
-  if (more) kick_closes();
+  if (more && bytes >= kInlineBytesPerCall) {
+    tasks->spawn(send_ready());
+  } else if (more) {
+    kick_closes();
+  }
   co_return status;
 }
 
@@ -184,6 +215,7 @@ Task<Status> FileSystem::Impl::send_everything() {
   close_alarm.clear();
   // What comes meanwhile (when the lock stays) is not waited for.
   std::size_t calls_left = (closes.size() + changed.size()) / kCloseItemsMax + 2;
+  calls_left = 2 * (calls_left + 2 * plane.dirty_bytes() / kInlineBytesPerCall);
   for (;;) {
     while (sending) co_await sent.wait();
     if (epoch != before) co_return Status{Code::closed, 0, "the metadata server restarted"};
@@ -202,13 +234,19 @@ Task<Status> FileSystem::Impl::send_size(NodeRef node) {
   item.inode = node->inode.id;
   item.update = size_update(*node);
   if (!item.update.present || RIDEAU_PLANTED_BUG(size_is_not_told)) co_return kOk;
-  const std::uint64_t change_count = node->change_count;
+  item.bytes = inline_news(*node, item.update);
+  item.untouched = node->inode.is_inline() && !node->touched;
+  const std::uint64_t before = epoch;
+  const Telling telling = begin_telling(node, item.bytes);
   request.items.push_back(item);
-  ++node->lock.tellings;
   const MetaReply<Nothing> reply = co_await meta.close(request);
   --node->lock.tellings;
   sent.wake_all();
-  if (reply.ok()) told(*node, change_count, reply.transaction);
+  if (reply.ok()) told(telling, reply.transaction);
+  if (reply.status.code == Code::no_space && epoch == before && telling.bytes) {
+    const bool moved = co_await move_refused(node);
+    if (moved) co_return co_await send_size(node);
+  }
   if (!node->changed) changed.erase(node->inode.id);
   co_return reply.status;
 }

@@ -28,7 +28,7 @@ HandleRef FileSystem::Impl::add_handle(fs::HandleId id, NodeRef node, std::uint3
   handle->flags = flags;
   handle->caller = caller;
   handle->epoch = epoch;
-  if (node->inode.is_regular()) handle->data = plane.file(node->inode.id, node->inode.layout);
+  if (node->inode.is_regular()) handle->data = data_of(*node);
   // What nobody was told of yet, the next one who opens the file is.
   if (handle->data != nullptr) handle->errors_heard = handle->data->errors_heard();
   handles.emplace(id, handle);
@@ -42,7 +42,7 @@ Task<Status> FileSystem::Impl::cut_opened(NodeRef node, std::uint64_t old_size) 
   node->size_known = true;
   ++node->change_count;
   if (!plane.knows(node->inode.layout)) co_await learn_targets();
-  const std::shared_ptr<FileData> data = plane.file(node->inode.id, node->inode.layout);
+  const std::shared_ptr<FileData> data = data_of(*node);
   const Status status = co_await data->truncate(old_size, 0);
   co_return status;
 }
@@ -68,6 +68,8 @@ Task<Result<OpenFile>> FileSystem::Impl::open(fs::Caller& caller, fs::InodeId in
   request.inode = inode;
   request.flags = flags;
   request.handle = next_handle++;
+  request.knows_inline = true;
+  request.wants_bytes = wants_bytes(*node, flags);
   const std::uint64_t old_size = node->size_known ? node->inode.size : kUnknownSize;
   Opening unanswered({request.handle, fs::kNoInode, flags, false});
   opening.push_back(unanswered);
@@ -78,6 +80,7 @@ Task<Result<OpenFile>> FileSystem::Impl::open(fs::Caller& caller, fs::InodeId in
   learn(reply.body.inode);
   node->transaction = std::max(node->transaction, reply.transaction);
   HandleRef handle = add_handle(request.handle, node, flags, caller);
+  take_bytes(node, reply.body);
   // Under a weaker lock the kernel must have no page of a file that is open for writing, see enter().
   const bool writes = (flags & fs::kOpenWrite) != 0 && node->inode.is_regular();
   while (writes && node->lock.mode != Mode::exclusive && paged.contains(inode)) co_await drop_pages_of(node);
@@ -159,6 +162,7 @@ Task<Status> FileSystem::Impl::usable(HandleRef handle) {
     request.inode = handle->inode();
     request.flags = handle->flags & ~static_cast<std::uint32_t>(fs::kOpenTruncate | fs::kOpenExclusive);
     request.handle = handle->id;
+    request.knows_inline = true;
     const std::uint64_t before = epoch;
     const auto reply = co_await meta.open(request);
     status = reply.status;
@@ -181,7 +185,7 @@ Task<Result<std::uint64_t>> FileSystem::Impl::read(fs::HandleId id, std::uint64_
   Result<std::uint64_t> result = std::uint64_t{0};
   status = co_await know(handle->node, true);
   if (status.ok()) {
-    handle->data->adopt(handle->node->inode.layout);
+    handle->data->adopt(handle->node->inode.layout, handle->node->inode.is_inline());
     const std::uint64_t size = handle->node->inode.size;
     if (offset < size) result = co_await read(*handle->data, size);
   } else {
@@ -196,7 +200,7 @@ Task<Result<std::uint64_t>> FileSystem::Impl::write(HandleRef handle, std::uint6
   Node& node = *handle->node;
   const Status known = co_await know(handle->node, true);
   if (!known.ok()) co_return known;
-  handle->data->adopt(node.inode.layout);
+  handle->data->adopt(node.inode.layout, node.inode.is_inline());
   if (handle->appends(details)) offset = node.inode.size;
   if (offset > limits::kFileBytesMax) co_return posix_error(EFBIG);
   if (details != nullptr) details->offset = offset;
@@ -208,11 +212,11 @@ Task<Result<std::uint64_t>> FileSystem::Impl::write(HandleRef handle, std::uint6
   }
   const std::uint64_t before = epoch;
   handle->wrote = true;
-  auto result = co_await handle->data->write(offset, data, parts, details != nullptr ? details->lent : nullptr);
+  auto result = co_await write_bytes(handle, offset, data, parts, details != nullptr ? details->lent : nullptr);
   const std::uint64_t done = result.ok() ? *result : 0;
   if (epoch == before && done > 0) node.inode.size = std::max(node.inode.size, offset + done);
   const bool refused = errno_of(result.status()) == EFBIG;
-  if (epoch == before && !refused && done < size && offset + size > node.inode.size) {
+  if (epoch == before && !refused && !node.inode.is_inline() && done < size && offset + size > node.inode.size) {
     co_await handle->data->cut_failed(std::min(offset + size, limits::kFileBytesMax), node.inode.size);
   }
   if (epoch != before) {
@@ -265,12 +269,16 @@ Task<Status> FileSystem::Impl::sync(HandleRef handle) {
   co_await until_unsealed(handle->node);
   const bool stayed = stay(node);
   Status status = kOk;
+  for (bool was_inline = true; status.ok() && was_inline;) {
+    was_inline = node.inode.is_inline();
+    if (handle->data != nullptr && !was_inline) status = co_await handle->data->sync();
+    if (status.ok() && node.changed) status = co_await send_size(handle->node);
+    was_inline = was_inline && !node.inode.is_inline();  // moved out by that: its objects are not durable yet
+  }
   if (handle->data != nullptr) {
-    status = co_await handle->data->sync();
     const Status early = handle->data->take_error(&handle->errors_heard);
     if (!early.ok()) status = early;
   }
-  if (status.ok() && node.changed) status = co_await send_size(handle->node);
   if (stayed) leave(node);
   if (status.ok() && node.transaction > meta_session.durable()) status = co_await meta.sync(node.transaction);
   co_return status;

@@ -38,6 +38,7 @@ constexpr std::uint64_t kWithheldNs = lock::kWithheldNs;  // after an answer abo
 constexpr std::size_t kKeptOpensMax = 32 * 1024;
 constexpr std::size_t kLocksGivenBack = 256;  // of inodes not used for long, at a time
 constexpr std::uint64_t kUnknownSize = limits::kFileBytesMax;
+constexpr std::uint64_t kInlineBytesPerCall = 256 * 1024;  // from here on closes go in another call
 
 // An open file of this client.
 struct Handle {
@@ -51,6 +52,7 @@ struct Handle {
   std::uint64_t errors_heard = 0;  // of its data, through this handle
   std::uint64_t epoch = 0;         // of the metadata session that knows the handle
   bool wrote = false;
+  bool touched = false;       // and to objects
   bool broken = false;        // its changes were lost with the metadata server
   bool lost_locks = false;    // of flock or fcntl, taken through it, with the session
   bool lost_changes = false;  // changes of the inode that were not made through it were: fsync says so, once
@@ -64,7 +66,7 @@ struct Handle {
 };
 using HandleRef = std::shared_ptr<Handle>;
 
-struct FileSystem::Impl final : rpc::SessionEvents {
+struct FileSystem::Impl final : rpc::SessionEvents, InlineHome {
   Impl(Runtime& host, Logger& logger, FileSystemOptions wanted);
   ~Impl();
 
@@ -188,6 +190,28 @@ struct FileSystem::Impl final : rpc::SessionEvents {
   static std::uint32_t privileges_to_kill(const Node& node, bool set_id);
   Task<Status> kill_privileges(HandleRef handle, std::uint32_t kills, const fs::Caller& writer);
   void changed_bytes(Node& node);
+  // file_system_inline.cpp
+  Task<Result<std::string>> read_inline(fs::InodeId inode) override;
+  void inline_due(fs::InodeId inode) override;
+  Task<> send_due();
+  // The data of a regular file, inline where its inode says so.
+  std::shared_ptr<FileData> data_of(const Node& node) {
+    return plane.file(node.inode.id, node.inode.layout, node.inode.is_inline());
+  }
+  bool wants_bytes(Node& node, std::uint32_t flags);
+  void take_bytes(NodeRef node, const fs::OpenReply& reply);
+  // Into the cache, or to objects; a file that does not stay inline with it is moved out.
+  Task<Result<std::uint64_t>> write_bytes(HandleRef handle, std::uint64_t offset, const IoVec* data,
+                                          std::uint32_t parts, const Buffers* lent);
+  // The bytes of an inline file go to objects; whoever calls keeps the exclusive lock. `opened`: by a handle that will
+  // say so when it is closed, also when its client dies.
+  Task<Status> move_out(NodeRef node, bool opened);
+  // The server had no room for them.
+  Task<bool> move_refused(NodeRef node);
+  Task<> move_all_refused(std::vector<NodeRef> nodes);
+  Task<MetaReply<fs::InodeReply>> resize_inline(fs::SetAttributesRequest& request, NodeRef node);
+  // What is to be told of the bytes with this news of size and times; a view up to the next change.
+  fs::InlineBytes inline_news(const Node& node, const fs::SizeUpdate& update);
   // file_system_space.cpp
   Task<Status> allocate(HandleRef handle, Allocate mode, bool keep_size, std::uint64_t offset, std::uint64_t size);
   Task<Result<std::uint64_t>> seek(HandleRef handle, std::uint64_t offset, bool hole);
@@ -219,7 +243,15 @@ struct FileSystem::Impl final : rpc::SessionEvents {
   Task<Status> send_size(NodeRef node);
   fs::SizeUpdate size_update(Node& node);
   bool ready(const PendingClose& item) const;
-  void told(Node& node, std::uint64_t change_count, std::uint64_t transaction);
+  // News on their way: how much of it will have been told.
+  struct Telling {
+    NodeRef node;
+    std::uint64_t change_count = 0;
+    bool bytes = false;
+    bool moved_out = false;
+  };
+  Telling begin_telling(NodeRef node, const fs::InlineBytes& bytes);
+  void told(const Telling& one, std::uint64_t transaction);
 
   Runtime& runtime;
   Logger& log;
@@ -270,6 +302,9 @@ struct FileSystem::Impl final : rpc::SessionEvents {
   std::map<fs::InodeId, NodeRef> changed;  // inodes with news for the metadata server
   std::set<fs::InodeId> resizing;          // whose sizes are not told meanwhile
   std::deque<PendingClose> closes;
+  std::set<fs::InodeId> due;  // inline files whose bytes should be told now
+  bool sending_due = false;
+  std::uint64_t refusals = 0;  // of bytes of inline files
   bool sending = false;
   WaitQueue sent;
   WaitQueue targets_learned;  // woken when learn_targets() has ended

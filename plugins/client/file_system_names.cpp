@@ -137,6 +137,7 @@ void FileSystem::Impl::end_name_change(NodeRef& directory) {
 
 Task<MetaReply<fs::MakeReply>> FileSystem::Impl::make(fs::MakeRequest& request) {
   NodeRef directory = begin_name_change(request.parent);
+  request.knows_inline = true;
   MetaReply<fs::MakeReply> reply = co_await meta.make(request);
   end_name_change(directory);
   if (!reply.ok()) {

@@ -19,8 +19,10 @@ Task<Status> FileSystem::Impl::allocate(HandleRef handle, Allocate mode, bool ke
     if (!killed.ok()) co_return killed;
   }
   const std::uint64_t before = epoch;
-  handle->wrote = true;
-  Status status;
+  handle->wrote = handle->touched = true;
+  Status status = kOk;
+  if (node.inode.is_inline()) status = co_await move_out(handle->node, true);
+  if (!status.ok()) co_return status;
   if (mode == Allocate::punch) {
     status = co_await handle->data->punch(offset, size, node.inode.size);
   } else {
@@ -45,6 +47,10 @@ Task<Result<std::uint64_t>> FileSystem::Impl::seek(HandleRef handle, std::uint64
   const Status known = co_await know(handle->node, true);
   if (!known.ok()) co_return known;
   const std::uint64_t size = handle->node->inode.size;
+  if (handle->node->inode.is_inline()) {  // all of it is data
+    if (offset >= size) co_return posix_error(ENXIO, "beyond the end of the file");
+    co_return hole ? size : offset;
+  }
   auto found = co_await handle->data->find(hole ? FileData::Find::hole : FileData::Find::data, offset, size);
   co_return found;
 }

@@ -60,6 +60,9 @@ NodeRef InodeCache::update(const fs::Inode& fresh, bool covered) {
   } else {
     node->size_known = exact || !fresh.is_regular();
   }
+  node->inline_kept = node->inline_kept || (fresh.is_inline() && fresh.size != 0);
+  if (node->moved_out) node->inode.flags &= ~static_cast<std::uint32_t>(fs::kInline);
+  if (node->touched) node->inode.flags &= ~static_cast<std::uint32_t>(fs::kUntouched);
   node->valid = covered && !stale;
   return node;
 }
@@ -80,6 +83,7 @@ void InodeCache::lose(Node& node) {
   node.valid = false;
   node.size_known = false;
   node.changed = false;
+  node.inline_kept = node.moved_out = false;
   node.names_complete = false;
 }
 

@@ -55,6 +55,11 @@ struct Node {
   bool changed = false;            // written here: size and times that the metadata server was not told yet
   bool kernel_attributes = false;  // the kernel may have the attributes
   bool nameless = false;           // made here without a name, and may still get one
+  // Of files that are, or were under this lock, inline:
+  bool inline_kept = false;        // the server has bytes of it
+  bool moved_out = false;          // they are in objects, and the server was not told yet
+  bool touched = false;            // there may be objects, whatever the server says
+  bool refused = false;            // the server had no room: they are on their way to objects
   std::uint32_t writers = 0;       // handles of this client that are open for writing
   std::uint64_t change_count = 0;  // of local changes to size and times: has one come since a call was sent?
   fs::HandleId kept_open = 0;      // the server has it open for reading, nobody here: for the next who opens it. 0: not

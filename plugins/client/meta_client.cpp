@@ -88,6 +88,13 @@ Task<MetaReply<Nothing>> MetaClient::close(fs::CloseRequest& request) {
   return call<Nothing>(MetaMethod::close, request, true);
 }
 
+Task<MetaReply<fs::ReadInlineReply>> MetaClient::read_inline(fs::InodeId inode) {
+  fs::ReadInlineRequest request;
+  request.inode = inode;
+  auto reply = co_await call<fs::ReadInlineReply>(MetaMethod::read_inline, request, false);
+  co_return reply;
+}
+
 Task<MetaReply<fs::ReadLinkReply>> MetaClient::read_link(fs::InodeId inode) {
   fs::ReadLinkRequest request;
   request.inode = inode;

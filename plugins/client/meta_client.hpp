@@ -47,6 +47,7 @@ class MetaClient {
   Task<MetaReply<fs::MakeReply>> make(fs::MakeRequest& request);
   Task<MetaReply<fs::OpenReply>> open(fs::OpenRequest& request);
   Task<MetaReply<Nothing>> close(fs::CloseRequest& request);
+  Task<MetaReply<fs::ReadInlineReply>> read_inline(fs::InodeId inode);
   Task<MetaReply<fs::ReadLinkReply>> read_link(fs::InodeId inode);
   Task<MetaReply<fs::InodeReply>> link(fs::LinkRequest& request);
   Task<MetaReply<fs::RemoveReply>> remove(fs::RemoveRequest& request);

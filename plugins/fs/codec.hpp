@@ -24,6 +24,8 @@ RIDEAU_FS_BODY(MakeRequest);
 RIDEAU_FS_BODY(MakeReply);
 RIDEAU_FS_BODY(OpenRequest);
 RIDEAU_FS_BODY(OpenReply);
+RIDEAU_FS_BODY(ReadInlineRequest);
+RIDEAU_FS_BODY(ReadInlineReply);
 RIDEAU_FS_BODY(CloseRequest);
 RIDEAU_FS_BODY(ReadLinkRequest);
 RIDEAU_FS_BODY(ReadLinkReply);

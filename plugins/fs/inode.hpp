@@ -21,15 +21,20 @@ struct Layout {
   std::uint32_t generation = 0;
   std::uint32_t stripe_size = 0;  // bytes, a multiple of 64 KiB
   std::vector<TargetId> targets;  // one a stripe; empty for all but regular files
+  std::uint32_t inline_max = 0;   // a file that was never larger than so many bytes has them beside its inode: kInline
   std::uint32_t stripe_count() const noexcept { return static_cast<std::uint32_t>(targets.size()); }
   friend bool operator==(const Layout&, const Layout&) = default;
 };
+
+constexpr std::uint32_t kInlineBytesMax = 64 * 1024;  // the greatest Layout::inline_max
+constexpr std::uint32_t kInlineAsConfigured = 0xffff'ffff;
 
 // Wish for new files; 0: as the parent has it. Of directories: what files made in it get.
 struct LayoutDefault {
   std::uint32_t stripe_count = 0;  // kStripeAll: all targets
   std::uint32_t stripe_size = 0;
   std::int32_t stripe_offset = -1;  // index of the first target; -1: the metadata server chooses
+  std::uint32_t inline_max = kInlineAsConfigured;
   friend bool operator==(const LayoutDefault&, const LayoutDefault&) = default;
 };
 constexpr std::uint32_t kStripeAll = 0xffff'ffff;
@@ -40,6 +45,7 @@ enum InodeFlags : std::uint32_t {
   kUntouched = 4,     // nobody sent bytes of it anywhere, so it has no objects; worth nothing once its target restarted
   kAccessList = 8,    // its permissions are an access control list's as well (fs::kAccessListXattr)
   kDefaultList = 16,  // a directory with a list for what is made in it (fs::kDefaultListXattr)
+  kInline = 32,       // its bytes are in its inline record, and what objects may have means nothing
 };
 
 // A lock in one number: its mode (of framework/lock) in the two lowest bits, above them the number of its grant; 0:
@@ -73,6 +79,7 @@ struct Inode {
   bool is_directory() const noexcept { return S_ISDIR(mode); }
   bool is_regular() const noexcept { return S_ISREG(mode); }
   bool is_symlink() const noexcept { return S_ISLNK(mode); }
+  bool is_inline() const noexcept { return (flags & kInline) != 0; }
 };
 
 }  // namespace rideau::fs

@@ -24,6 +24,7 @@ enum class KeyKind : std::uint8_t {
   slot = 0x16,
   destroy = 0x17,  // objects to destroy
   change = 0x18,   // reserved: the change log
+  inline_bytes = 0x19,
 };
 
 class Key {
@@ -81,12 +82,14 @@ inline Key destroy_key(InodeId inode, std::uint32_t layout_generation) noexcept 
   return Key(KeyKind::destroy).u64(inode).u32(layout_generation);
 }
 
+inline Key inline_key(InodeId inode) noexcept { return Key(KeyKind::inline_bytes).u64(inode); }
+
 // Parts of keys that were read back. False when the key has another shape.
 bool parse_entry_key(Bytes key, InodeId* directory, Cookie* cookie) noexcept;
 bool parse_xattr_key(Bytes key, InodeId* inode, std::string_view* name) noexcept;
 bool parse_destroy_key(Bytes key, InodeId* inode, std::uint32_t* layout_generation) noexcept;
 bool parse_slot_key(Bytes key, std::uint64_t* session, std::uint32_t* slot) noexcept;
-bool parse_id_key(KeyKind kind, Bytes key, std::uint64_t* id) noexcept;  // inode, open_unlinked, session
+bool parse_id_key(KeyKind kind, Bytes key, std::uint64_t* id) noexcept;  // inode, open_unlinked, session, inline_bytes
 
 inline bool is_kind(Bytes key, KeyKind kind) noexcept {
   return key.size != 0 && key.data[0] == static_cast<std::uint8_t>(kind);

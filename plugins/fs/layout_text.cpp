@@ -12,8 +12,9 @@ namespace {
 
 constexpr std::string_view kBlanks = " \t\n";
 
-std::string line(const std::string& count, const std::string& size, const std::string& offset) {
-  return "stripe_count=" + count + " stripe_size=" + size + " stripe_offset=" + offset;
+std::string line(const std::string& count, const std::string& size, const std::string& offset,
+                 const std::string& inline_max) {
+  return "stripe_count=" + count + " stripe_size=" + size + " stripe_offset=" + offset + " inline=" + inline_max;
 }
 
 std::string offset_text(std::int32_t offset) { return offset < 0 ? "any" : std::to_string(offset); }
@@ -43,14 +44,19 @@ bool take_word(std::string_view key, std::string_view value, LayoutWish* wish) {
     if (value == "any") return true;
     return parse_number(value, 0, std::numeric_limits<std::int32_t>::max(), &offset);
   }
-  return key == "targets";
+  if (key == "inline" && !wish->inline_max) {
+    std::uint32_t& bytes = wish->inline_max.emplace(kInlineAsConfigured);
+    return value == "default" || parse_number(value, 0u, kInlineBytesMax, &bytes);
+  }
+  return key == "targets" || key == "bytes";
 }
 
 }  // namespace
 
-std::string layout_text(const Layout& layout, std::int32_t stripe_offset) {
-  std::string text =
-      line(std::to_string(layout.stripe_count()), std::to_string(layout.stripe_size), offset_text(stripe_offset));
+std::string layout_text(const Layout& layout, std::int32_t stripe_offset, bool is_inline) {
+  std::string text = line(std::to_string(layout.stripe_count()), std::to_string(layout.stripe_size),
+                          offset_text(stripe_offset), std::to_string(layout.inline_max));
+  text += is_inline ? " bytes=inline" : " bytes=objects";
   text += " targets=";
   for (std::size_t i = 0; i < layout.targets.size(); ++i) {
     text += (i == 0 ? "" : ",") + std::to_string(layout.targets[i]);
@@ -62,7 +68,8 @@ std::string layout_text(const LayoutDefault& wish) {
   std::string count = "default";
   if (wish.stripe_count != 0) count = wish.stripe_count == kStripeAll ? "all" : std::to_string(wish.stripe_count);
   return line(count, wish.stripe_size == 0 ? "default" : std::to_string(wish.stripe_size),
-              offset_text(wish.stripe_offset));
+              offset_text(wish.stripe_offset),
+              wish.inline_max == kInlineAsConfigured ? "default" : std::to_string(wish.inline_max));
 }
 
 Result<LayoutWish> parse_layout_wish(std::string_view text) {
@@ -80,7 +87,8 @@ Result<LayoutWish> parse_layout_wish(std::string_view text) {
       return posix_error(EINVAL, "words of a layout");
     }
   }
-  if (!wish.stripe_count && !wish.stripe_size && !wish.stripe_offset) return posix_error(EINVAL, "an empty layout");
+  if (!wish.stripe_count && !wish.stripe_size && !wish.stripe_offset && !wish.inline_max)
+    return posix_error(EINVAL, "an empty layout");
   return wish;
 }
 

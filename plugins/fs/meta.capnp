@@ -12,12 +12,14 @@ struct Layout {
   generation @0 :UInt32;
   stripeSize @1 :UInt32;        # bytes
   targets @2 :List(UInt32);     # one a stripe
+  inlineMax @3 :UInt32;         # bytes
 }
 
 struct LayoutDefault {
   stripeCount @0 :UInt32;
   stripeSize @1 :UInt32;
   stripeOffset @2 :Int32 = -1;
+  inlineMax @3 :UInt32 = 0xffffffff;
 }
 
 struct Inode {
@@ -73,6 +75,7 @@ struct SetAttributesRequest {
   atimeNs @7 :Int64;
   mtimeNs @8 :Int64;
   handle @9 :UInt64;
+  bytes @10 :InlineBytes;       # absent: nothing to say
 }
 
 struct MakeRequest {
@@ -85,6 +88,7 @@ struct MakeRequest {
   open @6 :Bool;
   openFlags @7 :UInt32;
   handle @8 :UInt64;
+  knowsInline @9 :Bool;
 }
 struct MakeReply {
   inode @0 :Inode;
@@ -96,9 +100,23 @@ struct OpenRequest {
   inode @1 :UInt64;
   flags @2 :UInt32;
   handle @3 :UInt64;
+  knowsInline @4 :Bool;
+  wantsBytes @5 :Bool;
 }
 struct OpenReply {
   inode @0 :Inode;
+  bytes @1 :Data;               # absent: none
+}
+struct ReadInlineRequest {
+  inode @0 :UInt64;
+}
+struct ReadInlineReply {
+  inline @0 :Bool;
+  bytes @1 :Data;
+}
+struct InlineBytes {
+  bytes @0 :Data;               # absent: they are as they were
+  movedOut @1 :Bool;
 }
 struct SizeUpdate {
   size @0 :UInt64;
@@ -111,6 +129,7 @@ struct CloseItem {
   handle @1 :UInt64;
   update @2 :SizeUpdate;        # absent: none
   untouched @3 :Bool;
+  bytes @4 :InlineBytes;        # absent: nothing to say
 }
 struct CloseRequest {
   items @0 :List(CloseItem);

@@ -45,6 +45,7 @@ enum class MetaMethod : std::uint16_t {
   test_advisory_lock = 23,
   cancel_advisory_lock = 24,  // a wait
   reclaim = 25,               // after a restart of the target: what it had in memory alone
+  read_inline = 26,           // the bytes of a small file
 };
 
 enum class MetaCallback : std::uint16_t {
@@ -79,6 +80,13 @@ enum SetMask : std::uint32_t {
   kSetKillPrivileges = 256,  // drop set-id bits as a write by a non-owner would
   kSetKillCapability = 512,  // drop security.capability as any write does
 };
+// What a client has to say of the bytes of a file that are kept beside its inode (kInline). It has the exclusive lock.
+struct InlineBytes {
+  bool present = false;    // `bytes` are all that the file has, in place of what it had
+  std::string_view bytes;  // at most kInlineBytesMax
+  bool moved_out = false;  // they are in objects now, as durably as they were here
+};
+
 // With kSetSize the client has cut or grown the objects itself, under its lock, before (grow) or after (cut) this call.
 struct SetAttributesRequest {
   Caller caller;
@@ -91,6 +99,7 @@ struct SetAttributesRequest {
   std::int64_t atime_ns = 0;
   std::int64_t mtime_ns = 0;
   HandleId handle = 0;  // of the open that ftruncate came through (it needs no permission then); 0: none
+  InlineBytes bytes{};  // with kSetSize; what is beyond the size goes, what is missing reads as zeros
 };
 
 enum OpenFlags : std::uint32_t {
@@ -111,7 +120,8 @@ struct MakeRequest {
   std::string_view symlink_target;
   bool open = false;  // open(O_CREAT): opens the file, an existing one too unless kOpenExclusive
   std::uint32_t open_flags = 0;
-  HandleId handle = 0;  // chosen by the client, unique in its session
+  HandleId handle = 0;        // chosen by the client, unique in its session
+  bool knows_inline = false;  // clients of before files could be inline do not say so: they get no such file
 };
 struct MakeReply {
   Inode inode;
@@ -124,9 +134,21 @@ struct OpenRequest {
   InodeId inode = kNoInode;
   std::uint32_t flags = 0;  // with kOpenTruncate the record's size becomes 0; the client then cuts the objects
   HandleId handle = 0;
+  bool knows_inline = false;  // else the open of an inline file is refused: EOPNOTSUPP
+  bool wants_bytes = false;   // of an inline file, with the answer where that is a cheap thing
 };
 struct OpenReply {
   Inode inode;
+  bool has_bytes = false;
+  std::string bytes;  // all of them
+};
+
+struct ReadInlineRequest {
+  InodeId inode = kNoInode;
+};
+struct ReadInlineReply {
+  bool is_inline = false;  // false: the file's bytes are in objects
+  std::string bytes;       // all of them
 };
 
 // What a writer knows at close or when it gives its lock back. The last writer's values make the record exact.
@@ -142,6 +164,7 @@ struct CloseItem {
   HandleId handle = 0;  // 0: nothing is closed; only an update, or (without one) word that there will be objects
   SizeUpdate update{};
   bool untouched = false;  // through this handle nothing went to the objects
+  InlineBytes bytes{};     // with `update`, whose size is theirs
 };
 struct CloseRequest {
   std::vector<CloseItem> items;

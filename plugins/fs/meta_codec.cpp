@@ -36,6 +36,7 @@ void encode(const MakeRequest& from, wire::Encoded& to) {
     root.setOpen(from.open);
     root.setOpenFlags(from.open_flags);
     root.setHandle(from.handle);
+    root.setKnowsInline(from.knows_inline);
   });
 }
 Status decode(Bytes body, MakeRequest* to) {
@@ -46,6 +47,7 @@ Status decode(Bytes body, MakeRequest* to) {
     to->open = root.getOpen();
     to->open_flags = root.getOpenFlags();
     to->handle = root.getHandle();
+    to->knows_inline = root.getKnowsInline();
     return take(root.getCaller(), &to->caller) && take_view(root.getName(), kNameWireMax, &to->name) &&
            take_view(root.getSymlinkTarget(), limits::kKeptReplyBytesMax, &to->symlink_target);
   });

@@ -4,6 +4,21 @@
 
 namespace rideau::fs {
 
+namespace {
+
+bool says_something(const InlineBytes& bytes) { return bytes.present || bytes.moved_out; }
+void fill(schema::InlineBytes::Builder to, const InlineBytes& from) {
+  if (from.present) to.setBytes(data_of(from.bytes));
+  to.setMovedOut(from.moved_out);
+}
+bool take(schema::InlineBytes::Reader from, InlineBytes* to) {
+  to->present = from.hasBytes();
+  to->moved_out = from.getMovedOut();
+  return take_view(from.getBytes(), kInlineBytesMax, &to->bytes);
+}
+
+}  // namespace
+
 void encode(const GetAttributesRequest& from, wire::Encoded& to) {
   encode_root<schema::GetAttributesRequest>(to, [&](auto root) { root.setInode(from.inode); });
 }
@@ -26,6 +41,7 @@ void encode(const SetAttributesRequest& from, wire::Encoded& to) {
     root.setAtimeNs(from.atime_ns);
     root.setMtimeNs(from.mtime_ns);
     root.setHandle(from.handle);
+    if (says_something(from.bytes)) fill(root.initBytes(), from.bytes);
   });
 }
 Status decode(Bytes body, SetAttributesRequest* to) {
@@ -39,7 +55,8 @@ Status decode(Bytes body, SetAttributesRequest* to) {
     to->atime_ns = root.getAtimeNs();
     to->mtime_ns = root.getMtimeNs();
     to->handle = root.getHandle();
-    return take(root.getCaller(), &to->caller);
+    to->bytes = {};
+    return take(root.getCaller(), &to->caller) && (!root.hasBytes() || take(root.getBytes(), &to->bytes));
   });
 }
 
@@ -49,6 +66,8 @@ void encode(const OpenRequest& from, wire::Encoded& to) {
     root.setInode(from.inode);
     root.setFlags(from.flags);
     root.setHandle(from.handle);
+    root.setKnowsInline(from.knows_inline);
+    root.setWantsBytes(from.wants_bytes);
   });
 }
 Status decode(Bytes body, OpenRequest* to) {
@@ -56,15 +75,46 @@ Status decode(Bytes body, OpenRequest* to) {
     to->inode = root.getInode();
     to->flags = root.getFlags();
     to->handle = root.getHandle();
+    to->knows_inline = root.getKnowsInline();
+    to->wants_bytes = root.getWantsBytes();
     return take(root.getCaller(), &to->caller);
   });
 }
 
 void encode(const OpenReply& from, wire::Encoded& to) {
-  encode_root<schema::OpenReply>(to, [&](auto root) { fill(root.initInode(), from.inode); });
+  encode_root<schema::OpenReply>(to, [&](auto root) {
+    fill(root.initInode(), from.inode);
+    if (from.has_bytes) root.setBytes(data_of(from.bytes));
+  });
 }
 Status decode(Bytes body, OpenReply* to) {
-  return decode_root<schema::OpenReply>(body, [to](auto root) { return take(root.getInode(), &to->inode); });
+  return decode_root<schema::OpenReply>(body, [to](auto root) {
+    to->has_bytes = root.hasBytes();
+    return take(root.getInode(), &to->inode) && take_copy(root.getBytes(), kInlineBytesMax, &to->bytes);
+  });
+}
+
+void encode(const ReadInlineRequest& from, wire::Encoded& to) {
+  encode_root<schema::ReadInlineRequest>(to, [&](auto root) { root.setInode(from.inode); });
+}
+Status decode(Bytes body, ReadInlineRequest* to) {
+  return decode_root<schema::ReadInlineRequest>(body, [to](auto root) {
+    to->inode = root.getInode();
+    return true;
+  });
+}
+
+void encode(const ReadInlineReply& from, wire::Encoded& to) {
+  encode_root<schema::ReadInlineReply>(to, [&](auto root) {
+    root.setInline(from.is_inline);
+    root.setBytes(data_of(from.bytes));
+  });
+}
+Status decode(Bytes body, ReadInlineReply* to) {
+  return decode_root<schema::ReadInlineReply>(body, [to](auto root) {
+    to->is_inline = root.getInline();
+    return take_copy(root.getBytes(), kInlineBytesMax, &to->bytes);
+  });
 }
 
 namespace {
@@ -90,6 +140,7 @@ void encode(const CloseRequest& from, wire::Encoded& to) {
       out.setInode(item.inode);
       out.setHandle(item.handle);
       out.setUntouched(item.untouched);
+      if (says_something(item.bytes)) fill(out.initBytes(), item.bytes);
       if (!item.update.present) continue;
       fill(out.initUpdate(), item.update);
     }
@@ -106,6 +157,7 @@ Status decode(Bytes body, CloseRequest* to) {
       item.inode = in.getInode();
       item.handle = in.getHandle();
       item.untouched = in.getUntouched();
+      if (in.hasBytes() && !take(in.getBytes(), &item.bytes)) return false;
       if (!in.hasUpdate()) continue;
       take(in.getUpdate(), &item.update);
     }

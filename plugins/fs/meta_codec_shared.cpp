@@ -28,12 +28,14 @@ void fill(schema::Inode::Builder to, const Inode& from) {
     layout.setStripeSize(from.layout.stripe_size);
     auto targets = layout.initTargets(from.layout.stripe_count());
     for (std::uint32_t i = 0; i < from.layout.stripe_count(); ++i) targets.set(i, from.layout.targets[i]);
+    layout.setInlineMax(from.layout.inline_max);
   }
   if (from.layout_default != LayoutDefault{}) {
     auto wish = to.initLayoutDefault();
     wish.setStripeCount(from.layout_default.stripe_count);
     wish.setStripeSize(from.layout_default.stripe_size);
     wish.setStripeOffset(from.layout_default.stripe_offset);
+    wish.setInlineMax(from.layout_default.inline_max);
   }
 }
 
@@ -43,6 +45,8 @@ namespace {
 bool take(schema::Layout::Reader from, Layout* to) {
   to->generation = from.getGeneration();
   to->stripe_size = from.getStripeSize();
+  to->inline_max = from.getInlineMax();
+  if (to->inline_max > kInlineBytesMax) return false;
   const auto targets = from.getTargets();
   if (targets.size() > limits::kStripeCountMax) return false;
   to->targets.resize(targets.size());
@@ -88,7 +92,7 @@ bool take(schema::Inode::Reader from, Inode* to) {
   to->layout_default = LayoutDefault{};
   if (from.hasLayoutDefault()) {
     const auto wish = from.getLayoutDefault();
-    to->layout_default = {wish.getStripeCount(), wish.getStripeSize(), wish.getStripeOffset()};
+    to->layout_default = {wish.getStripeCount(), wish.getStripeSize(), wish.getStripeOffset(), wish.getInlineMax()};
   }
   return to->size <= limits::kFileBytesMax;
 }

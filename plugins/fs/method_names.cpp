@@ -58,6 +58,8 @@ const char* meta_method_name(std::uint16_t method) noexcept {
       return "cancel_advisory_lock";
     case MetaMethod::reclaim:
       return "reclaim";
+    case MetaMethod::read_inline:
+      return "read_inline";
   }
   return nullptr;
 }

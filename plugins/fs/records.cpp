@@ -9,6 +9,14 @@ namespace rideau::fs {
 namespace {
 
 constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kInodeVersion = 2;  // 2 says how large an inline file may be
+
+// What nobody made inline, and where nobody wishes for it, reads as it did before.
+std::uint8_t version_of(const Inode& inode) noexcept {
+  const bool says = inode.is_directory() ? inode.layout_default.inline_max != kInlineAsConfigured
+                                         : inode.is_regular() && inode.layout.inline_max != 0;
+  return says ? kInodeVersion : kVersion;
+}
 
 // What follows the common fields of an inode, by its type.
 void put_type_fields(RecordWriter& out, const InodeRecord& from) {
@@ -16,9 +24,11 @@ void put_type_fields(RecordWriter& out, const InodeRecord& from) {
   if (inode.is_regular()) {
     out.put(inode.layout.generation).put(inode.layout.stripe_size).put(inode.layout.stripe_count());
     out.raw(inode.layout.targets.data(), inode.layout.targets.size() * sizeof(TargetId));
+    if (version_of(inode) >= 2) out.put(inode.layout.inline_max);
   } else if (inode.is_directory()) {
     const LayoutDefault& wish = inode.layout_default;
     out.put(wish.stripe_count).put(wish.stripe_size).put(wish.stripe_offset);
+    if (version_of(inode) >= 2) out.put(wish.inline_max);
   } else if (inode.is_symlink()) {
     out.put(static_cast<std::uint16_t>(from.symlink_target.size()));
     out.raw(from.symlink_target.data(), from.symlink_target.size());
@@ -41,11 +51,13 @@ void get_type_fields(RecordReader& in, InodeRecord* to) {
     const Bytes targets = in.bytes(std::size_t{count} * sizeof(TargetId));
     inode.layout.targets.resize(targets.size / sizeof(TargetId));
     if (targets.size != 0) std::memcpy(inode.layout.targets.data(), targets.data, targets.size);
+    if (in.version() >= 2) in.get(&inode.layout.inline_max);
   } else if (inode.is_directory()) {
     inode.parent = to->link_parent;
     in.get(&inode.layout_default.stripe_count);
     in.get(&inode.layout_default.stripe_size);
     in.get(&inode.layout_default.stripe_offset);
+    if (in.version() >= 2) in.get(&inode.layout_default.inline_max);
   } else if (inode.is_symlink()) {
     to->symlink_target = in.bytes(in.get<std::uint16_t>()).view();
   } else {
@@ -57,7 +69,7 @@ void get_type_fields(RecordReader& in, InodeRecord* to) {
 
 void encode(const InodeRecord& from, Bytes key, RecordBuffer& to) {
   const Inode& inode = from.inode;
-  RecordWriter out(to, kVersion);
+  RecordWriter out(to, version_of(inode));
   out.put(inode.mode).put(inode.link_count).put(inode.uid).put(inode.gid);
   out.put(inode.size).put(inode.blocks);
   out.put(inode.atime_ns).put(inode.mtime_ns).put(inode.ctime_ns).put(inode.birth_ns);
@@ -68,7 +80,7 @@ void encode(const InodeRecord& from, Bytes key, RecordBuffer& to) {
 }
 
 Status decode(Bytes key, Bytes record, InodeRecord* to) {
-  RecordReader in(key, record, kVersion);
+  RecordReader in(key, record, kInodeVersion);
   Inode& inode = to->inode;
   if (!parse_id_key(KeyKind::inode, key, &inode.id)) return {Code::corrupt, 0, "key of an inode"};
   in.get(&inode.mode);
@@ -116,6 +128,13 @@ Status decode_xattr(Bytes key, Bytes record, Bytes* value) {
   RecordReader in(key, record, kVersion);
   *value = in.bytes(in.left());
   return in.end();
+}
+
+void encode_inline(Bytes value, Bytes key, RecordBuffer& to) { encode_xattr(value, key, to); }
+
+Status decode_inline(Bytes key, Bytes record, Bytes* value) {
+  const Status status = decode_xattr(key, record, value);
+  return status.ok() && value->size > kInlineBytesMax ? Status{Code::corrupt, 0, "length of a record"} : status;
 }
 
 void encode_mark(Bytes key, RecordBuffer& to) { RecordWriter(to, kVersion).finish(key); }

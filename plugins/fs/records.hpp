@@ -20,8 +20,10 @@ namespace rideau::fs {
 
 using RecordBuffer = std::vector<std::uint8_t>;
 
-// Version of the whole format: raised when an old reader would misunderstand what a new writer left.
-constexpr std::uint32_t kFormatVersion = 1;
+// Version of the whole format: raised when an old reader would misunderstand what a new writer left. An index of
+// version 1 stays one until somebody wishes for inline files there.
+constexpr std::uint32_t kFormatVersion = 2;
+constexpr std::uint32_t kFormatWithInline = 2;  // files may be inline
 
 struct Superblock {
   std::uint32_t format_version = kFormatVersion;
@@ -92,7 +94,8 @@ void encode(const SessionRecord& from, Bytes key, RecordBuffer& to);
 void encode(const SlotRecord& from, Bytes key, RecordBuffer& to);
 void encode(const DestroyRecord& from, Bytes key, RecordBuffer& to);
 void encode_xattr(Bytes value, Bytes key, RecordBuffer& to);
-void encode_mark(Bytes key, RecordBuffer& to);  // back links, open-unlinked: the key says it all
+void encode_inline(Bytes value, Bytes key, RecordBuffer& to);  // the bytes of a file that is kInline
+void encode_mark(Bytes key, RecordBuffer& to);                 // back links, open-unlinked: the key says it all
 
 Status decode(Bytes key, Bytes record, Superblock* to);
 Status decode(Bytes key, Bytes record, Counters* to);
@@ -101,7 +104,8 @@ Status decode(Bytes key, Bytes record, EntryRecord* to);
 Status decode(Bytes key, Bytes record, SessionRecord* to);
 Status decode(Bytes key, Bytes record, SlotRecord* to);
 Status decode(Bytes key, Bytes record, DestroyRecord* to);
-Status decode_xattr(Bytes key, Bytes record, Bytes* value);  // into the record
+Status decode_xattr(Bytes key, Bytes record, Bytes* value);   // into the record
+Status decode_inline(Bytes key, Bytes record, Bytes* value);  // into the record
 Status decode_mark(Bytes key, Bytes record);
 
 }  // namespace rideau::fs

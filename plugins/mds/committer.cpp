@@ -20,6 +20,7 @@ constexpr std::uint64_t kOperationEdits = 16;                  // an operation e
 constexpr std::uint64_t kSpaceAskedBelow = 256 * 1024 * 1024;  // with less free the store is asked after each commit
 constexpr std::uint32_t kSpaceAskedEvery = 64;                 // commits
 constexpr std::uint64_t kOperationBytes = 80 * 1024;           // the largest extended attribute, and records beside it
+constexpr std::uint64_t kShareWithoutBytes = 8;  // of the index, for names: bytes of files have other places
 // Transactions that a crash lost were seen by clients; their numbers must not come again.
 constexpr std::uint64_t kTransactionsSkipped = 1'000'000;
 
@@ -56,18 +57,18 @@ Task<> Committer::stop() {
   release_snapshot();
 }
 
-Task<Status> Committer::admit(Need need) {
+Task<Status> Committer::admit(Need need, std::uint64_t bytes) {
   for (;;) {
     if (!failure_.ok()) co_return Status{Code::io_error, EIO, "target stopped after a failed commit"};
     if (stopping_) co_return Status{Code::closed, 0, "target stops"};
     // Who was admitted to the reserve last had nothing to edit, and no commit will end what he began.
     if (filling().empty()) in_reserve_ = false;
-    if (!group_is_full(need)) {
-      if (in_reserve_ || has_space(need)) break;
+    if (!group_is_full(need, bytes)) {
+      if (in_reserve_ || has_space(need, bytes)) break;
       const bool pending = commit_running_ || !filling().empty();
       if (!pending) {
         refresh_space();
-        if (has_space(need)) break;
+        if (has_space(need, bytes)) break;
         if (need == Need::grows) RIDEAU_MARK(index_was_full);
         if (need == Need::grows) co_return Status{Code::no_space, ENOSPC, "index is full"};
         in_reserve_ = true;
@@ -83,17 +84,20 @@ Task<Status> Committer::admit(Need need) {
   co_return kOk;
 }
 
-bool Committer::group_is_full(Need need) noexcept {
+bool Committer::group_is_full(Need need, std::uint64_t bytes) noexcept {
   const EditGroup& group = filling();
   if (in_reserve_) return need == Need::grows || group.edit_count() + kOperationEdits > kReserveEditsMax;
-  return group.bytes() + kOperationBytes > group_bytes_max_ || group.edit_count() + kOperationEdits > kGroupEditsMax;
+  if (group.empty()) return false;  // whatever it is, it will not find more room
+  return group.bytes() + kOperationBytes + bytes > group_bytes_max_ ||
+         group.edit_count() + kOperationEdits > kGroupEditsMax;
 }
 
-bool Committer::has_space(Need need) {
-  const std::uint64_t bytes = need == Need::grows ? kOperationBytes : kOperationBytes / 8;
+bool Committer::has_space(Need need, std::uint64_t bytes) {
+  const std::uint64_t kept = bytes != 0 && need == Need::grows ? space_.bytes_total / kShareWithoutBytes : 0;
+  bytes += need == Need::grows ? kOperationBytes : kOperationBytes / 8;
   std::uint64_t needed = space_needed(filling(), kOperationEdits, bytes);
   if (commit_running_) needed += space_needed(committing(), 0, 0);
-  return needed <= space_.bytes_free;
+  return needed + kept <= space_.bytes_free;
 }
 
 // An upper bound of what writing a group takes: a store may write every page anew that an edit touches, and the old
@@ -183,6 +187,10 @@ void Committer::refresh_space() {
 void Committer::account_space(std::uint64_t spent) {
   space_.bytes_free -= std::min(spent, space_.bytes_free);
   if (++commits_since_asked_ >= kSpaceAskedEvery || space_.bytes_free < kSpaceAskedBelow) refresh_space();
+}
+
+bool Committer::has_room_for_bytes() const noexcept {
+  return space_.bytes_free > 2 * (space_.bytes_total / kShareWithoutBytes);
 }
 
 Status Committer::space(IndexSpace* out) { return store_.space(out); }

@@ -43,8 +43,8 @@ class Committer {
   Task<> stop();
 
   // Waits until one more operation may be applied: the group has room, the index has space. no_space, or io_error once
-  // a commit has failed.
-  Task<Status> admit(Need need);
+  // a commit has failed. `bytes`: of files, which it stores beside what operations usually do.
+  Task<Status> admit(Need need, std::uint64_t bytes = 0);
 
   // Numbers grow with each transaction of a target and are never used twice, not even those that a crash lost.
   std::uint64_t begin_transaction() noexcept { return ++last_; }
@@ -73,6 +73,8 @@ class Committer {
   // The status of the commit that failed; ok while none has.
   Status failure() const noexcept { return failure_; }
   Status space(IndexSpace* out);
+  // Whether more files should be made whose bytes come here; what comes of those that are is decided by admit().
+  bool has_room_for_bytes() const noexcept;
 
   // For statistics, since start().
   std::uint64_t transactions() const noexcept { return last_ - first_; }
@@ -83,8 +85,8 @@ class Committer {
  private:
   EditGroup& filling() noexcept { return groups_[filling_]; }
   EditGroup& committing() noexcept { return groups_[1 - filling_]; }
-  bool group_is_full(Need need) noexcept;
-  bool has_space(Need need);
+  bool group_is_full(Need need, std::uint64_t bytes) noexcept;
+  bool has_space(Need need, std::uint64_t bytes);
   std::uint64_t space_needed(const EditGroup& group, std::uint64_t more_edits, std::uint64_t more_bytes) const noexcept;
   Task<> run();
   bool is_large() noexcept;

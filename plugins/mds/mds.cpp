@@ -9,6 +9,7 @@
 #include "plugins/fs/layout_text.hpp"
 #include "plugins/mds/backup.hpp"
 #include "plugins/mds/grants.hpp"
+#include "plugins/mds/inline_files.hpp"
 #include "plugins/mds/lost_changes.hpp"
 #include "plugins/mds/ops/ops.hpp"
 
@@ -158,6 +159,8 @@ Task<> Mds::dispatch(rpc::ServerCall& call) {
       co_return co_await change<OpenRequest>(call, Need::steady);
     case MetaMethod::close:
       co_return co_await change<CloseRequest>(call, Need::steady);
+    case MetaMethod::read_inline:
+      co_return co_await look<ReadInlineRequest>(call);
     case MetaMethod::read_link:
       co_return co_await look<ReadLinkRequest>(call);
     case MetaMethod::link:
@@ -295,9 +298,11 @@ Task<> Mds::change(rpc::ServerCall& call, Need need) {
   std::uint64_t number = 0;
   std::uint64_t seen = 0;
   const std::uint64_t id = call.session().id();
+  const std::uint64_t bytes = inline_bytes_of(request);
+  if (bytes != 0) need = Need::grows;
   Claims claims(locks_, id);
   for (;;) {
-    status = co_await target_.committer.admit(need);
+    status = co_await target_.committer.admit(need, bytes);
     if (!status.ok()) break;
     auto* session = static_cast<Session*>(call.session().owner_slot);
     target_.names.forget_seen();
@@ -353,7 +358,7 @@ Task<> Mds::change_again(rpc::ServerCall& call, const Request& request) {
     status = read_answer(request, Bytes(words.data(), call.payload_bytes()), &lost);
   }
   // It was answered: it has its place in the reserve, as it would have had in a group that found no space.
-  if (status.ok()) status = co_await target_.committer.admit(Need::steady);
+  if (status.ok()) status = co_await target_.committer.admit(Need::steady, inline_bytes_of(request));
   std::uint64_t number = 0;
   if (status.ok()) {
     auto* session = static_cast<Session*>(call.session().owner_slot);

@@ -25,6 +25,9 @@ Status NamespaceStore::get(InodeId inode, InodeRecord* to) {
   if (status.ok()) status = decode(key, record, to);
   if (!status.ok()) return damaged(status, "record", inode);
   if (to->inode.change > committer_.durable()) seen_.push_back(to->inode.change);
+  // What was opened and written before this start is not known.
+  const bool older = to->inode.change != 0 && to->inode.change <= committer_.first();
+  if (older) to->inode.flags &= ~static_cast<std::uint32_t>(kUntouched);
   to->inode.access_list = nullptr;
   if ((to->inode.flags & kAccessList) == 0) return kOk;
   Result<AccessList> list = get_list(inode, kAccessListXattr);
@@ -146,6 +149,25 @@ Status NamespaceStore::next_xattr(InodeId inode, std::string_view after, std::st
   if (!status.ok()) return damaged(status, "an extended attribute", inode);
   name->assign(found);
   return kOk;
+}
+
+Status NamespaceStore::get_inline(const Inode& inode, Bytes* bytes) {
+  *bytes = {};
+  if (inode.size == 0) return kOk;
+  const Key key = inline_key(inode.id);
+  Bytes record;
+  Status status = committer_.get(key, &record);
+  if (status.code == Code::not_found) status = {Code::corrupt, 0, "they are not there"};
+  if (status.ok()) status = decode_inline(key, record, bytes);
+  if (status.ok() && bytes->size != inode.size) status = {Code::corrupt, 0, "not as many as its record says"};
+  return status.ok() ? kOk : damaged(status, "the bytes", inode.id);
+}
+
+void NamespaceStore::put_inline(InodeId inode, Bytes bytes) {
+  const Key key = inline_key(inode);
+  if (bytes.size == 0) return committer_.erase(key);
+  encode_inline(bytes, key, scratch_);
+  committer_.put(key, Bytes(scratch_.data(), scratch_.size()));
 }
 
 void NamespaceStore::put(const InodeRecord& record) { put_record(inode_key(record.inode.id), record); }

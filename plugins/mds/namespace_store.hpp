@@ -48,6 +48,9 @@ class NamespaceStore {
   // The first attribute whose name is greater than `after` (empty: the first).
   Status next_xattr(fs::InodeId inode, std::string_view after, std::string* name);
 
+  // The bytes of an inline file, a view. EIO where they are not there as the inode's record says.
+  Status get_inline(const fs::Inode& inode, Bytes* bytes);
+
   void put(const fs::InodeRecord& record);
   void erase_inode(fs::InodeId inode) { committer_.erase(fs::inode_key(inode)); }
   void put_entry(fs::InodeId directory, fs::Cookie cookie, std::string_view name, fs::InodeId inode,
@@ -55,6 +58,7 @@ class NamespaceStore {
   void erase_entry(fs::InodeId directory, fs::Cookie cookie) { committer_.erase(fs::entry_key(directory, cookie)); }
   void put_xattr(fs::InodeId inode, std::string_view name, Bytes value);
   void erase_xattr(fs::InodeId inode, std::string_view name) { committer_.erase(fs::xattr_key(inode, name)); }
+  void put_inline(fs::InodeId inode, Bytes bytes);  // none: there is no record
   void put_mark(const fs::Key& key);
   void erase(const fs::Key& key) { committer_.erase(key); }
   template <class Record>

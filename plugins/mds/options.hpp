@@ -9,9 +9,12 @@
 #include "plugins/fs/ids.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace rideau::mds {
+
+constexpr std::uint32_t kInlineMaxUsual = 4096;
 
 struct Options {
   Uuid cluster{};
@@ -19,8 +22,10 @@ struct Options {
   std::vector<fs::TargetId> object_targets;  // every target that new files may be striped over, ascending
   std::uint32_t stripe_count = 1;        // of files in directories that wish for nothing; fs::kStripeAll: all targets
   std::uint32_t stripe_size = 1u << 20;  // bytes
-  std::uint64_t locks_max = 1u << 20;    // of all clients together; beyond it answers bring no more
-  bool commit_first = false;             // a change is answered when it is durable
+  std::optional<std::uint32_t> inline_max;  // bytes of new files that are kept here; not said: kInlineMaxUsual in an
+                                            // index that was made when there was such a thing, else 0
+  std::uint64_t locks_max = 1u << 20;       // of all clients together; beyond it answers bring no more
+  bool commit_first = false;                // a change is answered when it is durable
   std::uint32_t recovery_ms = limits::kRecoveryMs;  // share of a client that does not come back after a restart
   std::uint32_t root_uid = 0;                       // owner of the root directory of a new file system
   std::uint32_t root_gid = 0;

@@ -30,6 +30,7 @@ Layout Placement::choose(const LayoutDefault& wish, std::uint64_t turn) {
   Layout layout;
   layout.generation = 1;
   layout.stripe_size = wish.stripe_size != 0 ? wish.stripe_size : options_.stripe_size;
+  layout.inline_max = wish.inline_max != kInlineAsConfigured ? wish.inline_max : options_.inline_max.value_or(0);
   layout.targets.reserve(count);
   const bool free_choice = wish.stripe_offset < 0 && count < all;
   std::size_t at = wish.stripe_offset >= 0 ? static_cast<std::size_t>(wish.stripe_offset)

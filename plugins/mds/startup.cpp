@@ -5,6 +5,7 @@
 #include "framework/observe/log.hpp"
 #include "plugins/mds/mds.hpp"
 
+#include <algorithm>
 #include <cinttypes>
 
 namespace rideau::mds {
@@ -153,6 +154,9 @@ Task<Status> Mds::start_formatted() {
   if (!status.ok()) co_return status;
 
   status = co_await load_sessions();
+  auto& inline_max = target_.options.inline_max;
+  if (inline_max.value_or(0) != 0) block.format_version = std::max(block.format_version, kFormatWithInline);
+  if (!inline_max) inline_max = block.format_version >= kFormatWithInline ? kInlineMaxUsual : 0;
   const bool recovers = !restored_.empty();
   // Without clients of before there is nobody who has anything open.
   if (status.ok() && !recovers) status = co_await purge_open_unlinked();

@@ -78,6 +78,7 @@ void Transaction::purge(const InodeRecord& record) {
     while (names.next_xattr(inode.id, name, &name).ok()) names.erase_xattr(inode.id, name);
   }
   destroy_objects(inode);
+  if (inode.is_inline()) names.put_inline(inode.id, Bytes());
   names.erase_inode(inode.id);
   target_.purged.push_back(inode.id);
   std::uint64_t& inodes = target_.committer.counters().inodes;

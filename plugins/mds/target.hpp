@@ -107,14 +107,9 @@ class Transaction {
   void purge(const fs::InodeRecord& record);
 
  private:
-  // Whether the file has no objects for certain. What was opened and written before this start is not known.
-  bool is_untouched(const fs::Inode& inode) const noexcept {
-    return (inode.flags & fs::kUntouched) != 0 && (inode.change == 0 || inode.change > target_.committer.first());
-  }
-  void change(fs::Inode& inode) const noexcept {
-    if (!is_untouched(inode)) inode.flags &= ~static_cast<std::uint32_t>(fs::kUntouched);
-    inode.change = number_;
-  }
+  // Whether the file has no objects for certain.
+  static bool is_untouched(const fs::Inode& inode) noexcept { return (inode.flags & fs::kUntouched) != 0; }
+  void change(fs::Inode& inode) const noexcept { inode.change = number_; }
 
   Target& target_;
   const lock::LockManager* locks_;

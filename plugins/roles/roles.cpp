@@ -197,6 +197,8 @@ class MdsRole final : public RoleInstance {
     std::sort(options.object_targets.begin(), options.object_targets.end());
     options.stripe_count = context.cluster.stripe_count == 0 ? fs::kStripeAll : context.cluster.stripe_count;
     options.stripe_size = static_cast<std::uint32_t>(context.cluster.stripe_size);
+    static_assert(ClusterConfig::kInlineMax == fs::kInlineBytesMax);
+    if (context.cluster.inline_max) options.inline_max = static_cast<std::uint32_t>(*context.cluster.inline_max);
     options.locks_max = context.cluster.locks_max;
     options.commit_first = context.cluster.commit_first;
     options.recovery_ms = static_cast<std::uint32_t>(context.cluster.recovery_ns / kMillisecond);

@@ -84,9 +84,10 @@ int umount(const std::string& mount_point);
 // As the words of the command line; empty: not said.
 struct LayoutOptions {
   std::vector<std::string> paths;
-  std::string count;   // a number, "all", "default"
-  std::string size;    // bytes with or without a unit, "default"
-  std::string offset;  // a number, "any"
+  std::string count;       // a number, "all", "default"
+  std::string size;        // bytes with or without a unit, "default"
+  std::string offset;      // a number, "any"
+  std::string inline_max;  // bytes with or without a unit, "default"
   bool json = false;
 };
 int layout_get(const LayoutOptions& options);

@@ -89,31 +89,40 @@ nlohmann::ordered_json value_of(const std::string& key, const std::string& value
   return value;
 }
 
+// Bytes of an option as a number, or `default`; nothing: told.
+std::optional<std::string> size_text(const char* option, const std::string& given) {
+  if (given == "default") return given;
+  std::string size = given;
+  // People say 1M and mean 1 MiB.
+  if (std::strchr("KMG", size.back()) != nullptr) size += "iB";
+  const std::optional<std::int64_t> bytes = parse_size(size);
+  if (bytes) return std::to_string(*bytes);
+  std::fprintf(stderr, "%s %s: wants bytes, such as 65536, 256K, 1M or \"4 MiB\", or `default`\n", option,
+               given.c_str());
+  return std::nullopt;
+}
+
 // The value for a wish of the command line; nothing when a word of it cannot be understood, which was told.
 std::optional<std::string> wish_text(const LayoutOptions& options) {
   std::string text;
   if (!options.count.empty()) text += "stripe_count=" + options.count;
   if (!options.size.empty()) {
-    std::string size = options.size;
-    if (size != "default") {
-      // People say 1M and mean 1 MiB.
-      if (std::strchr("KMG", size.back()) != nullptr) size += "iB";
-      const std::optional<std::int64_t> bytes = parse_size(size);
-      if (!bytes) {
-        std::fprintf(stderr, "--size %s: wants bytes, such as 65536, 256K, 1M or \"4 MiB\", or `default`\n",
-                     options.size.c_str());
-        return std::nullopt;
-      }
-      size = std::to_string(*bytes);
-    }
-    text += (text.empty() ? "stripe_size=" : " stripe_size=") + size;
+    const std::optional<std::string> size = size_text("--size", options.size);
+    if (!size) return std::nullopt;
+    text += (text.empty() ? "stripe_size=" : " stripe_size=") + *size;
+  }
+  if (!options.inline_max.empty()) {
+    const std::optional<std::string> size = size_text("--inline", options.inline_max);
+    if (!size) return std::nullopt;
+    text += (text.empty() ? "inline=" : " inline=") + *size;
   }
   if (!options.offset.empty()) text += (text.empty() ? "stripe_offset=" : " stripe_offset=") + options.offset;
   if (!fs::parse_layout_wish(text).ok()) {
-    std::fprintf(stderr,
-                 "say at least one of: --count (1 to %u, `all` or `default`), --size (a multiple of 64K up to 1G, or "
-                 "`default`), --offset (0 for the first object target, or `any`)\n",
-                 limits::kStripeCountMax);
+    std::fprintf(
+        stderr,
+        "say at least one of: --count (1 to %u, `all` or `default`), --size (a multiple of 64K up to 1G, or "
+        "`default`), --offset (0 for the first object target, or `any`), --inline (up to 64K, 0 or `default`)\n",
+        limits::kStripeCountMax);
     return std::nullopt;
   }
   return text;

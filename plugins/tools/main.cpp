@@ -139,11 +139,14 @@ void add_layout_commands(CLI::App& app, Parsed& parsed, int& result) {
   set_command->add_option("--count", options.count, "Object targets of a file: a number, all, default");
   set_command->add_option("--size", options.size, "Bytes of a stripe, a multiple of 64K; default");
   set_command->add_option("--offset", options.offset, "Which object target is the first, counted from 0; any");
+  set_command->add_option("--inline", options.inline_max,
+                          "Up to so many bytes, at most 64K, a file lies at the metadata server; 0: never; default");
   set_command->footer(
       "What is not said stays as it is. Directories made later inherit; files and directories that are there stay.\n"
       "Examples:\n"
       "  rideau layout set --count 2 --size 1M /mnt/shared/new-file\n"
       "  rideau layout set --count all /mnt/shared/results\n"
+      "  rideau layout set --inline 16K /mnt/shared/mail\n"
       "The same through attributes:\n"
       "  getfattr -n rideau.layout /mnt/shared/file\n"
       "  setfattr -n rideau.layout -v 'stripe_count=2' /mnt/shared/results");

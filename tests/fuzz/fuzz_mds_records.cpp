@@ -30,7 +30,8 @@ void read_key(Bytes key) {
   if (fs::parse_destroy_key(key, &id, &generation)) {
     fuzz::require(compare(fs::destroy_key(id, generation), key) == 0, "a key of objects is made of its parts");
   }
-  for (const fs::KeyKind kind : {fs::KeyKind::inode, fs::KeyKind::open_unlinked, fs::KeyKind::session}) {
+  for (const fs::KeyKind kind :
+       {fs::KeyKind::inode, fs::KeyKind::open_unlinked, fs::KeyKind::session, fs::KeyKind::inline_bytes}) {
     static_cast<void>(fs::parse_id_key(kind, key, &id));
   }
 }
@@ -55,6 +56,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   read_record<fs::DestroyRecord>(key, value);
   Bytes inside;
   if (fs::decode_xattr(key, value, &inside).ok()) fuzz::require(inside.size < value.size, "a value lies in its record");
+  if (fs::decode_inline(key, value, &inside).ok()) fuzz::require(inside.size < value.size, "bytes lie in their record");
   static_cast<void>(fs::decode_mark(key, value));
   return 0;
 }

@@ -52,6 +52,8 @@ constexpr fuzz::ReadBody kBodies[] = {
     fuzz::read_body<fs::ReclaimReply>,
     fuzz::read_body<fs::GlimpseRequest>,
     fuzz::read_body<fs::GlimpseReply>,
+    fuzz::read_body<fs::ReadInlineRequest>,
+    fuzz::read_body<fs::ReadInlineReply>,
 };
 
 }  // namespace

@@ -217,6 +217,9 @@ Cluster::Cluster(SimWorld& world, ClusterOptions options)
   config_.guard_plugins = true;
   config_.stripe_count = static_cast<std::uint32_t>(random.below(3));
   config_.stripe_size = 64 * 1024;
+  // Most files begin inline, and cross the limit soon.
+  config_.inline_max =
+      random.chance(10) ? 0 : std::min<std::uint64_t>(4096ull << random.below(5), ClusterConfig::kInlineMax);
   for (std::uint32_t i = 0; i <= options.object_servers; ++i) {
     places_.push_back(std::make_unique<Place>());
     Place& place = *places_.back();
@@ -225,6 +228,8 @@ Cluster::Cluster(SimWorld& world, ClusterOptions options)
     place.target = kMetaTarget + i;
     place.clock = clock_of(world);
   }
+  // In some runs names find room at the metadata server, and the bytes of small files often do not.
+  if (random.chance(15)) places_[0]->disk.index.set_bytes_total(random.between(1480, 1600) * 1024);
   config_.nodes.reserve(places_.size());
   for (auto& place : places_) configure(*place);
   for (std::size_t i = 0; i < places_.size(); ++i) servers_.push_back(make_server(i));

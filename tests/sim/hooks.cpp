@@ -60,6 +60,11 @@ constexpr HookName kMarks[] = {
     {"client_came_back_ended", "its session ended while the server lived on", true},
     {"client_came_back_forgotten", "it has a new session"},
     {"dirty_bytes_asked_back", "a lock was asked back with bytes to write"},
+    // Inline files.
+    {"inline_bytes_fetched", "the bytes of a small file were asked of the metadata server"},
+    {"inline_file_moved_out", "a file grew too large to be inline"},
+    {"inline_bytes_moved_durably", "and the metadata server had bytes of it"},
+    {"inline_bytes_refused", "the metadata server had no room for bytes", true},
     // Disks.
     {"rot_was_read", "a flipped bit was met: EIO"},
     {"store_was_full", "a write found no space"},
@@ -90,6 +95,7 @@ constexpr HookName kBugs[] = {
     {"cookie_comes_again", "a directory is read on from the entry that was told last"},
     {"removes_what_is_open", "unlink takes the file away from those who have it open"},
     {"old_changes_count", "a truncate that comes late undoes a later one"},
+    {"moves_out_before_it_is_safe", "a file leaves the metadata server before its objects are durable"},
     {"reads_rot", "a store does not compare checksums"},
 };
 

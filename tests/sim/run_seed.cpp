@@ -146,6 +146,7 @@ SeedResult run_seed(std::uint64_t seed, const RunOptions& how, std::FILE* trace)
     WorkloadOptions options;
     options.processes = 1 + static_cast<std::uint32_t>(world.random().below(3));
     options.names = 2 + static_cast<std::uint32_t>(world.random().below(4));
+    options.small = world.random().chance(50);
     options.calls = 36 / options.processes;
     options.only_calls = how.only_calls;
     if (!how.faults.none()) options.think_ns_max = plan.think_ns_max;

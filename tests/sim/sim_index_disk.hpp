@@ -47,6 +47,7 @@ class SimIndexDisk {
   // Flips one bit of one value; false when there is none.
   bool flip_bit(std::uint64_t seed);
   void clear();
+  void set_bytes_total(std::uint64_t bytes) noexcept { options_.bytes_total = bytes; }  // before the first instance
   // Faults at any time.
   void set_full(bool full) noexcept { full_ = full; }                       // ordinary calls get no_space
   void set_slowness(std::uint32_t factor) noexcept { slowness_ = factor; }  // 1: as the options say
@@ -94,7 +95,7 @@ class SimIndexDisk {
   // What a call can still put; ordinary ones leave a reserve to those that free space.
   std::uint64_t bytes_for(bool frees_space) const noexcept;
 
-  const SimIndexOptions options_;
+  SimIndexOptions options_;
   Entries entries_;
   std::multiset<std::uint64_t> snapshots_;                    // the versions they see
   std::deque<std::pair<std::uint64_t, std::string>> graves_;  // keys erased, removed when nobody sees them

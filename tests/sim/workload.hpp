@@ -46,6 +46,7 @@ struct WorkloadOptions {
   std::uint32_t names = 4;      // that all fight about
   std::uint64_t think_ns_max = 3 * kMillisecond;
   std::uint64_t offset_max = 200 * 1024;
+  bool small = false;                  // files of a few KiB, mostly
   std::set<std::uint32_t> only_calls;  // by number, as calls_planned() counts; empty: all
 };
 
@@ -122,6 +123,7 @@ class Workload {
   Task<> work_on_names(Process& process);
   Task<> work_on_bytes(Process& process);
   Task<> write_some(Process& process);
+  std::uint64_t choose_offset(Random& random) const;
   // The process writes another file from now on, if nobody is about to.
   Task<> take_over(Process& process);
   bool is_quiet(std::uint32_t file) const;

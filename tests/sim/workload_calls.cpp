@@ -275,6 +275,11 @@ Task<> Workload::take_over(Process& process) {
   process.took_over = true;
 }
 
+std::uint64_t Workload::choose_offset(Random& random) const {
+  const bool near = options_.small && !random.chance(3);
+  return random.below(near ? 8 * 1024 : options_.offset_max);
+}
+
 Task<> Workload::write_some(Process& process) {
   Random& random = process.random;
   SimKernel& kernel = *process.mount->kernel;
@@ -302,7 +307,7 @@ Task<> Workload::write_some(Process& process) {
   op.who = process.name;
   if (random.chance(15)) {
     op.call = DataCall::truncate;
-    op.size = random.chance(30) ? 0 : random.below(options_.offset_max);
+    op.size = random.chance(30) ? 0 : choose_offset(random);
     const std::size_t index = begin(op);
     const Status cut = co_await kernel.truncate(file.inode, op.size);
     look_at(process.name, "truncate", cut);
@@ -311,9 +316,10 @@ Task<> Workload::write_some(Process& process) {
   } else {
     op.call = DataCall::write;
     op.stamp = next_stamp_++;
-    op.offset = random.chance(40) ? random.below(32 * 1024) : random.below(options_.offset_max);
+    op.offset = random.chance(40) ? random.below(options_.small ? 1024 : 32 * 1024) : choose_offset(random);
     if (random.chance(40)) op.offset &= ~std::uint64_t{4095};
-    op.size = random.chance(70) ? random.between(1, 12 * 1024) : random.between(1, 120 * 1024);
+    const bool large = random.chance(options_.small ? 3 : 30);
+    op.size = large ? random.between(1, 120 * 1024) : random.between(1, options_.small ? 3 * 1024 : 12 * 1024);
     std::string bytes(op.size, '\0');
     for (std::uint64_t i = 0; i < op.size; ++i) bytes[i] = static_cast<char>(stamp_byte(op.stamp, op.offset + i));
     const std::size_t index = begin(op);
@@ -364,7 +370,7 @@ Task<> Workload::read_some(Process& process) {
   for (std::uint32_t i = 0; i < reads; ++i) {
     co_await take_a_moment(process);
     op.call = DataCall::read;
-    op.offset = random.chance(40) ? random.below(32 * 1024) : random.below(options_.offset_max);
+    op.offset = random.chance(40) ? random.below(options_.small ? 1024 : 32 * 1024) : choose_offset(random);
     op.size = random.chance(70) ? random.between(1, 16 * 1024) : random.between(1, 200 * 1024);
     const std::size_t index = begin(op);
     const Result<std::string> bytes = co_await kernel.read(*opened, op.offset, op.size);

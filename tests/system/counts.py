@@ -147,6 +147,16 @@ def operations(made):
         look(number)
     time.sleep(0.1)  # closes of what was written go out
     yield "open, read and close of a file, again", 0, measure(look, numbers).done(FILES)
+    other = made.mount_another("other")
+    for number in numbers:
+        os.stat(f"{other}/known/s{number}")
+
+    def look_there(number):
+        with open(f"{other}/known/s{number}", "rb", buffering=0) as file:
+            expect(len(file.read()) == 4096, "a small file")
+
+    yield "file of 4 KiB read on another mount", 4096, measure(look_there, numbers).done(FILES)
+    rideau("umount", other)
     large = made.mount + "/large"
     data = os.urandom(MIB)
     measured = Measured(made)

@@ -72,7 +72,7 @@ def directories(made):
     top = made.mount
     os.mkdir(top + "/wide")
     os.mkdir(top + "/wide/before")
-    expect(os.getxattr(top + "/wide", NAME) == b"stripe_count=default stripe_size=default stripe_offset=any", "a new directory")
+    expect(os.getxattr(top + "/wide", NAME) == b"stripe_count=default stripe_size=default stripe_offset=any inline=default", "a new directory")
     rideau("layout", "set", "--count", "all", "--size", "64K", top + "/wide")
     os.mkdir(top + "/wide/after")
     for folder, count in (("", 3), ("/before", 3), ("/after", 3)):
@@ -83,7 +83,7 @@ def directories(made):
         expect((told["stripe_count"], told["stripe_size"]) == wanted, f"{folder}: {told}")
     os.setxattr(top + "/wide/after", NAME, b"stripe_count=2 stripe_offset=1\n")
     text = os.getxattr(top + "/wide/after", NAME)
-    expect(text == b"stripe_count=2 stripe_size=65536 stripe_offset=1", text)
+    expect(text == b"stripe_count=2 stripe_size=65536 stripe_offset=1 inline=default", text)
     os.removexattr(top + "/wide/after", NAME)
     expect(os.getxattr(top + "/wide/after", NAME).startswith(b"stripe_count=default"), "not reset")
 

@@ -127,13 +127,19 @@ Status check_xattr_room(Target& target, const InodeRecord& record, std::string_v
 
 bool add_open(Target& target, const Transaction& transaction, Session& session, HandleId handle, std::uint32_t flags,
               Inode* inode) {
+  std::uint32_t clears = 0;
+  if ((flags & kOpenWrite) != 0 && inode->is_regular()) {
+    clears = kExact;
+    // Another one who may write could be about to die, having sent bytes to objects.
+    if (inode->is_inline() && target.opens.is_open_for_writing(inode->id)) clears |= kUntouched;
+  }
   if (transaction.repeats() == nullptr) {
     session.opened = {handle, OpenHandle{inode->id, flags}};
     session.handles.insert(session.opened);
     target.opens.add(inode->id, flags);
   }
-  const bool cleared = (flags & kOpenWrite) != 0 && inode->is_regular() && (inode->flags & kExact) != 0;
-  if (cleared) inode->flags &= ~static_cast<std::uint32_t>(kExact);
+  const bool cleared = (inode->flags & clears) != 0;
+  inode->flags &= ~clears;
   return cleared;
 }
 

@@ -32,7 +32,8 @@ Status check_xattr_room(Target& target, const fs::InodeRecord& record, std::stri
 // What changes the bytes or the owner of a program takes its security.capability. After Transaction::begin().
 void drop_capability(Target& target, fs::InodeRecord* record);
 
-// Records a new open; clears the exact mark of a file that is opened for writing. True when the record changed.
+// Records a new open; clears the exact mark of a file that is opened for writing, and of an inline file which several
+// write that it has no objects. True when the record changed.
 bool add_open(Target& target, const Transaction& transaction, Session& session, fs::HandleId handle,
               std::uint32_t flags, fs::Inode* inode);
 // The directory gained or lost entries (and subdirectories) by this transaction.

@@ -4,6 +4,7 @@
 // name goes with its last handle.
 //
 // An item that does not fit (an unknown handle, an inode that is gone) is passed over: closing never fails halfway.
+#include "plugins/mds/inline_files.hpp"
 #include "plugins/mds/ops/checks.hpp"
 #include "plugins/mds/ops/ops.hpp"
 
@@ -21,8 +22,11 @@ void begin_once(Transaction& transaction) {
   if (transaction.number() == 0) transaction.begin();
 }
 
-void take_update(const Target& target, const SizeUpdate& update, Inode* inode) {
-  inode->size = std::min(update.size, limits::kFileBytesMax);
+// An inline file has as many bytes as its record: who says nothing of these has not changed them.
+void take_update(Target& target, const SizeUpdate& update, const InlineBytes& bytes, Inode* inode) {
+  const bool was_inline = inode->is_inline();
+  if (was_inline) take_inline(target, bytes, inode);
+  if (!inode->is_inline()) inode->size = std::min(update.size, limits::kFileBytesMax);
   inode->blocks = update.blocks;
   // Times that were set explicitly since are newer than the data, whenever it comes.
   if (update.time_generation == inode->time_generation) {
@@ -33,7 +37,7 @@ void take_update(const Target& target, const SizeUpdate& update, Inode* inode) {
 }
 
 Status close_one(Target& target, Transaction& transaction, const CloseItem& item, Session& session) {
-  bool touched = true;
+  bool touched = !item.untouched;
   if (item.handle != 0) {
     const OpenHandle* open = session.find(item.handle);
     const bool known = open != nullptr && open->inode == item.inode;
@@ -61,7 +65,7 @@ Status close_one(Target& target, Transaction& transaction, const CloseItem& item
   const bool update = item.update.present && inode.is_regular();
   if (!update && !touched) return kOk;
   begin_once(transaction);
-  if (update) take_update(target, item.update, &inode);
+  if (update) take_update(target, item.update, item.bytes, &inode);
   transaction.put(record);
   return kOk;
 }

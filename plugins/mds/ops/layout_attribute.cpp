@@ -2,6 +2,7 @@
 #include "plugins/mds/ops/layout_attribute.hpp"
 
 #include "plugins/fs/layout_text.hpp"
+#include "plugins/mds/inline_files.hpp"
 #include "plugins/mds/ops/checks.hpp"
 
 #include <algorithm>
@@ -32,6 +33,14 @@ Status check_possible(const Target& target, const LayoutWish& wish) {
   return kOk;
 }
 
+// An index of before files could be inline becomes one that older programs refuse.
+void allow_inline(Target& target, const LayoutWish& wish) {
+  const bool wanted = wish.inline_max && *wish.inline_max != kInlineAsConfigured && *wish.inline_max != 0;
+  if (!wanted || target.superblock.format_version >= kFormatWithInline) return;
+  target.superblock.format_version = kFormatWithInline;
+  target.names.put_record(superblock_key(), target.superblock);
+}
+
 // Another layout, of the next generation, so that no object of the old one can be taken for one of the new. Answered
 // when it is durable (must_be_durable), so never made again: it might come out differently.
 Status set_layout_of_file(Target& target, Transaction& transaction, const LayoutWish& wish, InodeRecord& record) {
@@ -43,6 +52,7 @@ Status set_layout_of_file(Target& target, Transaction& transaction, const Layout
   whole.stripe_count = wish.stripe_count.value_or(inode.layout.stripe_count());
   whole.stripe_size = wish.stripe_size.value_or(inode.layout.stripe_size);
   whole.stripe_offset = wish.stripe_offset.value_or(-1);
+  whole.inline_max = wish.inline_max.value_or(inode.layout.inline_max);
 
   transaction.begin();
   // A file that was cut to nothing may have left empty objects.
@@ -50,6 +60,9 @@ Status set_layout_of_file(Target& target, Transaction& transaction, const Layout
   Layout layout = target.placement.choose(whole, transaction.number());
   layout.generation = inode.layout.generation + 1;
   inode.layout = std::move(layout);
+  allow_inline(target, wish);
+  inode.flags &= ~static_cast<std::uint32_t>(kInline);
+  begin_inline(&inode);
   inode.blocks = 0;
   inode.ctime_ns = transaction.now_ns();
   transaction.put(record);
@@ -65,7 +78,7 @@ Result<GetAttributeReply> get_layout(Target& target, const Caller& caller, const
   const auto& all = target.options.object_targets;
   const auto first = std::find(all.begin(), all.end(), inode.layout.targets[0]);
   const std::int32_t offset = first == all.end() ? -1 : static_cast<std::int32_t>(first - all.begin());
-  return GetAttributeReply{layout_text(inode.layout, offset)};
+  return GetAttributeReply{layout_text(inode.layout, offset, inode.is_inline())};
 }
 
 Status set_layout(Target& target, Transaction& transaction, const SetAttributeRequest& request, InodeRecord& record) {
@@ -83,6 +96,8 @@ Status set_layout(Target& target, Transaction& transaction, const SetAttributeRe
   if (wish->stripe_count) wishes.stripe_count = *wish->stripe_count;
   if (wish->stripe_size) wishes.stripe_size = *wish->stripe_size;
   if (wish->stripe_offset) wishes.stripe_offset = *wish->stripe_offset;
+  if (wish->inline_max) wishes.inline_max = *wish->inline_max;
+  allow_inline(target, *wish);
   inode.ctime_ns = transaction.now_ns();
   transaction.put(record);
   return kOk;

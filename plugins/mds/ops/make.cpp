@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // make: a new inode with a name (create, mkdir, mknod, symlink), open(O_CREAT), which opens what is there already, and
 // open(O_TMPFILE), whose file has no name: like one that was unlinked while open, it goes with its last handle.
+#include "plugins/mds/inline_files.hpp"
 #include "plugins/mds/ops/access_lists.hpp"
 #include "plugins/mds/ops/checks.hpp"
 #include "plugins/mds/ops/ops.hpp"
@@ -67,6 +68,8 @@ void fill_new(Target& target, const Transaction& transaction, const MakeRequest&
   if (inode->is_regular()) {
     inode->layout = target.placement.choose(parent.layout_default, target.next_counter);
     inode->flags |= kUntouched;
+    if (!request.knows_inline) inode->layout.inline_max = 0;
+    if (target.committer.has_room_for_bytes()) begin_inline(inode);
   }
   if (inode->is_directory()) inode->layout_default = parent.layout_default;
   if (inode->is_symlink()) inode->size = request.symlink_target.size();
@@ -86,6 +89,7 @@ Result<MakeReply> open_existing(Target& target, Transaction& transaction, const 
   // Who wants it cut does that himself, under his lock of the file.
   open.flags = request.open_flags & ~static_cast<std::uint32_t>(kOpenTruncate);
   open.handle = request.handle;
+  open.knows_inline = request.knows_inline;
   if (const Status status = check_open(request.caller, record.inode, request.open_flags); !status.ok()) return status;
   Result<OpenReply> opened = apply(target, transaction, open, session);
   if (!opened.ok()) return opened.status();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // open: one more handle on an inode. The first one for writing clears the record's exact mark in the same transaction.
+#include "plugins/mds/inline_files.hpp"
 #include "plugins/mds/ops/checks.hpp"
 #include "plugins/mds/ops/ops.hpp"
 
@@ -12,6 +13,7 @@ Result<OpenReply> apply(Target& target, Transaction& transaction, const OpenRequ
   Inode& inode = record.inode;
   if (const Status status = target.names.get(request.inode, &record); !status.ok()) return status;
   if (const Status status = check_open(request.caller, inode, request.flags); !status.ok()) return status;
+  if (inode.is_inline() && !request.knows_inline) return posix_error(EOPNOTSUPP, "a newer client reads this file");
   if (transaction.repeats() == nullptr) {
     if (const Status status = check_new_handle(session, request.handle); !status.ok()) return status;
   }
@@ -29,14 +31,27 @@ Result<OpenReply> apply(Target& target, Transaction& transaction, const OpenRequ
     transaction.begin();
     if (truncates) {
       drop_capability(target, &record);
-      inode.flags &= ~static_cast<std::uint32_t>(kUntouched);
+      if (inode.is_inline()) {
+        target.names.put_inline(inode.id, Bytes());
+      } else {
+        inode.flags &= ~static_cast<std::uint32_t>(kUntouched);
+      }
       inode.size = 0;
       inode.blocks = 0;
       inode.mtime_ns = inode.ctime_ns = transaction.now_ns();
     }
     transaction.put(record);
   }
-  return OpenReply{std::move(inode)};
+  OpenReply reply;
+  Bytes bytes;
+  // An answer to a change is kept in the index.
+  const bool brings = request.wants_bytes && inode.is_inline() && transaction.number() == 0;
+  if (brings && inode.size <= kInlineBytesWithOpen && target.names.get_inline(inode, &bytes).ok()) {
+    reply.has_bytes = true;
+    reply.bytes = bytes.view();
+  }
+  reply.inode = std::move(inode);
+  return reply;
 }
 
 }  // namespace rideau::mds

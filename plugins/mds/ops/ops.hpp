@@ -21,6 +21,7 @@ Result<fs::GetAttributeReply> apply(Target& target, const fs::GetAttributeReques
 Result<fs::ListAttributesReply> apply(Target& target, const fs::ListAttributesRequest& request);
 Result<fs::ScanRecordsReply> apply(Target& target, const fs::ScanRecordsRequest& request);
 Result<fs::GetRecordsReply> apply(Target& target, const fs::GetRecordsRequest& request);
+Result<fs::ReadInlineReply> apply(Target& target, const fs::ReadInlineRequest& request);
 Result<fs::StatFileSystemReply> apply_stat_file_system(Target& target);
 
 // Changing. The session is whom handles belong to.

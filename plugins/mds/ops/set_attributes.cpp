@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // set_attributes: chmod, chown, truncate, utimes, in any combination, all or nothing.
+#include "plugins/mds/inline_files.hpp"
 #include "plugins/mds/ops/access_lists.hpp"
 #include "plugins/mds/ops/checks.hpp"
 #include "plugins/mds/ops/ops.hpp"
@@ -105,6 +106,11 @@ Result<InodeReply> apply(Target& target, Transaction& transaction, const SetAttr
     if (!status.ok()) return status;
   }
   if (const Status status = choose_mode(request, &inode); !status.ok()) return status;
+  const bool resizes_inline = (request.mask & kSetSize) != 0 && inode.is_inline();
+  if (resizes_inline) {
+    const Status status = check_inline_size(target, request.bytes, inode, request.size);
+    if (!status.ok()) return status;
+  }
   const lock::Mode needed = request.mask == 0 ? lock::Mode::shared : lock::Mode::exclusive;
   if (const Status status = transaction.claim({inode.id}, needed); !status.ok()) return status;
   if (request.mask == 0) return InodeReply{std::move(inode)};
@@ -115,9 +121,11 @@ Result<InodeReply> apply(Target& target, Transaction& transaction, const SetAttr
   if (request.mask & kSetUid) inode.uid = request.uid;
   if (request.mask & kSetGid) inode.gid = request.gid;
   if (request.mask & kSetSize) {
-    inode.flags &= ~static_cast<std::uint32_t>(kUntouched);
+    if (resizes_inline) resize_inline(target, request.bytes, request.size, &inode);
+    if (!inode.is_inline()) inode.flags &= ~static_cast<std::uint32_t>(kUntouched);
     inode.size = request.size;
     if (request.size == 0) inode.blocks = 0;
+    if (inode.is_inline()) inode.blocks = (inode.size + 511) / 512;
     inode.mtime_ns = transaction.now_ns();
   }
   set_times(request, transaction.now_ns(), &inode);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// write: bytes into an object, and grants back. A write is idempotent where it lies, so it needs no record in the
-// index.
+// write: bytes into an object, and grants back; one of no bytes only asks for a grant. A write is idempotent where it
+// lies, so it needs no record in the index.
 #include "plugins/fs/codec.hpp"
 #include "plugins/fs/object_parts.hpp"
 #include "plugins/oss/store_io.hpp"
@@ -53,7 +53,8 @@ Task<Result<fs::ObjectWriteReply>> write(Target& target, std::uint64_t session, 
   // Used up also when the write fails: the client holds these bytes no longer.
   target.grants.use(session, request.grant_used);
   fs::ObjectWriteReply reply;
-  const Status written = co_await write_locked(target, request, parts, count, &reply.bytes_used);
+  Status written{};
+  if (request.offset != end) written = co_await write_locked(target, request, parts, count, &reply.bytes_used);
   target.locks.unlock(hold);
   if (!written.ok()) co_return written;
   if (request.grant_wanted != 0) {

@@ -30,7 +30,8 @@ std::string mark(const Key& key) {
   return std::string(buffer.begin(), buffer.end());
 }
 
-// A small tree: /dir/sub/deep, /dir/file with a second name /dir/sub/link and an attribute, /gone (unlinked and open).
+// A small tree: /dir/sub/deep, /dir/file with a second name /dir/sub/link and an attribute, /dir/small with its bytes
+// beside it, /gone (unlinked and open).
 struct Tree : mds::Fixture {
   Tree() {
     begin();
@@ -40,6 +41,13 @@ struct Tree : mds::Fixture {
     inode = file(dir, "file");
     REQUIRE(change(LinkRequest{mds::root(), inode, sub, "link"}).ok());
     REQUIRE(change(SetAttributeRequest{mds::root(), inode, "user.a", "value", 0}).ok());
+    MakeRequest small_file;
+    small_file.parent = dir;
+    small_file.name = "small";
+    small_file.mode = S_IFREG | 0644;
+    small_file.knows_inline = true;
+    small = change(small_file)->inode.id;
+    REQUIRE(change(CloseRequest{{{small, 0, {10, 8, 1, 0, true}, true, {true, "some bytes", false}}}}).ok());
     open_file = file(kRootInode, "gone");
     REQUIRE(open(open_file, kOpenWrite, 1).ok());
     REQUIRE(remove(kRootInode, "gone").ok());
@@ -205,7 +213,7 @@ struct Tree : mds::Fixture {
   }
 
   sim::SimObjectDisk objects[3];
-  InodeId dir = 0, sub = 0, deep = 0, inode = 0, open_file = 0;
+  InodeId dir = 0, sub = 0, deep = 0, inode = 0, small = 0, open_file = 0;
   Layout layout;
   std::uint64_t seed = 0;
 };
@@ -217,8 +225,8 @@ TEST_CASE("what the metadata target made is clean", "[check]") {
   const Report report = tree.check();
   for (const Finding& finding : report.findings) WARN(finding.text);
   REQUIRE(report.clean());
-  REQUIRE(report.inodes == 6);
-  REQUIRE(report.entries == 5);
+  REQUIRE(report.inodes == 7);
+  REQUIRE(report.entries == 6);
   REQUIRE(report.passes == 1);
   // The check changes nothing, with repair neither.
   const auto before = tree.disk.entries();
@@ -234,7 +242,7 @@ TEST_CASE("records that cannot be read", "[check]") {
     tree.finds_and_mends({"damaged-inode", "dangling-entry", "dangling-entry", "stray-attribute", "stray-back-link",
                           "wrong-entry-count", "wrong-entry-count"});
     tree.begin();
-    REQUIRE(tree.names(tree.dir) == std::vector<std::string>{"sub"});
+    REQUIRE(tree.name_set(tree.dir) == std::set<std::string>{"small", "sub"});
   }
   SECTION("an entry: what it named is found again") {
     const InodeRecord file = tree.record(tree.inode);
@@ -260,6 +268,27 @@ TEST_CASE("records that cannot be read", "[check]") {
   SECTION("an attribute") {
     tree.flip(xattr_key(tree.inode, "user.a"));
     tree.finds_and_mends({"damaged-record", "wrong-attribute-count"});
+  }
+  SECTION("the bytes of a file: it has none then") {
+    tree.flip(inline_key(tree.small));
+    REQUIRE(tree.kinds() == std::vector<std::string>{"damaged-record"});
+    const Report report = tree.check(true);
+    REQUIRE(report.left() == 0);
+    REQUIRE(tree.kinds().empty());
+    REQUIRE(tree.record(tree.small).inode.size == 0);
+  }
+  SECTION("bytes that nobody has, and too few of them") {
+    RecordBuffer bytes;
+    encode_inline(Bytes(std::string_view("bytes")), inline_key(12345), bytes);
+    tree.damage({{text_of(inline_key(12345)), std::string(bytes.begin(), bytes.end())}});
+    tree.finds_and_mends({"stray-inline-bytes"});
+    encode_inline(Bytes(std::string_view("bytes")), inline_key(tree.inode), bytes);
+    tree.damage({{text_of(inline_key(tree.inode)), std::string(bytes.begin(), bytes.end())}});
+    tree.finds_and_mends({"stray-inline-bytes"});
+    encode_inline(Bytes(std::string_view("bytes")), inline_key(tree.small), bytes);
+    tree.damage({{text_of(inline_key(tree.small)), std::string(bytes.begin(), bytes.end())}});
+    tree.finds_and_mends({"wrong-inline-size"});
+    REQUIRE(tree.record(tree.small).inode.size == 5);
   }
   SECTION("a record in a wrong place") {
     tree.damage({{text_of(inode_key(tree.inode + 100)), tree.value(inode_key(tree.inode))}});

@@ -45,20 +45,26 @@ auto joined(const A& a, const B& b, const Rest&... rest) {
 }
 auto fields(const LookupRequest& x) { return joined(fields(x.caller), std::tie(x.parent, x.name)); }
 auto fields(const InodeReply& x) { return fields(x.inode); }
-auto fields(const OpenReply& x) { return fields(x.inode); }
+auto fields(const OpenReply& x) { return joined(fields(x.inode), std::tie(x.has_bytes, x.bytes)); }
+auto fields(const ReadInlineRequest& x) { return std::tie(x.inode); }
+auto fields(const ReadInlineReply& x) { return std::tie(x.is_inline, x.bytes); }
+auto fields(const InlineBytes& x) { return std::tie(x.present, x.bytes, x.moved_out); }
 auto fields(const GetAttributesRequest& x) { return std::tie(x.inode); }
 auto fields(const ReadLinkRequest& x) { return std::tie(x.inode); }
 auto fields(const ReadLinkReply& x) { return std::tie(x.target); }
 auto fields(const SetAttributesRequest& x) {
   return joined(fields(x.caller),
-                std::tie(x.inode, x.mask, x.mode, x.uid, x.gid, x.size, x.atime_ns, x.mtime_ns, x.handle));
+                std::tie(x.inode, x.mask, x.mode, x.uid, x.gid, x.size, x.atime_ns, x.mtime_ns, x.handle),
+                fields(x.bytes));
 }
 auto fields(const MakeRequest& x) {
-  return joined(fields(x.caller),
-                std::tie(x.parent, x.name, x.mode, x.device, x.symlink_target, x.open, x.open_flags, x.handle));
+  return joined(fields(x.caller), std::tie(x.parent, x.name, x.mode, x.device, x.symlink_target, x.open, x.open_flags,
+                                           x.handle, x.knows_inline));
 }
 auto fields(const MakeReply& x) { return joined(fields(x.inode), fields(x.parent), std::tie(x.existed)); }
-auto fields(const OpenRequest& x) { return joined(fields(x.caller), std::tie(x.inode, x.flags, x.handle)); }
+auto fields(const OpenRequest& x) {
+  return joined(fields(x.caller), std::tie(x.inode, x.flags, x.handle, x.knows_inline, x.wants_bytes));
+}
 auto fields(const LinkRequest& x) { return joined(fields(x.caller), std::tie(x.inode, x.parent, x.name, x.guarded)); }
 auto fields(const RemoveRequest& x) {
   return joined(fields(x.caller), std::tie(x.parent, x.name, x.directory, x.kept_open));
@@ -103,8 +109,9 @@ auto fields(const AdvisoryLocksGrantedRequest& x) { return std::tie(x.tickets); 
 auto fields(const ReclaimRequest& x) { return std::tie(x.opens, x.locks, x.advisory, x.done); }
 auto fields(const ReclaimReply& x) { return std::tie(x.locks); }
 auto fields(const CloseItem& x) {
-  return std::tie(x.inode, x.handle, x.update.present, x.update.size, x.update.blocks, x.update.mtime_ns,
-                  x.update.time_generation, x.untouched);
+  return joined(std::tie(x.inode, x.handle, x.update.present, x.update.size, x.update.blocks, x.update.mtime_ns,
+                         x.update.time_generation, x.untouched),
+                fields(x.bytes));
 }
 auto fields(const DirectoryEntry& x) {
   return joined(std::tie(x.cookie, x.inode, x.type, x.name), fields(x.attributes));
@@ -168,7 +175,7 @@ Inode sample_inode(std::uint64_t salt, std::uint32_t stripes = 0) {
   inode.time_generation = 7;
   inode.change = 1ull << 60;
   inode.parent = 1;
-  inode.layout_default = {kStripeAll, 1 << 20, 5};
+  inode.layout_default = {kStripeAll, 1 << 20, 5, 4096};
   if (salt % 2 == 0) {
     inode.access_list = std::make_shared<const AccessList>(AccessList{{AccessTag::owner, 7, ~0u},
                                                                       {AccessTag::user, 6, 1000},
@@ -176,7 +183,7 @@ Inode sample_inode(std::uint64_t salt, std::uint32_t stripes = 0) {
                                                                       {AccessTag::mask, 7, ~0u},
                                                                       {AccessTag::others, 1, ~0u}});
   }
-  if (stripes != 0) inode.layout = {9, 1 << 20, {}};
+  if (stripes != 0) inode.layout = {9, 1 << 20, {}, kInlineBytesMax};
   for (std::uint32_t i = 0; i < stripes; ++i) inode.layout.targets.push_back(i + 1);
   return inode;
 }
@@ -207,6 +214,7 @@ TEST_CASE("bodies about names survive the way there and any damage", "[fs][codec
   make.open = true;
   make.open_flags = kOpenWrite | kOpenExclusive;
   make.handle = 1ull << 63;
+  make.knows_inline = true;
   check(make);
   check(MakeReply{sample_inode(1), sample_inode(2, 1), true});
   check(ReadLinkRequest{8});
@@ -231,13 +239,20 @@ TEST_CASE("bodies about names survive the way there and any damage", "[fs][codec
 TEST_CASE("bodies about inodes and sessions survive the way there and any damage", "[fs][codec]") {
   const Caller caller = sample_caller();
   check(GetAttributesRequest{1ull << 63});
-  check(SetAttributesRequest{caller, 5, kSetMode | kSetSize, 0644, 1, 2, 1ull << 40, -1, -2, 66});
-  check(OpenRequest{caller, 5, kOpenRead | kOpenTruncate, 77});
-  check(OpenReply{sample_inode(4, 1024)});
+  check(SetAttributesRequest{caller, 5, kSetMode | kSetSize, 0644, 1, 2, 1ull << 40, -1, -2, 66, {}});
+  check(SetAttributesRequest{caller, 5, kSetSize, 0, 0, 0, 3, 0, 0, 66, {true, "abc", false}});
+  check(OpenRequest{caller, 5, kOpenRead | kOpenTruncate, 77, true, true});
+  check(OpenReply{sample_inode(4, 1024), false, ""});
+  check(OpenReply{sample_inode(4, 1), true, std::string("a\0b", 3)});
+  check(OpenReply{sample_inode(4, 1), true, ""});
+  check(ReadInlineRequest{1ull << 63});
+  check(ReadInlineReply{true, std::string(kInlineBytesMax, 'x')});
   CloseRequest close;
   for (std::uint64_t i = 0; i < 20; ++i) {
-    CloseItem item{i, i * 3, {}, i % 3 == 0};
+    CloseItem item{i, i * 3, {}, i % 3 == 0, {}};
     if (i % 2 == 1) item.update = {i << 30, i, -static_cast<std::int64_t>(i), 4, true};
+    if (i % 4 == 1) item.bytes = {true, std::string_view("some bytes").substr(i / 2), false};
+    if (i % 4 == 3) item.bytes.moved_out = true;
     close.items.push_back(item);
   }
   check(close);
@@ -311,6 +326,12 @@ TEST_CASE("lists and strings over their bounds are refused", "[fs][codec]") {
   granted.tickets.resize(limits::kAdvisoryGrantsMax + 1);
   encode(granted, encoded);
   REQUIRE_FALSE(decode(encoded.bytes(), &granted_back).ok());
+
+  const std::string too_many(kInlineBytesMax + 1, 'b');
+  close.items.assign(1, {});
+  close.items[0].bytes = {true, too_many, false};
+  encode(close, encoded);
+  REQUIRE_FALSE(decode(encoded.bytes(), &close_back).ok());
 
   // A layout that could not be divided by.
   InodeReply reply{sample_inode(1, 2)};

@@ -109,7 +109,51 @@ TEST_CASE("inode records of every type", "[fs][records]") {
   InodeRecord node = sample(S_IFBLK | 0600);
   node.inode.device = 0x812;
   REQUIRE(there_and_back(node).inode.device == 0x812);
-  for (const auto& record : {file, directory, node}) check_damage(record, inode_key(record.inode.id), inode_key(99));
+  InodeRecord small = file;
+  small.inode.flags |= kInline;
+  small.inode.layout.inline_max = 4096;
+  REQUIRE(there_and_back(small).inode.layout == small.inode.layout);
+  InodeRecord wish = directory;
+  wish.inode.layout_default.inline_max = 0;
+  REQUIRE(there_and_back(wish).inode.layout_default == wish.inode.layout_default);
+  for (const auto& record : {file, directory, node, small, wish})
+    check_damage(record, inode_key(record.inode.id), inode_key(99));
+}
+
+TEST_CASE("what has nothing to do with inline files reads as it did", "[fs][records]") {
+  RecordBuffer bytes;
+  const auto version = [&bytes](const InodeRecord& record) {
+    encode(record, inode_key(record.inode.id), bytes);
+    return bytes[0];
+  };
+  InodeRecord file = sample(S_IFREG | 0640);
+  file.inode.layout = {3, 1 << 20, {5, 6, 7}};
+  REQUIRE(version(file) == 1);
+  REQUIRE(version(sample(S_IFDIR | 0750)) == 1);
+  REQUIRE(version(sample(S_IFLNK | 0777)) == 1);
+  file.inode.layout.inline_max = 1;
+  REQUIRE(version(file) == 2);
+}
+
+TEST_CASE("the bytes of an inline file", "[fs][records]") {
+  const Key key = inline_key(make_inode_id(7, 8));
+  RecordBuffer record;
+  Bytes back;
+  for (const std::size_t size : {std::size_t{1}, std::size_t{4096}, std::size_t{kInlineBytesMax}}) {
+    const std::string bytes(size, 'b');
+    encode_inline(Bytes(bytes), key, record);
+    REQUIRE(decode_inline(key, view(record), &back).ok());
+    REQUIRE(back.view() == bytes);
+    REQUIRE(decode_inline(inline_key(1), view(record), &back).code == Code::corrupt);
+    record[record.size() / 2] ^= 1;
+    REQUIRE(decode_inline(key, view(record), &back).code == Code::corrupt);
+  }
+  const std::string too_many(kInlineBytesMax + 1, 'b');
+  encode_inline(Bytes(too_many), key, record);
+  REQUIRE(decode_inline(key, view(record), &back).code == Code::corrupt);
+  InodeId inode = 0;
+  REQUIRE(parse_id_key(KeyKind::inline_bytes, key, &inode));
+  REQUIRE(inode == make_inode_id(7, 8));
 }
 
 TEST_CASE("other records", "[fs][records]") {

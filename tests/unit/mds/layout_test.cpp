@@ -34,7 +34,7 @@ TEST_CASE("a file without bytes changes its layout", "[mds]") {
   const Inode after = f.stat(inode);
   REQUIRE(after.layout == Layout{before.layout.generation + 1, 65536, {13, 11}});
   REQUIRE(after.change > before.change);
-  REQUIRE(f.get(inode) == "stripe_count=2 stripe_size=65536 stripe_offset=2 targets=13,11");
+  REQUIRE(f.get(inode) == "stripe_count=2 stripe_size=65536 stripe_offset=2 inline=0 bytes=objects targets=13,11");
   // The objects that it may have had under the old layout go.
   REQUIRE(f.world.run_until([&] { return f.destroyer.is_gone(before); }, f.world.now_ns() + 10 * kSecond) ==
           sim::SimWorld::End::done);
@@ -67,7 +67,7 @@ TEST_CASE("directories hand their default down", "[mds]") {
   Striped f;
   const InodeId top = f.mkdir(kRootInode, "top");
   REQUIRE(f.set(top, "stripe_count=all stripe_offset=1") == 0);
-  REQUIRE(f.get(top) == "stripe_count=all stripe_size=default stripe_offset=1");
+  REQUIRE(f.get(top) == "stripe_count=all stripe_size=default stripe_offset=1 inline=default");
   const InodeId inner = f.mkdir(top, "inner");
   REQUIRE(f.stat(f.file(inner, "file")).layout.targets == std::vector<TargetId>{12, 13, 11});
   REQUIRE(f.change(RemoveAttributeRequest{root(), inner, kLayoutAttribute}).ok());
