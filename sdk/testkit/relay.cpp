@@ -33,6 +33,7 @@ void Relay::plan(Fault fault) {
   fault_ = fault;
   ++plans_;
   stopped_ = false;
+  resumed_ = false;
   happened_ = false;
   passed_[0] = passed_[1] = 0;
   accepted_ = 0;
@@ -70,7 +71,7 @@ Task<> Relay::carry(Connection& connection, Way way) {
   const int from = connection.fds[way == Way::there ? 0 : 1];
   std::vector<int> files;
   for (;;) {
-    const bool stops = fault_.kind == Fault::Kind::stop && concerns(connection, way);
+    const bool stops = fault_.kind == Fault::Kind::stop && concerns(connection, way) && !resumed_;
     if (stops && !happened_ && passed(way) >= fault_.at) happened_ = stopped_ = true;
     while (stops && stopped_ && connection.fds[0] >= 0) co_await sleep_for(runtime_, kStoppedNs);
     if (fault_.kind == Fault::Kind::cut && concerns(connection, way) && passed(way) >= fault_.at) {
@@ -176,7 +177,7 @@ Task<> Relay::close() {
   runtime_.forget_fd(listener_);
   close_socket(std::exchange(listener_, -1));
   for (Connection& connection : connections_) drop(connection);
-  stopped_ = false;
+  resume();
   co_await tasks_.join();
 }
 

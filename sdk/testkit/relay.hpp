@@ -44,7 +44,11 @@ class Relay {
   const std::string& place() const noexcept { return place_; }
   // Holds for connections from now on, whose bytes are counted from 0, all those of one way together.
   void plan(Fault fault);
-  void resume() noexcept { stopped_ = false; }
+  // Ends a stop, also one that has not begun.
+  void resume() noexcept {
+    stopped_ = false;
+    resumed_ = true;
+  }
   // Of bytes that were passed on, or swallowed by the fault.
   std::uint64_t passed(Way way) const noexcept { return passed_[static_cast<std::size_t>(way)]; }
   bool happened() const noexcept { return happened_; }  // the fault
@@ -78,6 +82,7 @@ class Relay {
   std::uint64_t plans_ = 0;
   std::uint64_t accepted_ = 0;  // since the plan
   bool stopped_ = false;
+  bool resumed_ = false;
   bool happened_ = false;
   std::uint64_t passed_[2] = {};
   std::vector<std::uint8_t> range_;  // of a duplicate

@@ -235,7 +235,7 @@ class BuggyFactory final : public LinkedTransportFactory {
  public:
   BuggyFactory(Host& host, Bug bug)
       : LinkedTransportFactory(minimal::kDescriptor, host, {}, "127.0.0.1:0"), bug_(bug) {}
-  std::uint64_t patience_ns() const override { return bug_ == Bug::none ? 20 * kSecond : 2 * kSecond; }
+  std::uint64_t patience_ns() const override { return bug_ == Bug::none ? 20 * kSecond : kSecond; }
 
  private:
   Result<Transport*> make_on(Host& host) override {

@@ -210,15 +210,7 @@ TEST_CASE("faults over ZeroMQ") {
   run_faults(runtime, plain, 5, 1);
 }
 
-TEST_CASE("faults over ZeroMQ with encryption") {
-  KeyFolder keys;
-  RealRuntime runtime;
-  TestHost host(runtime);
-  LinkedTransportFactory sealed(zeromq::kDescriptor, host, {}, "127.0.0.1:0", {{"key_file", keys.make("shared")}});
-  sealed.set_seals();
-  run_faults(runtime, sealed, 6, 0);
-}
-
+// Not with encryption: see "Limits of libzmq" in transports/zmq/README.md.
 TEST_CASE("faults over a ZeroMQ socket of this machine") {
   RealRuntime runtime;
   TestHost host(runtime);
