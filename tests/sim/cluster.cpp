@@ -357,7 +357,8 @@ Cluster::Client& Cluster::make_client(const std::string& name) {
   }
   // Small caches and short ages, so that every limit is met.
   options.cache_bytes = 256ull * 1024 << random.below(8);
-  options.dirty_bytes_max = options.cache_bytes / 2;
+  // With little of it, grants are small and many writes go straight to their targets.
+  options.dirty_bytes_max = random.chance(25) ? 16 * 1024 : options.cache_bytes / 2;
   client.memory = std::make_unique<SimMemoryGauge>(client.runtime, 4 * options.cache_bytes);
   options.memory = client.memory.get();
   options.dirty_age_ms = random.between(1, 2000);
