@@ -140,12 +140,18 @@ class Parser {
   void read_client(TableReader& table, ClientSettings* client) {
     table.size("cache", 1u << 20, 1ull << 44, &client->cache_bytes);
     table.size("dirty_max", 1u << 20, 1ull << 44, &client->dirty_bytes_max);
+    table.size("unstable_max", 1u << 20, 1ull << 44, &client->unstable_bytes_max);
     table.size("read_ahead", 0, 1ull << 30, &client->read_ahead_bytes);
     read_count(table, "cached_inodes", 1024, &client->cached_inodes);
     table.boolean("default_permissions", &client->default_permissions);
     read_milliseconds(table, "dirty_age", &client->dirty_age_ms);
     if (client->cache_bytes != 0 && client->dirty_bytes_max > client->cache_bytes) {
       table.problem(table.line(), "dirty_max", "is more than cache, which holds dirty data too");
+    }
+    const std::uint64_t unstable = client->unstable_bytes_max;
+    const bool beyond_cache = client->cache_bytes != 0 && unstable > client->cache_bytes;
+    if (unstable != 0 && (unstable < client->dirty_bytes_max || beyond_cache)) {
+      table.problem(table.line(), "unstable_max", "is not between dirty_max and cache");
     }
   }
 

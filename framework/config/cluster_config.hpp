@@ -49,6 +49,7 @@ struct TargetConfig {
 struct ClientSettings {
   std::uint64_t cache_bytes = 0;  // of file data, clean and dirty; 0: a share of the memory
   std::uint64_t dirty_bytes_max = 64ull << 20;
+  std::uint64_t unstable_bytes_max = 0;  // dirty, or not yet durable at its server; 0: half of the cache
   std::uint64_t dirty_age_ms = 5'000;
   std::uint64_t read_ahead_bytes = 4ull << 20;
   std::uint64_t cached_inodes = 128 * 1024;

@@ -48,6 +48,9 @@ FileSystemOptions file_system_options(Runtime& runtime, const ClusterConfig& clu
   options.cache_bytes = settings.cache_bytes != 0 ? settings.cache_bytes : default_cache_bytes(memory.read());
   options.dirty_bytes_max = std::min(settings.dirty_bytes_max, options.cache_bytes);
   options.memory = &memory;
+  const std::uint64_t unstable =
+      settings.unstable_bytes_max != 0 ? settings.unstable_bytes_max : options.cache_bytes / 2;
+  options.unstable_bytes_max = std::clamp(unstable, options.dirty_bytes_max, options.cache_bytes);
   options.dirty_age_ms = settings.dirty_age_ms;
   options.read_ahead_bytes = settings.read_ahead_bytes;
   options.cached_inodes = settings.cached_inodes;

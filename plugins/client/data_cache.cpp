@@ -21,7 +21,6 @@ void DataCache::make_room() {
   while (pool_->bytes > bytes_max() && !unused_.empty()) {
     const auto [map, index] = unused_.back();
     unused_.pop_back();
-    if (!map->blocks_[index].unstable.empty()) map->evicted_(index);
     map->blocks_.erase(index);
     if (map->blocks_.empty()) on_empty_(map->owner_);
   }
@@ -103,7 +102,9 @@ std::uint8_t* BlockMap::writable(Block& block, std::uint32_t begin, std::uint32_
 void BlockMap::drop_clean() {
   each_from(0, [this](std::uint64_t index, Block& block) {
     block.valid = block.dirty;
-    for (const ByteRange& range : block.sending.list()) block.valid.add(range.begin, range.end);
+    for (const ByteRanges* kept : {&block.sending, &block.unstable}) {
+      for (const ByteRange& range : kept->list()) block.valid.add(range.begin, range.end);
+    }
     settle(index);
   });
 }

@@ -33,7 +33,8 @@ struct Block {
 
   // What the dirty bytes may use at a target, which counts pages.
   std::uint64_t dirty_space() const noexcept { return std::uint64_t{dirty.units(kPageBytes)} * kPageBytes; }
-  bool evictable() const noexcept { return pins == 0 && dirty.empty() && sending.empty(); }
+  // What a target may still lose stays, so that it can be sent again.
+  bool evictable() const noexcept { return pins == 0 && dirty.empty() && sending.empty() && unstable.empty(); }
 };
 
 class DataCache {
@@ -71,9 +72,7 @@ class DataCache {
 
 class BlockMap {
  public:
-  // `evicted` is told of blocks with unstable bytes that the cache lets go.
-  BlockMap(DataCache& cache, std::uint64_t owner, std::function<void(std::uint64_t index)> evicted = nullptr)
-      : cache_(cache), owner_(owner), evicted_(std::move(evicted)) {}
+  BlockMap(DataCache& cache, std::uint64_t owner) : cache_(cache), owner_(owner) {}
   ~BlockMap();
   BlockMap(const BlockMap&) = delete;
   BlockMap& operator=(const BlockMap&) = delete;
@@ -89,7 +88,7 @@ class BlockMap {
   void unpin(std::uint64_t index, Block& block);
   // Memory for bytes of the block from `begin` to `end` that nobody else reads.
   std::uint8_t* writable(Block& block, std::uint32_t begin, std::uint32_t end);
-  // Forgets what is neither dirty nor being sent.
+  // Forgets what is neither dirty nor being sent nor unstable.
   void drop_clean();
   // Every block from an index on; the visit may let its own block go.
   template <class Visit>
@@ -108,7 +107,6 @@ class BlockMap {
   void unlist(Block& block) noexcept;
   DataCache& cache_;
   std::uint64_t owner_;
-  std::function<void(std::uint64_t)> evicted_;
   std::map<std::uint64_t, Block> blocks_;
 };
 

@@ -23,7 +23,8 @@ DataPlane::Impl::Impl(Runtime& runtime_in, TaskGroup& tasks_in, DataOptions opti
       cache_size(runtime_in, cache, options_in.memory,
                  std::max(std::min(kCacheLeast, options_in.cache_bytes / 4), options_in.dirty_bytes_max)),
       progress(runtime_in),
-      age_alarm(runtime_in, [this] { ring(); }) {}
+      age_alarm(runtime_in, [this] { ring(); }),
+      unstable_alarm(runtime_in, [this] { ring_unstable(); }) {}
 
 DataTarget* DataPlane::Impl::target(fs::TargetId id) noexcept {
   const auto found = targets.find(id);
@@ -109,6 +110,7 @@ void DataPlane::Impl::kick(FileData::Impl& file) {
     file.leave();
   }
   if (dirty_total > options.dirty_bytes_max / 2) write_back_oldest();
+  if (over_unstable()) stabilize();
 }
 
 void DataPlane::Impl::released(fs::InodeId inode) {
@@ -180,7 +182,7 @@ Task<Status> DataPlane::flush_all() {
   std::vector<Waiting> waiting;
   for (const auto& [inode, entry] : plane.files) {
     FileData::Impl& file = entry.data->impl();
-    if (file.dirty()) waiting.push_back({inode, file.stamp++, file.failures});
+    if (file.dirty() || file.is_remaking()) waiting.push_back({inode, file.stamp++, file.failures});
   }
   Status result{};
   while (!waiting.empty()) {
@@ -193,7 +195,7 @@ Task<Status> DataPlane::flush_all() {
         file.start_sends(Impl::Send::all, one.stamp);
         file.leave();
       }
-      if (file.has_older(one.stamp)) {
+      if (file.has_older(one.stamp) || file.is_remaking()) {
         left.push_back(one);
       } else if (file.failures != one.failures) {
         result = file.last_failure;
@@ -299,6 +301,7 @@ DataFigures DataPlane::figures() const noexcept {
   figures.cache_bytes = impl_->cache.bytes();
   figures.cache_bytes_max = impl_->cache.bytes_max();
   figures.dirty_bytes = impl_->dirty_total;
+  figures.unstable_bytes = impl_->unstable_total;
   figures.copied_bytes = impl_->copied_bytes;
   for (const auto& [id, target] : impl_->targets) figures.grant_bytes += target.grant;
   return figures;

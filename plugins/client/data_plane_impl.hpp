@@ -19,10 +19,19 @@
 
 namespace rideau::client {
 
-constexpr std::uint64_t kSendBytes = 1 << 20;        // of one request, where so much is contiguous
-constexpr std::uint32_t kSendsPerTarget = 8;         // writes in flight
-constexpr std::uint64_t kAnyStamp = ~0ull;           // bytes that became dirty at any time
-constexpr std::uint64_t kBackgroundBytes = 1 << 20;  // dirty bytes from which full requests go out by themselves
+constexpr std::uint64_t kSendBytes = 1 << 20;           // of one request, where so much is contiguous
+constexpr std::uint32_t kSendsPerTarget = 8;            // writes in flight
+constexpr std::uint64_t kAnyStamp = ~0ull;              // bytes that became dirty at any time
+constexpr std::uint64_t kBackgroundBytes = 1 << 20;     // dirty bytes from which full requests go out by themselves
+constexpr std::uint64_t kUnstableAgeNs = 10 * kSecond;  // after which objects are made durable
+
+// An object with changes that its target may lose, since then.
+struct UnstableObject {
+  std::uint64_t since_ns = 0;
+  fs::InodeId inode = fs::kNoInode;
+  std::uint32_t stripe = 0;
+  friend auto operator<=>(const UnstableObject&, const UnstableObject&) = default;
+};
 
 struct DataTarget {
   std::unique_ptr<ObjectChannel> own;
@@ -34,6 +43,8 @@ struct DataTarget {
   std::uint64_t asked = 0;     // grants that requests in flight asked for
   std::uint64_t returned = 0;  // grant given up, to be told with the next write
   std::uint32_t sends = 0;
+  std::set<UnstableObject> unstable;  // the oldest first
+  bool stabilizing = false;           // a task makes them durable
   std::uint64_t object_bytes_max = limits::kFileBytesMax;
 
   // So much is no longer dirty. Returns how much of it was on a grant.
@@ -98,6 +109,25 @@ struct DataPlane::Impl {
   void kick(FileData::Impl& file);
   bool over_background() const noexcept { return dirty_total >= background_bytes; }
 
+  // What targets may lose (data_plane_unstable.cpp). Changes that a call for durability covers when it ends well.
+  struct Covered {
+    fs::InodeId inode = fs::kNoInode;
+    std::uint32_t layout = 0;  // its generation
+    std::uint32_t stripe = 0;
+    std::uint64_t change = 0;
+  };
+  void became_unstable(DataTarget& target, const UnstableObject& object);
+  std::vector<Covered> covered_by_sync(const DataTarget& target, std::size_t objects_max);
+  void became_durable(std::vector<Covered> covered);
+  // Has every target that is not at it make the oldest of its objects durable.
+  void stabilize();
+  void start_stabilizing(DataTarget& target);
+  Task<> stabilize_target(DataTarget& target);
+  // One call; a failure is one of the files concerned, and their changes are given up.
+  Task<Status> stabilize_oldest(DataTarget& target);
+  bool over_unstable() const noexcept { return unstable_total > options.unstable_bytes_max / 2; }
+  bool is_old(const DataTarget& target) const noexcept;
+
   void released(fs::InodeId inode);
   // Lets files go that nobody refers to and that have nothing cached.
   void sweep();
@@ -118,12 +148,15 @@ struct DataPlane::Impl {
   std::set<fs::InodeId> candidates;                             // for sweep()
   std::set<std::pair<std::uint64_t, fs::InodeId>> dirty_files;  // with bytes not sent yet, by the time of the first
   std::uint64_t dirty_total = 0;                                // bytes, those on their way included
+  std::uint64_t unstable_total = 0;                             // bytes
   std::uint64_t last_version = 0;
   std::uint64_t copied_bytes = 0;
   WaitQueue progress;  // woken when a request to write ended
   Alarm age_alarm;
+  Alarm unstable_alarm;
 
  private:
+  void ring_unstable();
   void ring();
   void set_alarm();
 };

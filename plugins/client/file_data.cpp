@@ -18,8 +18,7 @@ FileData::Impl::Impl(DataPlane::Impl& plane_in, fs::InodeId inode_in, fs::Layout
       inode(inode_in),
       striping(std::move(layout)),
       bytes_max(plane_in.file_bytes_max(striping)),
-      blocks(plane_in.cache, inode_in,
-             [this](std::uint64_t index) { forget_unstable(index, *blocks.find(index), 0, kBlockBytes); }),
+      blocks(plane_in.cache, inode_in),
       gate(plane_in.runtime),
       stripes(striping.stripe_count()) {}
 
@@ -48,7 +47,7 @@ void FileData::Impl::keep_error(Status status) noexcept {
 
 void FileData::Impl::wrote(std::uint32_t stripe, std::uint64_t bytes_used) {
   stripes[stripe].bytes_used = bytes_used;
-  ++stripes[stripe].changes;
+  note_change(stripe);
 }
 
 void FileData::Impl::undirty(std::uint64_t index, Block& block, std::uint32_t begin, std::uint32_t end) {
@@ -67,13 +66,14 @@ void FileData::Impl::undirty(std::uint64_t index, Block& block, std::uint32_t be
 void FileData::Impl::drop() {
   ++generation;
   ahead_end = 0;
-  forget_all_unstable();
   blocks.drop_clean();
 }
 
 void FileData::Impl::discard() {
   left_inline = false;
   blocks.each_from(0, [this](std::uint64_t index, Block& block) { undirty(index, block, 0, kBlockBytes); });
+  forget_reshapes();
+  forget_all_unstable();
   drop();
   plane.progress.wake_all();
 }
@@ -191,7 +191,7 @@ Task<Status> FileData::sync() {
   do {  // a restart on the way: what it lost is dirty again
     before = impl_->epochs();
     status = co_await impl_->flush();
-    const Status synced = co_await impl_->sync();
+    const Status synced = co_await impl_->sync(true);
     if (status.ok()) status = synced;
     if (before != impl_->epochs()) RIDEAU_MARK(sync_met_restart);
   } while (status.ok() && before != impl_->epochs());
@@ -199,10 +199,32 @@ Task<Status> FileData::sync() {
   co_return status;
 }
 
+Task<Status> FileData::settle() {
+  if (!impl_->striping.valid()) co_return kNoTarget;
+  co_await impl_->gate.enter();
+  Status status{};
+  std::uint64_t before = 0;
+  do {
+    before = impl_->epochs();
+    status = co_await impl_->flush();
+    const Status synced = co_await impl_->sync(false);
+    if (!synced.ok() && before == impl_->epochs()) impl_->give_up_unstable(synced);
+    if (status.ok()) status = synced;
+  } while (before != impl_->epochs());
+  impl_->leave();
+  co_return status;
+}
+
 Task<Result<FileData::ObjectsStat>> FileData::stat_objects() {
   if (!impl_->striping.valid()) co_return kNoTarget;
   co_await impl_->gate.enter();
-  Result<ObjectsStat> done = co_await impl_->stat_objects();
+  Result<ObjectsStat> done = ObjectsStat{};
+  std::uint64_t before = 0;
+  do {
+    co_await impl_->until_remade();
+    before = impl_->epochs();
+    done = co_await impl_->stat_objects();
+  } while (done.ok() && before != impl_->epochs());
   impl_->leave();
   co_return done;
 }
@@ -229,6 +251,8 @@ void FileData::drop() {
 }
 void FileData::discard() { impl_->discard(); }
 bool FileData::dirty() const noexcept { return impl_->inline_max == 0 && impl_->dirty(); }
+// What the metadata server has not got yet is told it, and made again with what else it lost.
+bool FileData::settled() const noexcept { return impl_->inline_max != 0 || impl_->settled(); }
 std::uint64_t FileData::dirty_bytes() const noexcept { return impl_->dirty_bytes + impl_->sending_bytes; }
 std::uint64_t FileData::errors_heard() const noexcept { return impl_->heard; }
 Status FileData::take_error(std::uint64_t* heard) noexcept {

@@ -27,6 +27,8 @@ namespace rideau::client {
 struct DataOptions {
   std::uint64_t cache_bytes = 256ull << 20;
   std::uint64_t dirty_bytes_max = 64ull << 20;
+  // Of bytes that are not durable, dirty ones included: they are kept for a target that loses its memory.
+  std::uint64_t unstable_bytes_max = 128ull << 20;
   std::uint64_t dirty_age_ms = 5'000;
   std::uint64_t read_ahead_bytes = 4ull << 20;
   LendableMemory* lendable = nullptr;  // for what requests lend; outlives the plane. Null: any memory
@@ -38,7 +40,8 @@ struct DataOptions {
 struct DataFigures {
   std::uint64_t cache_bytes = 0;  // of memory
   std::uint64_t cache_bytes_max = 0;
-  std::uint64_t dirty_bytes = 0;  // those on their way included
+  std::uint64_t dirty_bytes = 0;     // those on their way included
+  std::uint64_t unstable_bytes = 0;  // at their targets, and not known to be durable
   std::uint64_t grant_bytes = 0;
   std::uint64_t copied_bytes = 0;  // into and out of the cache, since the start
 };
@@ -79,14 +82,17 @@ class DataPlane {
   // Every byte that is dirty now is at its target (not yet durable). A failure is also kept for take_error() of its
   // file.
   Task<Status> flush_all();
-  void drop_all();  // forgets every clean byte; nothing may be dirty
+  // Everything that is at its target is durable there.
+  Task<Status> sync_targets();
+  void drop_all();  // forgets every clean byte that is durable; nothing may be dirty
   // The file is gone. Unless somebody here still uses its data, all of it is forgotten, dirty bytes too.
   void forget(fs::InodeId inode);
   // The lock was lost: forgets everything, dirty bytes too; a file that had some gets the error EIO once. Writes that
   // are under way end as they may.
   void discard_all();
-  // A target lost our session: its grants are gone. Unless it kept all that it answered, what is not durable is sent
-  // again as far as the cache has it; a file of which it has not everything gets the error EIO once.
+  // A target lost our session: its grants are gone. Unless it kept all that it answered, what is not durable is done
+  // again: cuts and the like in their order, then bytes. A file of which not everything can be (a write over it failed
+  // in between) gets the error EIO once.
   void on_new_epoch(fs::TargetId target, bool kept_all);
   // Grows with each restart of a target: what was flushed before may be dirty again.
   std::uint64_t epochs() const noexcept;
@@ -178,6 +184,10 @@ class FileData {
   // failed write of this time is also kept for take_error(): report one of the two.
   Task<Status> flush();
   Task<Status> sync();
+  // Before somebody else may change the file: nothing of it is left that a target may still lose. What cannot be made
+  // durable is forgotten, and is an error of the file.
+  Task<Status> settle();
+  bool settled() const noexcept;  // there is nothing to do for settle()
   // What the targets have, dirty bytes apart. Size, as the objects show it (for a file whose record is not exact), and
   // 512-byte blocks used.
   struct ObjectsStat {
@@ -185,9 +195,9 @@ class FileData {
     std::uint64_t blocks = 0;
   };
   Task<Result<ObjectsStat>> stat_objects();
-  void drop();                                 // forgets clean bytes; the lock goes
-  void discard();                              // forgets dirty ones too, unsent: the file is gone
-  bool dirty() const noexcept;                 // there are bytes for objects
+  void drop();                  // forgets clean bytes that are durable; the lock goes
+  void discard();               // forgets dirty ones too, unsent: the file is gone
+  bool dirty() const noexcept;  // there are bytes for objects
   std::uint64_t dirty_bytes() const noexcept;  // those on their way included
   // Errors of writes that were acknowledged early. Everybody who has the file open hears of the last one, once: `heard`
   // is his, and begins as errors_heard() when he opens it, so that what nobody heard of yet is told to who comes next.

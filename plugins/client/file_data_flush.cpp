@@ -49,7 +49,8 @@ void FileData::Impl::start_sends(DataPlane::Impl::Send which, std::uint64_t stam
       at += segment.size;
       const bool is_full = segment.file_offset % full == 0 && segment.size % full == 0;
       if (which == DataPlane::Impl::Send::full && !is_full) continue;
-      if (target_of(segment.stripe)->sends < kSendsPerTarget) start_send(segment);
+      const bool may_go = target_of(segment.stripe)->sends < kSendsPerTarget && !stripes[segment.stripe].remaking;
+      if (may_go) start_send(segment);
     }
   }
 }
@@ -88,6 +89,7 @@ Task<> FileData::Impl::send(Segment segment, std::uint64_t space, std::uint64_t 
                             std::vector<std::shared_ptr<Buffer>> buffers) {
   // A call that ends at once must not start others while its starter still walks over what is dirty.
   co_await yield_now(plane.runtime);
+  co_await until_remade(segment.stripe);
   DataTarget* target = target_of(segment.stripe);
   if (target->epoch != epoch) space = 0;  // what was held then means nothing any more
   epoch = target->epoch;
@@ -160,6 +162,7 @@ Task<Status> FileData::Impl::flush() {
   const std::uint64_t now = stamp++;
   const std::uint64_t failures_before = failures;
   for (;;) {
+    co_await until_remade();
     start_sends(DataPlane::Impl::Send::all, now);
     if (!has_older(now)) break;
     co_await plane.progress.wait();

@@ -85,17 +85,55 @@ struct FileData::Impl {
 
   // Objects.
   Task<Status> truncate(std::uint64_t old_size, std::uint64_t size);
-  Task<> truncate_object(std::uint32_t stripe, std::uint64_t size, Status* out);
   void cut_cache(std::uint64_t begin, std::uint64_t end);
-  Task<Status> sync();
+  // Of all objects, or of those that are not durable as far as is known here.
+  Task<Status> sync(bool all);
   Task<> sync_target(fs::TargetId id, std::vector<std::uint32_t> stripes, Status* out);
   Task<Result<ObjectsStat>> stat_objects();
   Task<> stat_target(fs::TargetId id, std::vector<std::uint32_t> stripes, ObjectsStat* out, Status* status);
   std::map<fs::TargetId, std::vector<std::uint32_t>> stripes_by_target() const;
   void wrote(std::uint32_t stripe, std::uint64_t bytes_used);
 
+  // A change of an object under a version. `range` is of the object; resize makes its end the object's size.
+  enum class Change { resize, punch, keep, zero };
+  struct Reshape {
+    Change change = Change::resize;
+    Range range{};
+    std::uint64_t number = 0;  // of the stripe's changes
+  };
+  // Tried again when somebody whose clock was ahead changed the object before us, or when nobody knows which server did
+  // it, before or after a restart.
+  Task<> reshape(std::uint32_t stripe, Reshape what, Status* out);
+  Task<Status> ask_reshape(std::uint32_t stripe, const Reshape& what, std::uint64_t version, std::uint64_t* seen);
+  void reshaped(std::uint32_t stripe, Reshape what);
+
   // What targets may lose (file_data_unstable.cpp). Only a target's restart, and only one that does not keep what it
-  // answered, makes a difference of it.
+  // answered, makes a difference of it: then reshapes are made again in their order, and bytes are sent again behind
+  // them. Every byte that was written since and not cut off by one of them is here, so this is what the object was.
+  std::uint64_t note_change(std::uint32_t stripe);           // an acknowledged one; value = its number
+  void covered(std::uint32_t stripe, std::uint64_t change);  // everything up to that one is durable
+  void forget_durable();                                     // of the blocks, after covered()
+  bool settled() const noexcept;
+  // It could not be made durable: an error of the file, and not kept any more.
+  void give_up_unstable(Status status);
+  void forget_reshapes();
+  void remake(std::uint32_t stripe);
+  Task<> remake_all(std::uint32_t stripe, std::uint64_t losses, std::uint32_t layout_generation);
+  Task<> until_remade(std::uint32_t stripe);
+  Task<> until_remade();
+  bool is_remaking() const noexcept;
+  // Changes the set of a block's unstable bytes, and what is counted of it.
+  template <class Modify>
+  void change_unstable(std::uint64_t index, Block& block, Modify modify) {
+    plane.unstable_total -= block.unstable.count(0, kBlockBytes);
+    modify(block.unstable);
+    plane.unstable_total += block.unstable.count(0, kBlockBytes);
+    if (block.unstable.empty()) {
+      unstable_blocks.erase(index);
+    } else {
+      unstable_blocks.insert(index);
+    }
+  }
   void acknowledged(std::uint64_t index, Block& block, std::uint32_t begin, std::uint32_t end);  // after its sending
   void acknowledged(const Segment& segment);  // of a write past the cache, which has it too by now
   void make_dirty_again(std::uint64_t index, Block& block);
@@ -106,36 +144,14 @@ struct FileData::Impl {
   // Of a block, or of all: it cannot be sent again any more.
   void forget_unstable(std::uint64_t index, Block& block, std::uint32_t begin, std::uint32_t end);
   void forget_all_unstable();
-  void became_durable(const std::vector<std::uint32_t>& own, const std::vector<std::uint64_t>& covered);
-  // Everything of the target's that is here is dirty again; false: not all of it is here.
+  // Everything of the target's that is not durable is on its way again; false: not all of it is here.
   bool send_again(fs::TargetId id);
-  // A change that is not kept here to be made again.
-  void changed_object(std::uint32_t stripe) noexcept { stripes[stripe].blind = ++stripes[stripe].changes; }
   // Grows with each restart of a target of this file.
   std::uint64_t epochs() const noexcept;
 
-  // `begin` makes a change of an object under a version. Tried again when somebody whose clock was ahead changed it
-  // before us, or when nobody knows which server did it, before or after a restart.
-  template <class Begin>
-  Task<Status> change_in_order(DataTarget& target, Begin begin) {
-    constexpr int kTriesMax = 4;
-    Status done{};
-    for (int attempt = 0; attempt < kTriesMax; ++attempt) {
-      const std::uint64_t epoch = target.epoch;
-      std::uint64_t seen = 0;
-      done = co_await begin(plane.next_version(target), &seen);
-      plane.saw_version(seen);
-      if (target.epoch != epoch) RIDEAU_MARK(truncate_met_restart);
-      if (done.code != Code::check_failed && (!done.ok() || target.epoch == epoch)) break;
-    }
-    co_return done;
-  }
-
   // Space.
-  enum class Change { punch, keep, zero };
   Range object_range(std::uint32_t stripe, const Range& range) const noexcept;
   Task<Status> change_objects(Range range, Change change);
-  Task<> change_object(std::uint32_t stripe, Range range, Change change, Status* out);
   Task<Status> punch(Range range, std::uint64_t file_size);
   Task<Status> allocate(Range range, bool zero);
   Task<> find_in_object(std::uint32_t stripe, std::uint64_t offset, Range* out, Status* status);
@@ -174,7 +190,7 @@ struct FileData::Impl {
   void keep_error(Status status) noexcept;
   void leave();
   bool dirty() const noexcept { return dirty_bytes + sending_bytes > 0; }
-  bool idle() const noexcept { return gate.idle() && blocks.empty() && !dirty(); }
+  bool idle() const noexcept { return gate.idle() && blocks.empty() && settled(); }
 
   DataPlane::Impl& plane;
   fs::InodeId inode;
@@ -208,7 +224,10 @@ struct FileData::Impl {
     std::uint64_t bytes_used = 0;
     std::uint64_t changes = 0;  // acknowledged, and how many of them are durable
     std::uint64_t durable = 0;
-    std::uint64_t blind = 0;  // the last of them whose bytes are not here, or that was no write
+    std::uint64_t blind = 0;              // the last of them that cannot be made again
+    std::vector<Reshape> reshapes{};      // that are not durable, in their order
+    std::uint64_t unstable_since_ns = 0;  // place in target.unstable; 0: everything is durable
+    bool remaking = false;                // they are being made again, and everything else waits
   };
   std::vector<StripeState> stripes;
 };

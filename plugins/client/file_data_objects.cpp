@@ -29,7 +29,7 @@ Task<Status> FileData::Impl::truncate(std::uint64_t old_size, std::uint64_t size
     const std::uint64_t after = striping.object_size(stripe, size);
     const bool cut = after < before || (size < kept_end && after < striping.object_size(stripe, kept_end));
     const bool grow = size > old_size && (kept_end > 0 || stripe == striping.stripe_at(size - 1));
-    if (cut || grow) gather.spawn(truncate_object(stripe, after, &results[stripe]));
+    if (cut || grow) gather.spawn(reshape(stripe, {Change::resize, {after, after}}, &results[stripe]));
   }
   co_await gather.join();
   for (const Status& result : results) {
@@ -49,34 +49,24 @@ void FileData::Impl::cut_cache(std::uint64_t begin, std::uint64_t end) {
     const auto from = static_cast<std::uint32_t>(begin > base ? begin - base : 0);
     const auto to = static_cast<std::uint32_t>(std::min<std::uint64_t>(kBlockBytes, end - base));
     undirty(index, block, from, to);
-    forget_unstable(index, block, from, to);
+    // What cuts them is made again in their place.
+    change_unstable(index, block, [from, to](ByteRanges& unstable) { unstable.remove(from, to); });
     block.valid.remove(from, to);
     blocks.settle(index);
   });
 }
 
-Task<> FileData::Impl::truncate_object(std::uint32_t stripe, std::uint64_t size, Status* out) {
-  DataTarget* target = target_of(stripe);
-  if (target == nullptr) {
-    *out = kNoTarget;
-    co_return;
-  }
-  *out = co_await change_in_order(*target, [&](std::uint64_t version, std::uint64_t* seen) {
-    return target->channel->truncate({object(stripe), size, version}, seen);
-  });
-  if (!out->ok()) co_return;
-  constexpr std::uint64_t kUnit = 4096;
-  stripes[stripe].bytes_used = std::min(stripes[stripe].bytes_used, (size + kUnit - 1) / kUnit * kUnit);
-  changed_object(stripe);
-}
-
-Task<Status> FileData::Impl::sync() {
+Task<Status> FileData::Impl::sync(bool all) {
   const auto by_target = stripes_by_target();
   std::vector<Status> results(by_target.size());
   Gather gather(plane.runtime, plane.tasks);
   std::size_t i = 0;
   for (const auto& [id, own] : by_target) {
     if (RIDEAU_PLANTED_BUG(sync_skips_a_target) && i + 1 == by_target.size()) break;
+    const bool needed = std::any_of(own.begin(), own.end(), [this](std::uint32_t stripe) {
+      return stripes[stripe].durable < stripes[stripe].changes;
+    });
+    if (!all && !needed) continue;
     gather.spawn(sync_target(id, own, &results[i++]));
   }
   co_await gather.join();
@@ -93,15 +83,15 @@ Task<> FileData::Impl::sync_target(fs::TargetId id, std::vector<std::uint32_t> o
     co_return;
   }
   fs::ObjectSyncRequest request;
-  std::vector<std::uint64_t> covered;
+  std::vector<DataPlane::Impl::Covered> covered;
   for (const std::uint32_t stripe : own) {
     request.objects.push_back(object(stripe));
-    covered.push_back(stripes[stripe].changes);
+    covered.push_back({inode, striping.layout().generation, stripe, stripes[stripe].changes});
   }
   const std::uint64_t epoch = target->epoch;
   *out = co_await target->channel->sync(std::move(request));
   // After a restart in between nobody knows of what it was said.
-  if (out->ok() && target->epoch == epoch) became_durable(own, covered);
+  if (out->ok() && target->epoch == epoch) plane.became_durable(std::move(covered));
 }
 
 Task<Result<FileData::ObjectsStat>> FileData::Impl::stat_objects() {

@@ -177,6 +177,7 @@ Task<> FileData::Impl::fetch(std::shared_ptr<Fetch> self, Segment segment) {
   if (target == nullptr) {
     self->status = kNoTarget;
   } else {
+    co_await until_remade(segment.stripe);
     const fs::ObjectReadRequest request{object(segment.stripe), segment.object_offset, segment.size};
     Result<std::uint64_t> got = posix_error(EIO);
     if (inline_max != 0) {

@@ -19,29 +19,13 @@ Task<Status> FileData::Impl::change_objects(Range range, Change change) {
   Gather gather(plane.runtime, plane.tasks);
   for (std::uint32_t stripe = 0; stripe < striping.stripe_count(); ++stripe) {
     const Range own = object_range(stripe, range);
-    if (own.begin < own.end) gather.spawn(change_object(stripe, own, change, &results[stripe]));
+    if (own.begin < own.end) gather.spawn(reshape(stripe, {change, own}, &results[stripe]));
   }
   co_await gather.join();
   for (const Status& result : results) {
     if (!result.ok()) co_return result;
   }
   co_return kOk;
-}
-
-Task<> FileData::Impl::change_object(std::uint32_t stripe, Range range, Change change, Status* out) {
-  DataTarget* target = target_of(stripe);
-  if (target == nullptr) {
-    *out = kNoTarget;
-    co_return;
-  }
-  const std::uint64_t size = range.end - range.begin;
-  *out = co_await change_in_order(*target, [&](std::uint64_t version, std::uint64_t* seen) {
-    if (change == Change::punch) {
-      return target->channel->punch({object(stripe), range.begin, size, version}, seen);
-    }
-    return target->channel->allocate({object(stripe), range.begin, size, version, change == Change::zero}, seen);
-  });
-  if (out->ok()) changed_object(stripe);
 }
 
 // Alone behind the gate: nothing is on its way.
@@ -51,7 +35,8 @@ Task<Status> FileData::Impl::punch(Range range, std::uint64_t file_size) {
     std::vector<Status> results(striping.stripe_count());
     Gather gather(plane.runtime, plane.tasks);
     for (std::uint32_t stripe = 0; stripe < striping.stripe_count(); ++stripe) {
-      gather.spawn(truncate_object(stripe, striping.object_size(stripe, file_size), &results[stripe]));
+      const std::uint64_t end = striping.object_size(stripe, file_size);
+      gather.spawn(reshape(stripe, {Change::resize, {end, end}}, &results[stripe]));
     }
     co_await gather.join();
     for (const Status& result : results) {
@@ -144,14 +129,18 @@ Task<Result<std::uint64_t>> FileData::find(Find what, std::uint64_t offset, std:
   if (offset >= file_size) co_return posix_error(ENXIO, "beyond the end of the file");
   if (!impl_->striping.valid()) co_return kNoTarget;
   co_await impl_->gate.enter();
-  // The targets know only what has reached them; a failure is kept for whoever asks for it.
-  static_cast<void>(co_await impl_->flush());
   Result<std::uint64_t> found = posix_error(EINVAL);
-  if (what == Find::data) {
-    found = co_await impl_->find_data(offset, file_size);
-  } else {
-    found = co_await impl_->find_hole(offset, file_size);
-  }
+  std::uint64_t before = 0;
+  do {
+    before = impl_->epochs();
+    // The targets know only what has reached them; a failure is kept for whoever asks for it.
+    static_cast<void>(co_await impl_->flush());
+    if (what == Find::data) {
+      found = co_await impl_->find_data(offset, file_size);
+    } else {
+      found = co_await impl_->find_hole(offset, file_size);
+    }
+  } while (before != impl_->epochs());
   impl_->leave();
   co_return found;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bytes that a target has acknowledged and may still lose: as long as the cache has them they are sent again after a
-// restart that lost them. Nothing is kept for this alone: what is evicted, or goes with the lock, is counted as gone.
+// What a target has acknowledged and may still lose: bytes stay in the cache until they are durable, and are sent again
+// after a restart that lost them.
 #include "plugins/client/file_data_impl.hpp"
 
 #include "framework/base/sim_hooks.hpp"
@@ -10,18 +10,60 @@
 
 namespace rideau::client {
 
+std::uint64_t FileData::Impl::note_change(std::uint32_t stripe) {
+  StripeState& state = stripes[stripe];
+  DataTarget* target = target_of(stripe);
+  if (target != nullptr && state.unstable_since_ns == 0) {
+    state.unstable_since_ns = plane.runtime.now_ns();
+    plane.became_unstable(*target, {state.unstable_since_ns, inode, stripe});
+  }
+  return ++state.changes;
+}
+
+void FileData::Impl::covered(std::uint32_t stripe, std::uint64_t change) {
+  StripeState& state = stripes[stripe];
+  state.durable = std::max(state.durable, change);
+  std::erase_if(state.reshapes, [&state](const Reshape& one) { return one.number <= state.durable; });
+  if (state.durable < state.changes || state.unstable_since_ns == 0) return;
+  target_of(stripe)->unstable.erase({std::exchange(state.unstable_since_ns, 0), inode, stripe});
+}
+
+void FileData::Impl::forget_durable() {
+  for (auto at = unstable_blocks.begin(); at != unstable_blocks.end();) {
+    const std::uint64_t index = *at++;
+    Block& block = *blocks.find(index);
+    if (block.unstable_change > stripes[striping.stripe_at(index * kBlockBytes)].durable) continue;
+    change_unstable(index, block, [](ByteRanges& unstable) { unstable.clear(); });
+    blocks.settle(index);
+  }
+  plane.cache.make_room();
+  if (idle()) plane.candidates.insert(inode);
+}
+
+bool FileData::Impl::settled() const noexcept {
+  return !dirty() && std::all_of(stripes.begin(), stripes.end(), [](const StripeState& state) {
+    return state.durable >= state.changes && !state.remaking;
+  });
+}
+
+void FileData::Impl::give_up_unstable(Status status) {
+  keep_error(status);
+  forget_reshapes();
+  forget_all_unstable();
+}
+
 void FileData::Impl::acknowledged(std::uint64_t index, Block& block, std::uint32_t begin, std::uint32_t end) {
   block.unstable_change = stripes[striping.stripe_at(index * kBlockBytes)].changes;
   const bool all = block.sending.list().size() == 1 && block.sending.list().front() == ByteRange{begin, end};
   if (all && block.unstable.empty()) {
     std::swap(block.unstable, block.sending);
+    plane.unstable_total += end - begin;
     unstable_blocks.insert(sending_blocks.extract(index));
     return;
   }
   block.sending.remove(begin, end);
   if (block.sending.empty()) sending_blocks.erase(index);
-  block.unstable.add(begin, end);
-  unstable_blocks.insert(index);
+  change_unstable(index, block, [begin, end](ByteRanges& unstable) { unstable.add(begin, end); });
 }
 
 void FileData::Impl::acknowledged(const Segment& segment) {
@@ -30,49 +72,41 @@ void FileData::Impl::acknowledged(const Segment& segment) {
     const std::uint64_t stop = std::min((index + 1) * kBlockBytes, segment.file_offset + segment.size);
     Block& block = *blocks.find(index);
     block.unstable_change = stripes[segment.stripe].changes;
-    block.unstable.add(static_cast<std::uint32_t>(at - index * kBlockBytes),
-                       static_cast<std::uint32_t>(stop - index * kBlockBytes));
-    unstable_blocks.insert(index);
+    const auto from = static_cast<std::uint32_t>(at - index * kBlockBytes);
+    const auto to = static_cast<std::uint32_t>(stop - index * kBlockBytes);
+    change_unstable(index, block, [from, to](ByteRanges& unstable) { unstable.add(from, to); });
+    blocks.settle(index);
     at = stop;
   }
 }
 
+// Bytes that nobody can send again: after a write over them that failed, or with the lock.
 void FileData::Impl::forget_unstable(std::uint64_t index, Block& block, std::uint32_t begin, std::uint32_t end) {
   if (block.unstable.count(begin, end) == 0) return;
   StripeState& stripe = stripes[striping.stripe_at(index * kBlockBytes)];
   stripe.blind = std::max(stripe.blind, block.unstable_change);
-  block.unstable.remove(begin, end);
-  if (block.unstable.empty()) unstable_blocks.erase(index);
+  change_unstable(index, block, [begin, end](ByteRanges& unstable) { unstable.remove(begin, end); });
 }
 
 void FileData::Impl::forget_all_unstable() {
   while (!unstable_blocks.empty()) {
     const std::uint64_t index = *unstable_blocks.begin();
     forget_unstable(index, *blocks.find(index), 0, kBlockBytes);
+    blocks.settle(index);
   }
-}
-
-void FileData::Impl::became_durable(const std::vector<std::uint32_t>& own, const std::vector<std::uint64_t>& covered) {
-  for (std::size_t i = 0; i < own.size(); ++i) {
-    stripes[own[i]].durable = std::max(stripes[own[i]].durable, covered[i]);
-  }
-  for (auto at = unstable_blocks.begin(); at != unstable_blocks.end();) {
-    Block& block = *blocks.find(*at);
-    if (block.unstable_change > stripes[striping.stripe_at(*at * kBlockBytes)].durable) {
-      ++at;
-      continue;
-    }
-    block.unstable.clear();
-    at = unstable_blocks.erase(at);
-  }
+  for (std::uint32_t stripe = 0; stripe < stripes.size(); ++stripe) covered(stripe, stripes[stripe].changes);
 }
 
 bool FileData::Impl::send_again(fs::TargetId id) {
   bool all_here = true;
   for (std::uint32_t stripe = 0; stripe < stripes.size(); ++stripe) {
+    StripeState& state = stripes[stripe];
     if (striping.target(stripe) != id) continue;
-    all_here = all_here && stripes[stripe].blind <= stripes[stripe].durable;
-    stripes[stripe].durable = stripes[stripe].changes;  // what is to be made again has a number of its own then
+    all_here = all_here && state.blind <= state.durable;
+    std::vector<Reshape> lost = std::exchange(state.reshapes, {});
+    covered(stripe, state.changes);  // what is to be made again has a number of its own then
+    state.reshapes = std::move(lost);
+    if (!state.reshapes.empty() || state.remaking) remake(stripe);
   }
   for (auto at = unstable_blocks.begin(); at != unstable_blocks.end();) {
     const std::uint64_t index = *at;
@@ -88,8 +122,8 @@ bool FileData::Impl::send_again(fs::TargetId id) {
 }
 
 void FileData::Impl::make_dirty_again(std::uint64_t index, Block& block) {
-  ByteRanges again = std::exchange(block.unstable, {});
-  unstable_blocks.erase(index);
+  ByteRanges again;
+  change_unstable(index, block, [&again](ByteRanges& unstable) { std::swap(again, unstable); });
   // What was written anew, or is on its way once more, comes to the target by itself.
   for (const ByteRanges* newer : {&block.dirty, &block.sending}) {
     for (const ByteRange& range : newer->list()) again.remove(range.begin, range.end);
@@ -102,10 +136,8 @@ void FileData::Impl::make_dirty_again(std::uint64_t index, Block& block) {
   }
   if (again.empty() || RIDEAU_PLANTED_BUG(sends_nothing_again)) return;
   RIDEAU_MARK(bytes_sent_again);
-  if (block.dirty.empty()) {
-    block.dirty_stamp = stamp;
-    dirty_blocks.insert(index);
-  }
+  if (block.dirty.empty()) dirty_blocks.insert(index);
+  block.dirty_stamp = 0;  // older than any flush: one that is under way must not end without them
   std::uint64_t bytes = 0;
   for (const ByteRange& range : again.list()) {
     block.dirty.add(range.begin, range.end);

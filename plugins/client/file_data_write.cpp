@@ -60,10 +60,13 @@ bool FileData::Impl::writing_through(std::uint64_t begin, std::uint64_t end) con
 Task<> FileData::Impl::wait_for_room(std::uint64_t begin, std::uint64_t end) {
   for (;;) {
     const bool too_dirty = plane.dirty_total > 0 && plane.dirty_total + (end - begin) > plane.options.dirty_bytes_max;
-    const bool too_full = plane.dirty_total > 0 && plane.cache.stuck();
-    if (too_dirty || too_full) {
+    const std::uint64_t kept = plane.dirty_total + plane.unstable_total;
+    const bool too_unstable = kept > 0 && kept + (end - begin) > plane.options.unstable_bytes_max;
+    const bool too_full = kept > 0 && plane.cache.stuck();
+    if (too_dirty || too_full || too_unstable) {
       start_sends(DataPlane::Impl::Send::all, kAnyStamp);
       plane.write_back_oldest();
+      if (too_full || too_unstable) plane.stabilize();
     } else if (!writing_through(begin, end)) {
       co_return;
     }
@@ -160,6 +163,7 @@ Task<std::uint64_t> FileData::Impl::write_through(std::uint64_t begin, std::uint
   std::vector<Status> results(segments.size());
   std::uint64_t before = 0;
   do {  // also what a restart lost while others of these were on their way
+    co_await until_remade();
     before = epochs();
     Gather gather(plane.runtime, plane.tasks);
     for (std::size_t i = 0; i < segments.size(); ++i) {

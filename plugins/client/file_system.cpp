@@ -28,6 +28,7 @@ DataOptions data_options(const FileSystemOptions& options, Logger& log) {
   data.log = &log;
   data.cache_bytes = options.cache_bytes;
   data.dirty_bytes_max = options.dirty_bytes_max;
+  data.unstable_bytes_max = options.unstable_bytes_max;
   data.dirty_age_ms = options.dirty_age_ms;
   data.read_ahead_bytes = options.read_ahead_bytes;
   data.lendable = options.lendable;
@@ -233,22 +234,6 @@ void FileSystem::Impl::tell_lock_session() {
   for (const auto& target : targets) target->session.set_lock_sessions({{options.meta.target, meta_session.id()}});
 }
 
-Task<Status> FileSystem::Impl::sync_object_targets() {
-  fs::ObjectSyncRequest request;  // no objects named: all
-  wire::Encoded body;
-  fs::encode(request, body);
-  Status result = kOk;
-  for (const auto& target : targets) {
-    rpc::Request message;
-    message.method = static_cast<std::uint16_t>(fs::ObjectMethod::sync);
-    message.body = body.bytes();
-    message.outlives_restart = true;  // what a restart lost, the files themselves say
-    const rpc::Reply reply = co_await target->session.call(message);
-    if (!reply.ok()) result = reply.status;
-  }
-  co_return result;
-}
-
 FileSystem::FileSystem(Runtime& runtime, Logger& log, FileSystemOptions options)
     : impl_(std::make_unique<Impl>(runtime, log, std::move(options))) {}
 
@@ -341,7 +326,7 @@ Task<Status> FileSystem::sync_all() {
     do {
       before = impl.plane.epochs();
       status = co_await impl.plane.flush_all();
-      const Status durable = co_await impl.sync_object_targets();
+      const Status durable = co_await impl.plane.sync_targets();
       if (status.ok()) status = durable;
     } while (status.ok() && before != impl.plane.epochs());
     const Status sizes = co_await impl.send_everything();

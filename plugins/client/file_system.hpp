@@ -54,6 +54,8 @@ struct FileSystemOptions {
   std::function<std::vector<TargetAddress>()> objects_now;
   std::uint64_t cache_bytes = 256ull << 20;     // of file data, clean and dirty
   std::uint64_t dirty_bytes_max = 64ull << 20;  // a writer over it writes itself
+  // Dirty or at a server that may lose it still; a writer over it waits until some of it is durable.
+  std::uint64_t unstable_bytes_max = 128ull << 20;
   std::uint64_t dirty_age_ms = 5'000;           // dirty data is written when it is this old
   std::uint64_t read_ahead_bytes = 4ull << 20;  // 0: none
   std::uint64_t cached_inodes = 128 * 1024;     // twice as many names; with a lock each

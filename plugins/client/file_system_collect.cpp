@@ -23,6 +23,8 @@ void FileSystem::collect(MetricList& to) const {
            {}, static_cast<double>(data.cache_bytes_max));
   to.gauge("rideau_client_dirty_bytes", "Data that is not at its server yet.", {},
            static_cast<double>(data.dirty_bytes));
+  to.gauge("rideau_client_unstable_bytes", "Data that is at its server and kept until it is durable there.", {},
+           static_cast<double>(data.unstable_bytes));
   to.gauge("rideau_client_grant_bytes", "Space that servers have promised and that is not used yet.", {},
            static_cast<double>(data.grant_bytes));
   to.counter("rideau_client_copied_bytes_total", "Bytes of files copied into and out of the cache.", {},

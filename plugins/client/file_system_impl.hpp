@@ -89,7 +89,6 @@ struct FileSystem::Impl final : rpc::SessionEvents, InlineHome {
   Task<Status> claim_advisory_locks();
   void break_lost_handles();
   void break_lost_locks();
-  Task<Status> sync_object_targets();
   // A session with each object target of the cluster that has none.
   Task<> learn_targets();
   void tell_lock_session();

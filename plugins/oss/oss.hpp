@@ -36,8 +36,8 @@ class Oss final : public rpc::Service {
   Task<Status> start();
   // Calls have ended (rpc::Server::stop); what was acknowledged becomes durable.
   Task<Status> stop();
-  // Also a call (fences.hpp).
-  Task<Status> fence(const fs::ObjectFenceRequest& request) { return target_.fences.fence(request); }
+  // Also a call (ops/fence.cpp).
+  Task<Status> fence(const fs::ObjectFenceRequest& request) { return oss::fence(target_, request); }
   // So many targets may promise space of this device from now on.
   void set_device_shares(std::uint32_t shares) noexcept { target_.grants.set_device_shares(shares); }
   const std::string& last_problem() const noexcept { return last_problem_; }

@@ -56,6 +56,7 @@ Task<Status> allocate(Target& target, const fs::ObjectAllocateRequest& request, 
 Task<Result<fs::ObjectFindDataReply>> find_data(Target& target, const fs::ObjectFindDataRequest& request);
 Task<Result<fs::ObjectStatReply>> stat(Target& target, const fs::ObjectStatRequest& request);
 Task<Status> sync(Target& target, const fs::ObjectSyncRequest& request);
+Task<Status> fence(Target& target, const fs::ObjectFenceRequest& request);
 Task<Status> destroy(Target& target, const fs::ObjectDestroyRequest& request, const CallIdentity& call);
 Result<fs::ObjectStatFileSystemReply> stat_file_system(Target& target);
 Task<Result<fs::ObjectVerifyReply>> verify(Target& target, const fs::ObjectVerifyRequest& request);

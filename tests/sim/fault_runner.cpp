@@ -102,6 +102,7 @@ void FaultRunner::begin(const Fault& fault) {
       return make_disk_fail(fault);
     case FaultKind::rot: {
       trouble.bytes_rot = true;
+      workload_.lose_for_good();
       Cluster::Disk& disk = cluster_.disk(1 + fault.dice[0] % (cluster_.server_count() - 1));
       static_cast<void>(cluster_.on_blocks() ? disk.device.flip_bit(dice) : disk.objects.flip_bit(dice));
       return;
@@ -201,8 +202,6 @@ void FaultRunner::go_down(std::size_t server, bool power_cut) {
     if (recovering_) hit("server_killed_in_recovery");
     recovering_ = false;
     workload_.trouble().meta_deaths_ns.push_back(world_.now_ns());
-  } else if (power_cut || cluster_.on_blocks()) {
-    workload_.lose_objects();
   }
   cluster_.kill_server(server, power_cut);
 }

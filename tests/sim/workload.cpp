@@ -60,6 +60,8 @@ void Workload::lose_objects() {
 
 void Workload::begin_losing() { history_.losses.push_back({++history_.now, {}, false, ~Tick{0}}); }
 
+void Workload::lose_for_good() { history_.losses.push_back({++history_.now, {}, false, ~Tick{0} - 1}); }
+
 void Workload::end_losing() {
   ++history_.now;
   for (Loss& loss : history_.losses) {

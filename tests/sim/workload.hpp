@@ -77,6 +77,8 @@ class Workload {
   // Until end_losing(), what is written may fail after it was acknowledged.
   void begin_losing();
   void end_losing();
+  // The same to the end of the run: a write that has to read what is rotten fails.
+  void lose_for_good();
   std::uint64_t calls_returned() const noexcept { return calls_returned_; }
   const History& history() const noexcept { return history_; }
   // Calls that have not returned, a line each.

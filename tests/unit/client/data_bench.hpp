@@ -25,7 +25,10 @@ namespace rideau::client {
 
 struct DataBench {
   explicit DataBench(std::uint64_t seed, DataOptions options = {}, std::uint32_t target_count = 3)
-      : world(seed), node(world, "client"), tasks(std::make_unique<TaskGroup>(node)) {
+      : unstable_bytes_max(options.unstable_bytes_max),
+        world(seed),
+        node(world, "client"),
+        tasks(std::make_unique<TaskGroup>(node)) {
     plane = std::make_unique<DataPlane>(node, *tasks, options);
     for (std::uint32_t i = 0; i < target_count; ++i) {
       targets.push_back(std::make_unique<FakeTarget>(node, seed * 31 + i));
@@ -60,6 +63,7 @@ struct DataBench {
     for (const auto& target : targets) REQUIRE(target->complaint == "");
   }
 
+  const std::uint64_t unstable_bytes_max;
   sim::SimWorld world;
   sim::SimRuntime node;
   std::unique_ptr<TaskGroup> tasks;

@@ -162,6 +162,7 @@ class FakeTarget final : public ObjectChannel {
     std::uint64_t before = 0;
     do {
       before = restarts_;
+      if (request.objects.empty()) durable = objects;
       for (const ObjectId& id : request.objects) {
         if (objects.contains(id)) durable[id] = objects[id];
       }

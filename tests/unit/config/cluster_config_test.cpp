@@ -446,3 +446,17 @@ TEST_CASE("the nearest word is near") {
   CHECK(nearest("xyz", {"lmdb", "raw-file"}).empty());
   CHECK(nearest(std::string(1000, 'a'), {"aa"}).empty());
 }
+
+TEST_CASE("what a client keeps until it is durable lies between what is dirty and its cache") {
+  const std::string said = changed("cache = \"512 MiB\"", "cache = \"512 MiB\"\nunstable_max = \"100 MiB\"");
+  const ConfigResult result = parse_cluster_config(said, "/cfg/cluster.toml");
+  INFO(to_text(result.problems));
+  REQUIRE(result.ok());
+  CHECK(result.config.any_client.client.unstable_bytes_max == 100u << 20);
+  CHECK(result.config.find("client0")->client.unstable_bytes_max == 100u << 20);
+  for (const char* bad : {"63 MiB", "513 MiB"}) {
+    const std::string text =
+        changed("cache = \"512 MiB\"", std::string("cache = \"512 MiB\"\nunstable_max = \"") + bad + "\"");
+    CHECK(contains(problems_of(text), "client.unstable_max: is not between dirty_max and cache"));
+  }
+}

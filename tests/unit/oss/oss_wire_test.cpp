@@ -223,6 +223,29 @@ TEST_CASE("a fenced client writes nothing until it has new locks, also when the 
   }
 }
 
+TEST_CASE("what a fenced client has changed survives a power cut: it could not make it again") {
+  for (std::uint64_t seed = 1; seed <= 8; ++seed) {
+    OssBench bench(seed);
+    sim::SimNetwork network(bench.world);
+    auto serving = std::make_unique<Serving>(bench, network);
+    Writer writer(bench, network);
+    writer.session->set_lock_sessions({{1, 100}});
+    const auto file = writer.plane->file(5, one_target());
+    const std::vector<std::uint8_t> bytes = pattern(300'000, seed);
+    writer.run(write_all(writer, *file, bytes));
+    writer.run([](client::FileData& data) -> Task<> {
+      const Status flushed = co_await data.flush();
+      RIDEAU_HOLDS(flushed.ok());
+    }(*file));
+    serving->life->run(fence(*serving->life, kTestCluster, 100));
+    serving.reset();
+    bench.object_disk->power_cut(seed);
+    std::string stored;
+    REQUIRE(bench.object_disk->read(fs::object_id(5, 0, 0), 0, bytes.size(), &stored));
+    CHECK(stored == std::string(bytes.begin(), bytes.end()));
+  }
+}
+
 TEST_CASE("the power of a target is cut: what was not durable comes again from the cache (S46)") {
   OssBench bench(9);
   sim::SimNetwork network(bench.world);
