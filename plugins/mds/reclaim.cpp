@@ -118,6 +118,14 @@ Task<> Mds::recover() {
   if (!recovery_.stopped()) {
     // What was made again is as durable as it was said to be; what nobody claimed goes.
     Status status = co_await target_.committer.wait_durable(target_.committer.last());
+    if (!status.ok()) {
+      // Nobody is told that it is over: clients keep what they made again, for the next start.
+      RIDEAU_MARK(recovery_failed);
+      target_.log.error("metadata target %" PRIu32
+                        ": what its clients made again cannot be made durable; they wait until it is started again",
+                        target_.options.target);
+      co_return;
+    }
     target_.recovering = false;
     if (status.ok()) status = co_await purge_open_unlinked();
     if (status.ok()) tasks_.spawn(orphan_sweep_.run(sweep_end_));

@@ -25,6 +25,7 @@ constexpr HookName kMarks[] = {
     {"recovery_began", "it came back and waits for clients"},
     {"recovery_ended", "and went on with those who came"},
     {"server_killed_in_recovery", "and died once more meanwhile", true},
+    {"recovery_failed", "or could not commit what clients made again", true},
     {"session_outlived_restart", "a client came back under its session"},
     {"lock_claimed", "and claimed a lock"},
     {"open_claimed", "and an open file"},
