@@ -99,12 +99,13 @@ struct FileData::Impl {
   struct Reshape {
     Change change = Change::resize;
     Range range{};
-    std::uint64_t number = 0;  // of the stripe's changes
+    std::uint64_t number = 0;   // of the stripe's changes
+    std::uint64_t version = 0;  // under which it was made last
   };
   // Tried again when somebody whose clock was ahead changed the object before us, or when nobody knows which server did
   // it, before or after a restart.
   Task<> reshape(std::uint32_t stripe, Reshape what, Status* out);
-  Task<Status> ask_reshape(std::uint32_t stripe, const Reshape& what, std::uint64_t version, std::uint64_t* seen);
+  Task<Status> ask_reshape(std::uint32_t stripe, const Reshape& what, std::uint64_t* seen);
   void reshaped(std::uint32_t stripe, Reshape what);
 
   // What targets may lose (file_data_unstable.cpp). Only a target's restart, and only one that does not keep what it

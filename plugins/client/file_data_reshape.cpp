@@ -14,8 +14,8 @@ namespace {
 constexpr int kTriesMax = 4;  // behind somebody whose clock is ahead
 }  // namespace
 
-Task<Status> FileData::Impl::ask_reshape(std::uint32_t stripe, const Reshape& what, std::uint64_t version,
-                                         std::uint64_t* seen) {
+Task<Status> FileData::Impl::ask_reshape(std::uint32_t stripe, const Reshape& what, std::uint64_t* seen) {
+  const std::uint64_t version = what.version;
   ObjectChannel& channel = *target_of(stripe)->channel;
   const std::uint64_t size = what.range.end - what.range.begin;
   switch (what.change) {
@@ -41,7 +41,8 @@ Task<> FileData::Impl::reshape(std::uint32_t stripe, Reshape what, Status* out) 
     co_await until_remade(stripe);
     const std::uint64_t epoch = target->epoch;
     std::uint64_t seen = 0;
-    *out = co_await ask_reshape(stripe, what, plane.next_version(*target), &seen);
+    what.version = plane.next_version(*target);
+    *out = co_await ask_reshape(stripe, what, &seen);
     plane.saw_version(seen);
     restarted = target->epoch != epoch;
     if (restarted) RIDEAU_MARK(truncate_met_restart);
@@ -93,15 +94,17 @@ Task<> FileData::Impl::remake_all(std::uint32_t stripe, std::uint64_t losses, st
     const std::uint64_t epoch = target.epoch;
     int tries = 0;
     for (std::size_t i = 0; ours() && failure.ok() && epoch == target.epoch && i < stripes[stripe].reshapes.size();) {
-      const Reshape what = stripes[stripe].reshapes[i];
+      Reshape what = stripes[stripe].reshapes[i];
+      if (!RIDEAU_PLANTED_BUG(versions_come_again)) what.version = plane.next_version(target);
       std::uint64_t seen = 0;
-      const Status done = co_await ask_reshape(stripe, what, plane.next_version(target), &seen);
+      const Status done = co_await ask_reshape(stripe, what, &seen);
       plane.saw_version(seen);
       const bool given_up = ours() && i >= stripes[stripe].reshapes.size();
       if (!ours() || epoch != target.epoch || given_up) break;
       if (done.code == Code::check_failed && ++tries < kTriesMax) continue;
       failure = done;
-      stripes[stripe].reshapes[i++].number = note_change(stripe);
+      what.number = note_change(stripe);
+      stripes[stripe].reshapes[i++] = what;
     }
     again = ours() && failure.ok() && epoch != target.epoch;
   }

@@ -38,6 +38,9 @@ std::uint64_t duration(FaultKind kind, Random& random) {
     case FaultKind::full:
     case FaultKind::errors:
       return 1 + random.below(3 * kSecond);
+    case FaultKind::strays:
+      // Beyond the silence that ends a link, and the lease behind it; and a while after it woke up.
+      return kStrayAwakeNs + 13 * kSecond + random.below(10 * kSecond);
     default:
       return 0;
   }

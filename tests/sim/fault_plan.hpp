@@ -11,22 +11,23 @@
 namespace rideau::sim {
 
 // The words of `--faults`.
-#define RIDEAU_SIM_FAULTS(X)                                                     \
-  X(links)      /* a link breaks, at a moment or with a message */               \
-  X(partitions) /* messages do not arrive, one way or both, and then do */       \
-  X(delays)     /* messages take long */                                         \
-  X(bulk)       /* bulk takes long and comes behind what was sent later */       \
-  X(pauses)     /* a node sleeps */                                              \
-  X(kills)      /* a server's process dies and is started again */               \
-  X(power)      /* a server's machine loses what it had not flushed */           \
-  X(machines)   /* a server and a client die with the machine that they share */ \
-  X(slow)       /* a server's disks are slow */                                  \
-  X(full)       /* a server's disks are full */                                  \
-  X(errors)     /* reads, writes, flushes or commits of a server's disk fail */  \
-  X(rot)        /* a bit flips in what an object server stored */                \
-  X(clocks)     /* the calendar of a node jumps */                               \
-  X(clients)    /* a client dies */                                              \
-  X(blackouts)  /* everything loses its power at once, and only servers come back */
+#define RIDEAU_SIM_FAULTS(X)                                                         \
+  X(links)      /* a link breaks, at a moment or with a message */                   \
+  X(partitions) /* messages do not arrive, one way or both, and then do */           \
+  X(delays)     /* messages take long */                                             \
+  X(bulk)       /* bulk takes long and comes behind what was sent later */           \
+  X(pauses)     /* a node sleeps */                                                  \
+  X(kills)      /* a server's process dies and is started again */                   \
+  X(power)      /* a server's machine loses what it had not flushed */               \
+  X(machines)   /* a server and a client die with the machine that they share */     \
+  X(slow)       /* a server's disks are slow */                                      \
+  X(full)       /* a server's disks are full */                                      \
+  X(errors)     /* reads, writes, flushes or commits of a server's disk fail */      \
+  X(rot)        /* a bit flips in what an object server stored */                    \
+  X(clocks)     /* the calendar of a node jumps */                                   \
+  X(clients)    /* a client dies */                                                  \
+  X(blackouts)  /* everything loses its power at once, and only servers come back */ \
+  X(strays)     /* a client sleeps for long, and wakes up cut off from the metadata server */
 
 #define RIDEAU_SIM_ENUMERATOR(name) name,
 enum class FaultKind : std::uint8_t { RIDEAU_SIM_FAULTS(RIDEAU_SIM_ENUMERATOR) count };
@@ -60,6 +61,8 @@ struct Fault {
   std::uint64_t end_ns = 0;    // when it heals by itself
   std::uint64_t dice[3] = {};  // which nodes, and how
 };
+
+constexpr std::uint64_t kStrayAwakeNs = 4'000'000'000;  // of a stray: the end of it, awake and cut off
 
 struct FaultPlan {
   std::vector<Fault> faults;

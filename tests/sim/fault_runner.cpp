@@ -118,6 +118,8 @@ void FaultRunner::begin(const Fault& fault) {
       return kill_client(fault);
     case FaultKind::blackouts:
       return black_out();
+    case FaultKind::strays:
+      return stray(fault);
     case FaultKind::count:
       return;
   }
@@ -126,6 +128,7 @@ void FaultRunner::begin(const Fault& fault) {
 void FaultRunner::heal(const Fault& fault) {
   switch (fault.kind) {
     case FaultKind::partitions:
+    case FaultKind::strays:
       return join(fault);
     case FaultKind::delays:
       return cluster_.network().set_extra_delay(0);
@@ -191,6 +194,18 @@ void FaultRunner::part(const Fault& fault) {
   for (const auto& [from, to] : blocked_) cluster_.network().block(from, to);
 }
 
+void FaultRunner::stray(const Fault& fault) {
+  SimRuntime* client = cluster_.node(any_client(fault.dice[0]));
+  const SimRuntime* server = cluster_.node(kMetaServer);
+  if (client == nullptr || server == nullptr) return;
+  blocked_.emplace_back(client->id(), server->id());
+  blocked_.emplace_back(server->id(), client->id());
+  for (const auto& [from, to] : blocked_) cluster_.network().block(from, to);
+  const std::uint64_t ns = fault.end_ns - fault.begin_ns - kStrayAwakeNs;
+  client->pause(ns);
+  awake_ns_ = std::max(awake_ns_, world_.now_ns() + ns);
+}
+
 // Of all partitions at once: whoever was parted by two is together again with the end of the first.
 void FaultRunner::join(const Fault&) {
   for (const auto& [from, to] : std::exchange(blocked_, {})) cluster_.network().unblock(from, to);
@@ -243,8 +258,7 @@ void FaultRunner::sleep(const Fault& fault) {
 }
 
 void FaultRunner::kill_client(const Fault& fault) {
-  const std::size_t clients = cluster_.node_count() - cluster_.server_count();
-  const std::size_t number = cluster_.server_count() + fault.dice[0] % clients;
+  const std::size_t number = any_client(fault.dice[0]);
   const SimRuntime* node = cluster_.node(number);
   if (node == nullptr) return;
   const std::string name = world_.node_name(node->id());

@@ -42,6 +42,9 @@ class FaultRunner {
   void heal(const Fault& fault);
   std::size_t any_node(std::uint64_t dice) const noexcept { return dice % cluster_.node_count(); }
   std::size_t any_server(std::uint64_t dice) const noexcept { return dice % cluster_.server_count(); }
+  std::size_t any_client(std::uint64_t dice) const noexcept {
+    return cluster_.server_count() + dice % (cluster_.node_count() - cluster_.server_count());
+  }
   void break_link(const Fault& fault);
   void part(const Fault& fault);
   void join(const Fault& fault);
@@ -51,6 +54,7 @@ class FaultRunner {
   void heal_disk(const Fault& fault);
   void set_slowness(const Fault& fault, std::uint32_t factor);
   void sleep(const Fault& fault);
+  void stray(const Fault& fault);
   void kill_client(const Fault& fault);
   void black_out();
   void on_mark(std::string_view mark);

@@ -14,6 +14,9 @@ namespace rideau::sim {
 namespace {
 // Numbers for inodes of calls that were never answered, until another call tells the real one.
 constexpr fs::InodeId kFirstUnknown = 1ull << 62;
+
+// Of a call on an inode: right also where there never was one, for who made it may have lost that with its client.
+bool is_gone_answer(const NameOp& op) { return op.error == ENOENT || op.error == ESTALE; }
 }  // namespace
 
 void ModelNames::add_directory(fs::InodeId inode) {
@@ -137,8 +140,8 @@ bool ModelNames::apply(const NameOp& op) {
       return attributes(op);
     case NameCall::read_link: {
       const auto found = nodes_.find(op.inode);
+      if (is_gone_answer(op)) return found == nodes_.end() || found->second.links == 0;
       if (found == nodes_.end()) return false;
-      if (op.error == ENOENT || op.error == ESTALE) return found->second.links == 0;
       if (found->second.type != S_IFLNK) return op.error == EINVAL;
       return op.error == 0 && found->second.target == op.other_name;
     }
@@ -247,8 +250,8 @@ bool ModelNames::list(const NameOp& op) const {
 
 bool ModelNames::attributes(const NameOp& op) const {
   const auto found = nodes_.find(op.inode);
+  if (is_gone_answer(op)) return found == nodes_.end() || found->second.links == 0;
   if (found == nodes_.end()) return false;
-  if (op.error == ENOENT || op.error == ESTALE) return found->second.links == 0;
   return op.error == 0 && op.type == found->second.type && op.link_count == link_count(found->second);
 }
 

@@ -132,7 +132,10 @@ void SimObjectDisk::heal(ObjectId id, std::uint64_t offset, std::uint64_t size) 
   if (object == rotten_.end()) return;
   const std::uint64_t first = (offset + kRotBytes - 1) / kRotBytes;
   const std::uint64_t end = (offset + size) / kRotBytes;
-  if (first < end) object->second.erase(object->second.lower_bound(first), object->second.lower_bound(end));
+  for (auto unit = object->second.lower_bound(first); unit != object->second.end() && *unit < end;) {
+    healed_[id].insert(*unit);
+    unit = object->second.erase(unit);
+  }
   if (object->second.empty()) rotten_.erase(object);
 }
 
@@ -210,7 +213,10 @@ void SimObjectDisk::remove(ObjectId id) {
   if (find(id) == nullptr) return;
   page_count_ -= change(id, false).pages.size();
   objects_.erase(id);
-  rotten_.erase(id);
+  if (const auto rotten = rotten_.find(id); rotten != rotten_.end()) {
+    healed_[id].merge(rotten->second);
+    rotten_.erase(rotten);
+  }
 }
 
 SimObjectDisk::Captured SimObjectDisk::capture(ObjectId id) const {
@@ -226,7 +232,9 @@ void SimObjectDisk::make_durable(const Captured& captured) {
   if (found == stale_.end() || found->second.durable_change >= captured.change) return;  // a later flush was faster
   found->second.durable = captured.content;
   found->second.durable_change = captured.change;
-  if (found->second.last_change == captured.change) stale_.erase(found);
+  if (found->second.last_change != captured.change) return;
+  stale_.erase(found);
+  healed_.erase(captured.id);
 }
 
 // Units of `now` over `base`, each with even odds. Both are of one incarnation, or `base` is empty.
@@ -270,12 +278,14 @@ std::uint64_t SimObjectDisk::power_cut(std::uint64_t seed) {
     // What was rotten counts as such further on, though the bit may have gone back.
     if (left.incarnation != now.incarnation || left.size != now.size || left.pages != now.pages) ++lost;
     if (left.exists()) {
+      if (const auto healed = healed_.find(id); healed != healed_.end()) rotten_[id].merge(healed->second);
       objects_[id] = std::move(left);
     } else {
       objects_.erase(id);
     }
   }
   stale_.clear();
+  healed_.clear();
   count_pages();
   if (lost != 0) hit("objects_torn");
   return lost;
@@ -290,6 +300,7 @@ void SimObjectDisk::clear() {
   objects_.clear();
   stale_.clear();
   rotten_.clear();
+  healed_.clear();
   page_count_ = 0;
   was_stopped_ = true;
 }

@@ -122,6 +122,8 @@ class SimObjectDisk {
   std::map<ObjectId, Content> objects_;
   std::map<ObjectId, Stale> stale_;
   std::map<ObjectId, std::set<std::uint64_t>> rotten_;  // units of kRotBytes
+  std::map<ObjectId, std::set<std::uint64_t>>
+      healed_;  // what was rotten, until that is durable: a power cut brings it back
   std::uint64_t change_ = 0;
   std::uint64_t next_incarnation_ = 1;
   std::uint64_t page_count_ = 0;

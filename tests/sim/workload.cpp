@@ -77,7 +77,7 @@ bool Workload::excuses_names(const std::string& who, int error) const {
 bool Workload::excuses_bytes(const std::string& who, int error) const {
   if (error == ENOSPC) return trouble_.no_space;
   const bool lost = trouble_.lost_session.count(mount_of(who)) != 0;
-  if (error == ESTALE || error == EBADF) return lost;
+  if (error == ESTALE || error == EBADF || error == ENOENT) return lost;
   return is_io_error(error) && (lost || trouble_.bytes_fail || trouble_.bytes_rot || trouble_.objects_lost ||
                                 trouble_.names_fail || trouble_.no_space);
 }

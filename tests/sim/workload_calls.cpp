@@ -57,12 +57,17 @@ Task<> Workload::think(Process& process) {
 }
 
 // After a long sleep: what a kernel has cached it answers itself, also when others have changed it meanwhile; for the
-// moment until the client has heard so.
+// moment until the client has heard so, which takes longer where it woke up cut off.
 Task<> Workload::take_a_moment(Process& process) {
   constexpr std::uint64_t kLongSleepNs = 3 * kSecond;
   constexpr std::uint64_t kMomentNs = 50 * kMillisecond;
   const std::uint64_t woke = process.mount->runtime->woke_ns(kLongSleepNs);
-  if (woke != 0 && world_.now_ns() < woke + kMomentNs) co_await sleep_for(*process.mount->runtime, kMomentNs);
+  if (woke == 0) co_return;
+  bool early = world_.now_ns() < woke + kMomentNs;
+  for (; !process.mount->file_system->trusted(); early = true) {
+    co_await sleep_for(*process.mount->runtime, kMomentNs);
+  }
+  if (early) co_await sleep_for(*process.mount->runtime, kMomentNs);
 }
 
 Task<> Workload::run_process(Process process) {

@@ -26,9 +26,10 @@ Task<Status> change_locked(Target& target, const Request& request, std::uint64_t
     RIDEAU_MARK(object_change_was_done);
     co_return kOk;
   }
-  if (request.version <= *seen) RIDEAU_MARK(object_change_out_of_order);
-  const bool old = request.version <= *seen && !RIDEAU_PLANTED_BUG(old_changes_count);
-  if (old) co_return Status{Code::check_failed, 0, "a change with an old version"};
+  if (request.version <= *seen) {
+    RIDEAU_MARK(object_change_out_of_order);
+    co_return Status{Code::check_failed, 0, "a change with an old version"};
+  }
   const Status done = co_await change(target, request);
   if (!done.ok()) co_return note_failure(target, name, request.object, done);
   const Status stored = co_await target.index.set_version(request.object, request.version, call);
