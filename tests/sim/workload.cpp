@@ -50,6 +50,7 @@ void Workload::lose_mount(const std::string& name) {
 
 void Workload::lose_session(const std::string& mount) {
   history_.losses.push_back({++history_.now, mount, true, 0});
+  session_lost_ns_[mount] = world_.now_ns();
   trouble_.lost_session.insert(mount);
 }
 

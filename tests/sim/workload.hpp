@@ -160,7 +160,8 @@ class Workload {
   std::vector<SharedFile> files_;
   History history_;
   Trouble trouble_;
-  std::map<std::string, std::uint32_t> running_;  // by mount
+  std::map<std::string, std::uint32_t> running_;          // by mount
+  std::map<std::string, std::uint64_t> session_lost_ns_;  // when a mount was told so last
   std::uint32_t calls_planned_ = 0;
   mutable std::uint32_t undecided_ = 0;
   std::uint64_t calls_returned_ = 0;

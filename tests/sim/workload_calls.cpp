@@ -56,11 +56,15 @@ Task<> Workload::think(Process& process) {
   co_await take_a_moment(process);
 }
 
-// After a long sleep: what a kernel has cached it answers itself, also when others have changed it meanwhile; for the
-// moment until the client has heard so, which takes longer where it woke up cut off.
+// After a long sleep, or when a session has ended: what a kernel has cached it answers itself, also when others have
+// changed it meanwhile; for the moment until the client has heard so, which takes longer where it woke up cut off.
 Task<> Workload::take_a_moment(Process& process) {
   constexpr std::uint64_t kLongSleepNs = 3 * kSecond;
   constexpr std::uint64_t kMomentNs = 50 * kMillisecond;
+  const auto lost = session_lost_ns_.find(process.mount->name);
+  if (lost != session_lost_ns_.end() && world_.now_ns() < lost->second + kMomentNs) {
+    co_await sleep_for(*process.mount->runtime, kMomentNs);
+  }
   const std::uint64_t woke = process.mount->runtime->woke_ns(kLongSleepNs);
   if (woke == 0) co_return;
   bool early = world_.now_ns() < woke + kMomentNs;
