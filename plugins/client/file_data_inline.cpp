@@ -136,7 +136,7 @@ Task<Status> FileData::Impl::move_out(const std::uint64_t& file_size, bool cut_f
     std::vector<Status> results(striping.stripe_count());
     Gather gather(plane.runtime, plane.tasks);
     for (std::uint32_t stripe = 0; stripe < striping.stripe_count(); ++stripe) {
-      gather.spawn(truncate_object(stripe, 0, &results[stripe]));
+      gather.spawn(reshape(stripe, {Change::resize, {0, 0}}, &results[stripe]));
     }
     co_await gather.join();
     for (const Status& result : results) {
@@ -151,7 +151,7 @@ Task<Status> FileData::Impl::move_out(const std::uint64_t& file_size, bool cut_f
   while (status.ok() && durable && epochs_before != epochs() + 1) {
     epochs_before = epochs() + 1;  // a restart on the way: what it lost is dirty again
     status = co_await flush();
-    const Status synced = co_await sync();
+    const Status synced = co_await sync(false);
     if (status.ok()) status = synced;
   }
   if (losses != lock_losses) {
