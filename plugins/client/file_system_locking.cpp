@@ -137,7 +137,9 @@ Task<> FileSystem::Impl::forget_bytes(NodeRef node) {
   if (RIDEAU_PLANTED_BUG(gives_lock_back_dirty) && data != nullptr) data->discard();
   if (data != nullptr && data->dirty()) static_cast<void>(co_await data->flush());
   if (epoch != before) co_return;
-  co_await drop_pages_of(node);
+  // No page rests on a shared lock of a file that is open for writing here (see open()). What the kernel has of it is
+  // of a session that was lost, and is being dropped: that may wait for the very WRITE for which this lock makes room.
+  if (node->lock.mode == Mode::exclusive || node->writers == 0) co_await drop_pages_of(node);
   while (epoch == before && node->lock.data_uses != 0) co_await gate_changed.wait();
   if (epoch != before) co_return;
   node->lock.sealed = true;
