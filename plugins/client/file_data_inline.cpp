@@ -158,6 +158,9 @@ Task<Status> FileData::Impl::move_out(const std::uint64_t& file_size, bool cut_f
     status = rpc::kNeverSent;  // whose file it is now, others decide
   } else if (!status.ok()) {
     enter_objects(before, false);
+    // What its objects have does not count: nothing of it is to be kept, or made again.
+    forget_reshapes();
+    forget_all_unstable();
   }
   blocks.unpin(0, pinned);
   co_return status;
