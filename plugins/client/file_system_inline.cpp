@@ -122,7 +122,8 @@ Task<bool> FileSystem::Impl::move_refused(NodeRef node) {
   }
   Status status = co_await move_out(node, false);
   const std::shared_ptr<FileData> data = plane.find(node->inode.id);
-  if (status.ok() && data != nullptr) status = co_await data->flush();
+  // The lock may be on its way back, its bytes made durable before these were refused.
+  if (status.ok() && data != nullptr) status = co_await data->settle();
   if (epoch != before) co_return false;
   node->refused = false;
   if (!status.ok()) {
