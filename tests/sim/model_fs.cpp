@@ -177,7 +177,7 @@ bool ModelNames::create_or_open(const NameOp& op) {
 
 bool ModelNames::link(const NameOp& op) {
   const auto target = nodes_.find(op.inode);
-  if (target == nodes_.end()) return false;
+  if (target == nodes_.end()) return is_gone_answer(op);
   const bool directory_gone = alive_directory(op.directory) == nullptr;
   const bool exists = child(op.directory, op.name) != fs::kNoInode;
   const bool gone = target->second.links == 0;
