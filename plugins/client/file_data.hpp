@@ -195,9 +195,9 @@ class FileData {
     std::uint64_t blocks = 0;
   };
   Task<Result<ObjectsStat>> stat_objects();
-  void drop();                  // forgets clean bytes that are durable; the lock goes
-  void discard();               // forgets dirty ones too, unsent: the file is gone
-  bool dirty() const noexcept;  // there are bytes for objects
+  void drop();                                 // forgets clean bytes that are durable; the lock goes
+  void discard();                              // forgets dirty ones too, unsent: the file is gone
+  bool dirty() const noexcept;                 // there are bytes for objects
   std::uint64_t dirty_bytes() const noexcept;  // those on their way included
   // Errors of writes that were acknowledged early. Everybody who has the file open hears of the last one, once: `heard`
   // is his, and begins as errors_heard() when he opens it, so that what nobody heard of yet is told to who comes next.
