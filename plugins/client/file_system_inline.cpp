@@ -117,6 +117,10 @@ Task<bool> FileSystem::Impl::move_refused(NodeRef node) {
   RIDEAU_MARK(inline_bytes_refused);
   ++refusals;
   const std::uint64_t before = epoch;
+  // Who cuts the file must know where its bytes are: he waits for this, or this for him.
+  while (epoch == before && resizing.contains(node->inode.id)) co_await sent.wait();
+  if (epoch != before) co_return false;
+  ++node->lock.tellings;
   for (PendingClose& item : closes) {
     if (&*item.handle->node == &*node) item.handle->touched = true;
   }
@@ -124,6 +128,8 @@ Task<bool> FileSystem::Impl::move_refused(NodeRef node) {
   const std::shared_ptr<FileData> data = plane.find(node->inode.id);
   // The lock may be on its way back, its bytes made durable before these were refused.
   if (status.ok() && data != nullptr) status = co_await data->settle();
+  --node->lock.tellings;
+  sent.wake_all();
   if (epoch != before) co_return false;
   node->refused = false;
   if (!status.ok()) {
