@@ -85,7 +85,47 @@ class Parser {
     } else if (cluster->find("uuid") == nullptr) {
       table.missing("uuid", "the identity of this cluster (uuidgen makes one)");
     }
+    read_removed(table);
     table.finish();
+  }
+
+  void read_removed(TableReader& table) {
+    const ConfigNode* removed = table.any("removed");
+    if (removed == nullptr) return;
+    if (removed->kind != ConfigNode::Kind::array) {
+      table.problem(removed->line, "removed", "wants a list of target ids");
+      return;
+    }
+    for (const ConfigNode& id : removed->items) {
+      if (id.kind != ConfigNode::Kind::integer || id.integer < 1 || id.integer > kTargetIdMax) {
+        table.problem(id.line, "removed", "wants ids of object targets, from 1 to " + std::to_string(kTargetIdMax));
+        continue;
+      }
+      config_.removed.push_back(static_cast<std::uint32_t>(id.integer));
+    }
+  }
+
+  // A list of names; one name may stand by itself.
+  void read_pools(TableReader& table, TargetConfig* target) {
+    const ConfigNode* pools = table.any("pools");
+    if (pools == nullptr) return;
+    const bool one = pools->kind == ConfigNode::Kind::text;
+    if (!one && pools->kind != ConfigNode::Kind::array) {
+      table.problem(pools->line, "pools", "wants a list of names");
+      return;
+    }
+    const std::vector<ConfigNode> single = one ? std::vector<ConfigNode>{*pools} : std::vector<ConfigNode>{};
+    for (const ConfigNode& name : one ? single : pools->items) {
+      const bool good = name.kind == ConfigNode::Kind::text && is_plain_name(name.text) && name.text != "none";
+      if (!good) {
+        table.problem(name.line, "pools",
+                      "wants names of letters, digits, '.', '_' and '-', at most 63, and not \"none\"");
+      } else if (std::find(target->pools.begin(), target->pools.end(), name.text) != target->pools.end()) {
+        table.problem(name.line, "pools", "names " + name.text + " twice");
+      } else {
+        target->pools.push_back(name.text);
+      }
+    }
   }
 
   // What nodes and files get when they say nothing.
@@ -222,7 +262,7 @@ class Parser {
     if (serves) {
       if (table.node().find("listen") == nullptr) table.missing("listen", "an address such as \"127.0.0.1:7400\"");
     } else if (!node.roles.empty()) {
-      for (const char* key : {"data", "listen", "address", "id", "index", "objects", "target"}) {
+      for (const char* key : {"data", "listen", "address", "id", "index", "objects", "pools", "target"}) {
         const ConfigNode* misplaced = table.node().find(key);
         if (misplaced != nullptr) table.problem(misplaced->line, key, "is for nodes with the role mds or oss");
       }
@@ -275,7 +315,7 @@ class Parser {
     }
     if (list == nullptr) {
       if (serving.size() > 1) {
-        for (const char* key : {"id", "index", "objects"}) static_cast<void>(table.any(key));
+        for (const char* key : {"id", "index", "objects", "pools"}) static_cast<void>(table.any(key));
         table.problem(table.line(), "target",
                       "is needed for each role: [[" + table.path() + ".target]] with role and id");
         return;
@@ -333,6 +373,10 @@ class Parser {
     }
     read_choice(table, "index", &target.index);
     read_choice(table, "objects", &target.objects);
+    read_pools(table, &target);
+    if (wanted && role == Role::mds && !target.pools.empty()) {
+      table.problem(table.node().find("pools")->line, "pools", "is for targets of the role oss");
+    }
     if (wanted && role == Role::mds && table.node().find("objects") != nullptr) {
       table.problem(table.node().find("objects")->line, "objects", "is for targets of the role oss");
     }

@@ -42,7 +42,8 @@ struct TargetConfig {
   Role role = Role::mds;  // mds or oss
   std::string data;       // folder, absolute
   PluginChoice index;
-  PluginChoice objects;  // of an oss
+  PluginChoice objects;            // of an oss
+  std::vector<std::string> pools;  // of an oss: that it belongs to, none twice
   std::uint32_t line = 0;
 };
 
@@ -100,6 +101,7 @@ struct ClusterConfig {
   bool commit_first = false;                  // changes of names and attributes are answered when they are durable
   std::uint64_t recovery_ns = 4'000'000'000;  // how long a restarted metadata server waits for clients to come back
   std::uint64_t locks_max = 1u << 20;         // of all clients, at a metadata target
+  std::vector<std::uint32_t> removed;         // ids of object targets that were taken out: never used again
   std::vector<NodeConfig> nodes;              // in the order of the file
   NodeConfig any_client;                      // what a client that is not in the file uses
   bool guard_plugins = false;                 // not in the file: the simulator checks the contract of every plugin
@@ -109,8 +111,8 @@ struct ClusterConfig {
   const NodeConfig* out_of_reach(const NodeConfig& from) const;
 };
 
-// Whether `after` has every server of `before` as it was, and besides at most object servers with greater target ids;
-// *why says what is different.
+// Whether `after` has every server of `before` as it was, but for object servers whose targets it lists as removed, and
+// besides at most object servers with greater target ids; *why says what else is different. Pools may be others.
 bool has_grown_only(const ClusterConfig& before, const ClusterConfig& after, std::string* why);
 
 struct ConfigResult {
@@ -148,5 +150,7 @@ std::string cluster_config_text(const NewCluster& cluster);
 bool write_cluster_config(const std::string& path, const NewCluster& cluster, std::string* why);
 // Adds the servers of `more` at the end of the file, or leaves it as it is.
 bool grow_cluster_config(const std::string& path, const NewCluster& more, std::string* why);
+// Takes an object server out of the file and lists its targets as removed, or leaves the file as it is.
+bool shrink_cluster_config(const std::string& path, const NodeConfig& node, std::string* why);
 
 }  // namespace rideau

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/config/cluster_config_check.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <map>
 #include <optional>
@@ -119,6 +120,11 @@ class Checker {
     const std::string key = "node." + node.name;
     if (target.id != 0) {
       once(ids_, std::to_string(target.id), target.line, key + ".id", "target id " + std::to_string(target.id));
+    }
+    if (std::find(config_.removed.begin(), config_.removed.end(), target.id) != config_.removed.end()) {
+      add(target.line, key + ".id",
+          std::to_string(target.id) +
+              " was the id of a target that was removed (cluster.removed), and is never used again");
     }
     if (!target.data.empty()) once(folders_, target.data, target.line, key + ".data", "the folder " + target.data);
   }

@@ -63,6 +63,7 @@ std::string head_text(const NewCluster& cluster) {
          "uuid = " +
          quoted(to_text(cluster.uuid)) +
          "   # targets refuse to serve another cluster\n"
+         "#removed = [4]              # ids of object targets that were drained and taken out: never used again\n"
          "#folder = \"/var/lib/rideau\" # where relative paths start, and run/ and log/ are; default: beside this "
          "file\n"
          "\n"
@@ -112,6 +113,7 @@ std::string separate_nodes_text(const NewCluster& cluster) {
     text += "id = " + std::to_string(server.id) + "   # of the target; never changes\n";
     text += "listen = " + list_text(server.listen) + "\n";
     text += "data = " + quoted(server.name) + "\n" + device_text(cluster, server);
+    if (server.role == Role::oss) text += "#pools = [\"fast\"]          # of targets, which layouts can name\n";
   }
   for (std::uint32_t i = 0; i < cluster.clients; ++i) {
     text += "\n[node.client" + std::to_string(i) + "]\nroles = [\"client\"]\n";
@@ -166,14 +168,81 @@ bool write_cluster_config(const std::string& path, const NewCluster& cluster, st
   return write_whole(path, cluster_config_text(cluster), ::link, why);  // refuses to replace
 }
 
-bool grow_cluster_config(const std::string& path, const NewCluster& more, std::string* why) {
+namespace {
+
+bool read_whole(const std::string& path, std::string* text, std::string* why) {
   std::ifstream file(path);
-  std::ostringstream text;
-  if (!file || !(text << file.rdbuf())) {
-    *why = path + ": cannot be read";
-    return false;
+  std::ostringstream read;
+  if (file && read << file.rdbuf()) {
+    *text = std::move(read).str();
+    return true;
   }
-  return write_whole(path, std::move(text).str() + separate_nodes_text(more), std::rename, why);
+  *why = path + ": cannot be read";
+  return false;
+}
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  return lines;
+}
+
+// The table that a line begins: "node.oss0" of [node.oss0] and of [[node.oss0.target]] "node.oss0.target"; empty: none.
+std::string table_of(const std::string& line) {
+  const std::size_t begin = line.find_first_not_of(" \t");
+  if (begin == std::string::npos || line[begin] != '[') return {};
+  const std::size_t name = line.find_first_not_of("[ \t", begin);
+  const std::size_t end = line.find_first_of("] \t", name);
+  return name == std::string::npos || end == std::string::npos ? std::string() : line.substr(name, end - name);
+}
+
+// Without the tables of the node, and with its targets in [cluster].
+std::string without(const std::string& text, const NodeConfig& node, const std::vector<std::uint32_t>& removed) {
+  std::string ids;
+  for (const std::uint32_t id : removed) ids += (ids.empty() ? "" : ", ") + std::to_string(id);
+  const std::string own = "node." + node.name;
+  std::string kept;
+  std::string table;
+  for (const std::string& line : lines_of(text)) {
+    if (const std::string begins = table_of(line); !begins.empty()) table = begins;
+    if (table == own || table.starts_with(own + ".")) continue;
+    const bool lists = table == "cluster" && line.find_first_not_of(" \t") != std::string::npos &&
+                       line.substr(line.find_first_not_of(" \t")).starts_with("removed");
+    if (lists) continue;
+    kept += line + "\n";
+    if (table_of(line) == "cluster") kept += "removed = [" + ids + "]   # never used again\n";
+  }
+  return kept;
+}
+
+}  // namespace
+
+bool grow_cluster_config(const std::string& path, const NewCluster& more, std::string* why) {
+  std::string text;
+  if (!read_whole(path, &text, why)) return false;
+  return write_whole(path, text + separate_nodes_text(more), std::rename, why);
+}
+
+bool shrink_cluster_config(const std::string& path, const NodeConfig& node, std::string* why) {
+  std::string text;
+  if (!read_whole(path, &text, why)) return false;
+  const ConfigResult before = parse_cluster_config(text, path);
+  std::vector<std::uint32_t> removed = before.config.removed;
+  for (const TargetConfig& target : node.targets) removed.push_back(target.id);
+  const std::string shrunk = without(text, node, removed);
+  // Whatever way the file was written in: what it says now is what was meant, or it stays.
+  const ConfigResult after = parse_cluster_config(shrunk, path);
+  std::string reason;
+  const bool good = after.ok() && after.config.removed == removed && after.config.find(node.name) == nullptr &&
+                    after.config.nodes.size() + 1 == before.config.nodes.size() &&
+                    has_grown_only(before.config, after.config, &reason);
+  if (good) return write_whole(path, shrunk, std::rename, why);
+  *why = path + ": node." + node.name + " cannot be taken out by itself (" +
+         (after.ok() ? reason.empty() ? "the file is written in another way than `up` writes it" : reason
+                     : to_text(after.problems)) +
+         "): take it out by hand, and list its target ids as `removed` in [cluster]";
+  return false;
 }
 
 }  // namespace rideau

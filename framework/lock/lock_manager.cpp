@@ -64,7 +64,18 @@ LockManager::Lock& LockManager::grant(Resource& resource, ResourceId id, HolderI
   lock->number = ++last_number_;
   lock->mode = mode;
   lock->asked_for = 0;
+  if (mode == Mode::exclusive && !watched_.empty()) {
+    if (const auto watch = watched_.find(id); watch != watched_.end()) watch->second = true;
+  }
   return *lock;
+}
+
+bool LockManager::end_watch(ResourceId id) {
+  const auto watch = watched_.find(id);
+  RIDEAU_ASSERT(watch != watched_.end());
+  const bool granted = watch->second;
+  watched_.erase(watch);
+  return granted;
 }
 
 void LockManager::remove(Resource& resource, Lock* lock) {

@@ -82,6 +82,10 @@ class LockManager {
   // Waits until is_free_for(); ends with end_claim() when it was granted. closed: the holder was dropped meanwhile.
   Task<Status> claim(HolderId holder, ResourceId resource, Mode mode);
   void end_claim(HolderId holder, ResourceId resource, Mode mode);
+  // From now on it is noted whether anybody is granted the resource exclusively. One watch of a resource at a time.
+  void watch(ResourceId resource) { watched_.insert_or_assign(resource, false); }
+  // Ends the watch, and tells whether somebody was.
+  bool end_watch(ResourceId resource);
   // Gives back what the holder has of the resource, unless that was granted after `number`.
   void release(HolderId holder, ResourceId resource, GrantNumber number);
   // The resource is gone for ever: so are the locks of it.
@@ -163,6 +167,7 @@ class LockManager {
   std::unordered_map<ResourceId, Resource> resources_;
   std::map<HolderId, Holder> holders_;
   std::unordered_map<ResourceId, AskedBack> asked_back_;
+  std::map<ResourceId, bool> watched_;
   std::deque<std::pair<std::uint64_t, ResourceId>> asked_back_order_;  // when, oldest first
   std::size_t locks_ = 0;
   std::size_t locks_max_ = SIZE_MAX;

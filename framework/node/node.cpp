@@ -142,6 +142,10 @@ std::vector<rpc::Server::SessionInfo> Node::sessions() const {
 bool Node::grow(const ClusterConfig& grown, std::string* why) {
   if (!has_grown_only(cluster_, grown, why)) return false;
   for (auto& target : targets_) {
+    if (target->started) *why = target->role->refuses(grown);
+    if (!why->empty()) return false;
+  }
+  for (auto& target : targets_) {
     if (target->started) target->role->grow(grown);
   }
   return true;
@@ -172,6 +176,15 @@ Task<Status> Node::backup(ByteSink& to) {
     co_return done;
   }
   co_return Status{Code::unsupported, 0, "this node has no metadata target that serves"};
+}
+
+Task<std::string> Node::drain(RoleInstance::Drain what, std::uint32_t id, std::uint64_t bytes_per_second) {
+  for (const auto& target : targets_) {
+    if (target->config->role != Role::mds || !target->started) continue;
+    std::string problem = co_await target->role->drain(what, id, bytes_per_second);
+    co_return problem;
+  }
+  co_return "this node has no metadata target that serves";
 }
 
 bool Node::evict(const Uuid& client, const std::string& reason) {

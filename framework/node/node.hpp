@@ -30,8 +30,16 @@ class RoleInstance {
   virtual std::uint64_t kept_from() const { return 0; }  // after start(); rpc::TargetOptions
   // The node listens: the role may call other nodes now.
   virtual void on_listening() = 0;
-  // The cluster has more object servers than when the role started; nothing else of it is different.
+  // The cluster has more object servers than when the role started, or fewer, or other pools; nothing else of it is
+  // different. Empty, or why that cannot be: then nothing is changed.
+  virtual std::string refuses(const ClusterConfig&) const { return {}; }
   virtual void grow(const ClusterConfig&) {}
+  // Files move away from an object target, or it takes files again, or it is none of the cluster any more. Empty, or
+  // why not, for people.
+  enum class Drain { begin, cancel, remove };
+  virtual Task<std::string> drain(Drain, std::uint32_t /*target*/, std::uint64_t /*bytes_per_second*/) {
+    co_return "only a metadata target can do that";
+  }
   // The node takes no calls any more, and none runs.
   virtual Task<> stop() = 0;
   virtual void collect(MetricList& to) const = 0;  // after start()
@@ -73,14 +81,16 @@ class Node final : public MetricSource {
   const std::string& problem() const noexcept { return problem_; }
   bool bad_configuration() const noexcept { return bad_configuration_; }
   const std::string& bound_address() const noexcept { return bound_; }
-  // After start(): object servers that `grown` has and the cluster of this node has not take part from now on. False
-  // with the reason when anything else of a server differs: that takes effect when its node starts.
+  // After start(): object servers that `grown` has and the cluster of this node has not take part from now on, those
+  // that it lists as removed do no more. False with the reason when anything else of a server differs: that takes
+  // effect when its node starts.
   bool grow(const ClusterConfig& grown, std::string* why);
   // Calls, sessions, plugins, roles: what is up of them.
   void collect(MetricList& to) const override;
   std::vector<rpc::Server::SessionInfo> sessions() const;
   // Of the metadata target of this node; unsupported without one.
   Task<Status> backup(ByteSink& to);
+  Task<std::string> drain(RoleInstance::Drain what, std::uint32_t target, std::uint64_t bytes_per_second);
   // Of all roles that run.
   std::vector<std::string> evictions() const;
   std::string recovery() const;

@@ -96,6 +96,8 @@ void Namespace::take(const std::string& key, const std::string& value) {
       return take_destroy(key, bytes);
     case KeyKind::inline_bytes:
       return take_inline(key, bytes);
+    case KeyKind::drain:
+      return take_plain<DrainRecord>(key, bytes);
     case KeyKind::change:
       break;
   }

@@ -132,10 +132,12 @@ DataPlane::~DataPlane() = default;
 
 void DataPlane::add_target(fs::TargetId target, rpc::ClientSession& session) {
   DataTarget& added = impl_->targets[target];
-  added.own = std::make_unique<SessionChannel>(session);
+  added.own = std::make_unique<fs::SessionChannel>(session);
   added.channel = added.own.get();
 }
-void DataPlane::add_target(fs::TargetId target, ObjectChannel& channel) { impl_->targets[target].channel = &channel; }
+void DataPlane::add_target(fs::TargetId target, fs::ObjectChannel& channel) {
+  impl_->targets[target].channel = &channel;
+}
 
 void DataPlane::set_inline_home(InlineHome& home) { impl_->inline_home = &home; }
 
@@ -143,7 +145,7 @@ std::shared_ptr<FileData> DataPlane::file(fs::InodeId inode, const fs::Layout& l
   impl_->sweep();
   Impl::Entry& entry = impl_->files[inode];
   if (entry.data == nullptr) entry.data = std::make_unique<FileData>(*impl_, inode, layout);
-  entry.data->adopt(layout, is_inline);
+  static_cast<void>(entry.data->try_adopt(layout, is_inline));
   std::shared_ptr<FileData> user = entry.users.lock();
   if (user == nullptr) {
     const std::weak_ptr<Impl> plane = impl_;
@@ -248,6 +250,11 @@ std::uint64_t DataPlane::epochs() const noexcept {
 std::uint64_t DataPlane::dirty_bytes() const noexcept { return impl_->dirty_total; }
 std::shared_ptr<Buffer> DataPlane::lend_buffer() { return impl_->cache.lend_buffer(); }
 
+void DataPlane::remove_target(fs::TargetId target) {
+  DataTarget* known = impl_->target(target);
+  if (known != nullptr) known->removed = true;
+}
+
 bool DataPlane::knows(const fs::Layout& layout) const noexcept {
   const auto known = [this](fs::TargetId target) { return impl_->targets.contains(target); };
   return std::all_of(layout.targets.begin(), layout.targets.end(), known);
@@ -286,7 +293,9 @@ Task<Result<DataPlane::Space>> DataPlane::space() {
   Space all;
   std::set<std::uint64_t> devices;
   for (auto& [id, target] : impl_->targets) {
+    if (target.removed) continue;
     const auto reply = co_await target.channel->stat_file_system();
+    if (target.removed) continue;
     if (!reply.ok()) co_return reply.status();
     if (reply->device != 0 && !devices.insert(reply->device).second) continue;
     all.bytes_total += reply->bytes_total;

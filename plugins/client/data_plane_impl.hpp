@@ -9,7 +9,7 @@
 #include "plugins/client/data_cache.hpp"
 #include "plugins/client/data_striping.hpp"
 #include "plugins/client/file_data.hpp"
-#include "plugins/client/object_client.hpp"
+#include "plugins/fs/object_channel.hpp"
 
 #include <algorithm>
 #include <map>
@@ -34,8 +34,8 @@ struct UnstableObject {
 };
 
 struct DataTarget {
-  std::unique_ptr<ObjectChannel> own;
-  ObjectChannel* channel = nullptr;
+  std::unique_ptr<fs::ObjectChannel> own;
+  fs::ObjectChannel* channel = nullptr;
   std::uint64_t epoch = 0;     // counts losses of the session: grants of before mean nothing
   std::uint64_t grant = 0;     // bytes that may still become dirty
   std::uint64_t held = 0;      // of dirty bytes and bytes on their way
@@ -45,6 +45,7 @@ struct DataTarget {
   std::uint32_t sends = 0;
   std::set<UnstableObject> unstable;  // the oldest first
   bool stabilizing = false;           // a task makes them durable
+  bool removed = false;               // it is none of the cluster any more, and no file lies there
   std::uint64_t object_bytes_max = limits::kFileBytesMax;
 
   // So much is no longer dirty. Returns how much of it was on a grant.

@@ -106,11 +106,12 @@ Task<Status> DataPlane::sync_targets() {
   Impl& plane = *impl_;
   Status result{};
   for (auto& [id, target] : plane.targets) {
+    if (target.removed) continue;
     const std::vector<Impl::Covered> covered = plane.covered_by_sync(target, target.unstable.size());
     const std::uint64_t epoch = target.epoch;
     const Status status = co_await target.channel->sync({});  // of all objects
     if (!status.ok()) {
-      result = status;
+      if (!target.removed) result = status;
     } else if (target.epoch == epoch) {
       plane.became_durable(covered);
     }

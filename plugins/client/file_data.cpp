@@ -229,19 +229,28 @@ Task<Result<FileData::ObjectsStat>> FileData::stat_objects() {
   co_return done;
 }
 
-void FileData::adopt(const fs::Layout& layout, bool is_inline) {
+bool FileData::try_adopt(const fs::Layout& layout, bool is_inline) noexcept {
   const std::uint32_t known = impl_->striping.layout().generation;
-  if (layout.generation < known) return;
-  if (layout.generation == known) {
-    if (!impl_->left_inline) impl_->inline_max = is_inline ? layout.inline_max : 0;
-    return;
-  }
-  impl_->discard();
-  impl_->enter_objects(is_inline ? layout.inline_max : 0, false);
-  impl_->striping = Striping(layout);
-  impl_->bytes_max = impl_->plane.file_bytes_max(impl_->striping);
-  impl_->kept_end = 0;  // the objects are new ones
-  impl_->stripes.assign(impl_->striping.stripe_count(), {});
+  if (layout.generation > known) return false;
+  if (layout.generation == known && !impl_->left_inline) impl_->inline_max = is_inline ? layout.inline_max : 0;
+  return true;
+}
+
+Task<> FileData::adopt(fs::Layout layout, bool is_inline) {
+  co_await impl_->gate.close();
+  if (!try_adopt(layout, is_inline)) impl_->adopt(std::move(layout), is_inline);
+  impl_->reopen();
+}
+
+// Alone behind the gate: nothing is on its way but changes that are being made again, which stop by themselves.
+void FileData::Impl::adopt(fs::Layout layout, bool is_inline) {
+  discard();
+  enter_objects(is_inline ? layout.inline_max : 0, false);
+  striping = Striping(std::move(layout));
+  bytes_max = plane.file_bytes_max(striping);
+  kept_end = 0;  // the objects are new ones
+  stripes.assign(striping.stripe_count(), {});
+  plane.progress.wake_all();
 }
 
 void FileData::drop() {

@@ -22,6 +22,10 @@
 #include <string>
 #include <vector>
 
+namespace rideau::fs {
+class ObjectChannel;
+}
+
 namespace rideau::client {
 
 struct DataOptions {
@@ -47,7 +51,6 @@ struct DataFigures {
 };
 
 class FileData;
-class ObjectChannel;
 
 // Where the bytes of inline files are (fs::kInline). Told of them by the owner of the plane, with size and times.
 class InlineHome {
@@ -69,13 +72,13 @@ class DataPlane {
   ~DataPlane();
   // The session is lent. A cluster that grows brings targets later; ask_limit() follows.
   void add_target(fs::TargetId target, rpc::ClientSession& session);
-  void add_target(fs::TargetId target, ObjectChannel& channel);  // the same calls by other means; lent as well
+  void add_target(fs::TargetId target, fs::ObjectChannel& channel);  // the same calls by other means; lent as well
 
   // Lent. Without one no file is inline.
   void set_inline_home(InlineHome& home);
 
-  // The data of one inode under that layout; made when asked for first, kept while it is referenced or holds dirty
-  // bytes.
+  // The data of one inode, made under that layout when asked for first, kept while it is referenced or holds dirty
+  // bytes. What is there already may have to adopt() a newer layout.
   std::shared_ptr<FileData> file(fs::InodeId inode, const fs::Layout& layout, bool is_inline = false);
   std::shared_ptr<FileData> find(fs::InodeId inode);  // null when nothing is cached
 
@@ -101,6 +104,9 @@ class DataPlane {
   std::shared_ptr<Buffer> lend_buffer();
   DataFigures figures() const noexcept;
 
+  // It is no target of the cluster any more, and no file lies there: nobody asks it anything. Its session, or channel,
+  // stays lent.
+  void remove_target(fs::TargetId target);
   // Whether every target of the layout was added.
   bool knows(const fs::Layout& layout) const noexcept;
   // Asks a target how large an object it holds: the limit of its files follows.
@@ -127,10 +133,13 @@ class FileData {
   FileData(DataPlane::Impl& plane, fs::InodeId inode, fs::Layout layout);
   ~FileData();
 
-  // The file has this layout now; an older generation than the one in use changes nothing. Only a file without bytes
-  // gets another one, so nothing of the old one is cached or on its way. An inline file stays one until move_out(), and
-  // what was moved out is not inline again under the same lock.
-  void adopt(const fs::Layout& layout, bool is_inline = false);
+  // The file has this layout now; an older generation than the one in use changes nothing. An inline file stays one
+  // until move_out(), and what was moved out is not inline again under the same lock. false: it is a newer layout, and
+  // wants adopt().
+  bool try_adopt(const fs::Layout& layout, bool is_inline = false) noexcept;
+  // The same for a newer one too. A file gets another one when nobody has its lock, so nothing of it is dirty here, or
+  // such that a target may lose it (settle()); its bytes may lie elsewhere since. Waits for what is on its way.
+  Task<> adopt(fs::Layout layout, bool is_inline = false);
   // Reads below `file_size`; holes are zeros. value = bytes, short at file_size only. The sink gets them where they are
   // cached, and nothing unless the read succeeds: in one piece up to kReadPieceBytes, larger reads in several, of which
   // a later one may still fail.

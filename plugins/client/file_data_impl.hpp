@@ -177,6 +177,7 @@ struct FileData::Impl {
   }
 
   // Bookkeeping.
+  void adopt(fs::Layout layout, bool is_inline);
   void reopen();  // the gate, after a change that was alone behind it
   ObjectId object(std::uint32_t stripe) const noexcept {
     return fs::object_id(inode, striping.layout().generation, stripe);

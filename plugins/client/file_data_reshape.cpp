@@ -16,7 +16,7 @@ constexpr int kTriesMax = 4;  // behind somebody whose clock is ahead
 
 Task<Status> FileData::Impl::ask_reshape(std::uint32_t stripe, const Reshape& what, std::uint64_t* seen) {
   const std::uint64_t version = what.version;
-  ObjectChannel& channel = *target_of(stripe)->channel;
+  fs::ObjectChannel& channel = *target_of(stripe)->channel;
   const std::uint64_t size = what.range.end - what.range.begin;
   switch (what.change) {
     case Change::resize:

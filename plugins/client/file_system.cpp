@@ -229,9 +229,35 @@ Task<> FileSystem::Impl::learn_targets() {
   targets_learned.wake_all();
 }
 
+void FileSystem::Impl::forget_targets(const fs::StatFileSystemReply& told) {
+  for (const fs::StatFileSystemReply::Drain& drain : told.drains) {
+    if (drain.state != fs::DrainState::removed) continue;
+    for (const auto& known : targets) {
+      if (known->target != drain.target || std::exchange(known->removed, true)) continue;
+      log.info("object target %u is none of the cluster any more", known->target);
+      plane.remove_target(known->target);
+      known->session.leave(0);  // whether it is there still or not
+      tasks->spawn(known->session.close());
+    }
+  }
+}
+
+bool FileSystem::Impl::misses_a_target() const {
+  return std::any_of(targets.begin(), targets.end(),
+                     [](const auto& target) { return !target->removed && !target->session.connected(); });
+}
+
+// Nobody waits for a target that is away for ever.
+Task<> FileSystem::Impl::ask_for_removed() {
+  const auto told = co_await meta.stat_file_system();
+  if (told.ok() && !stopped) forget_targets(told.body);
+}
+
 // What this client does at object targets rests on the locks of its session at the metadata target.
 void FileSystem::Impl::tell_lock_session() {
-  for (const auto& target : targets) target->session.set_lock_sessions({{options.meta.target, meta_session.id()}});
+  for (const auto& target : targets) {
+    if (!target->removed) target->session.set_lock_sessions({{options.meta.target, meta_session.id()}});
+  }
 }
 
 FileSystem::FileSystem(Runtime& runtime, Logger& log, FileSystemOptions options)
@@ -254,10 +280,14 @@ Task<Status> FileSystem::start() {
   for (const auto& target : impl_->targets) {
     status = co_await target->session.connect();
     if (status.ok()) continue;
+    // The file of this machine may be older than the cluster.
+    co_await impl_->ask_for_removed();
+    if (target->removed) continue;
     impl_->log.error("object target %u: %s", target->target, target->session.last_refusal().c_str());
     co_return status;
   }
   for (const auto& target : impl_->targets) {
+    if (target->removed) continue;
     status = co_await impl_->plane.ask_limit(target->target);
     if (!status.ok()) co_return status;
     co_await impl_->plane.take_grant(target->target);
@@ -274,8 +304,7 @@ void FileSystem::leave() {
 }
 
 bool FileSystem::waits_for_server() const noexcept {
-  const auto away = [](const auto& target) { return !target->session.connected(); };
-  return !impl_->meta_session.connected() || std::any_of(impl_->targets.begin(), impl_->targets.end(), away);
+  return !impl_->meta_session.connected() || impl_->misses_a_target();
 }
 
 bool FileSystem::trusted() const noexcept { return impl_->meta_session.trusted(); }
@@ -296,13 +325,18 @@ Task<Status> FileSystem::stop() {
   impl.handles.clear();
   impl.gate_changed.wake_all();
   while (impl.learning) co_await impl.targets_learned.wait();
-  for (const auto& target : impl.targets) co_await target->session.close();
+  for (const auto& target : impl.targets) {
+    if (!target->removed) co_await target->session.close();
+  }
   co_await impl.meta_session.close();
   co_await impl.tasks->join();
   co_return status;
 }
 
-Task<> FileSystem::learn_targets() { co_await impl_->learn_targets(); }
+Task<> FileSystem::learn_targets() {
+  co_await impl_->ask_for_removed();
+  co_await impl_->learn_targets();
+}
 
 Task<Status> FileSystem::sync_directory(fs::InodeId directory) {
   if (impl_->lost_names.erase(directory) != 0) {
@@ -326,6 +360,7 @@ Task<Status> FileSystem::sync_all() {
     do {
       before = impl.plane.epochs();
       status = co_await impl.plane.flush_all();
+      if (impl.misses_a_target()) co_await impl.ask_for_removed();
       const Status durable = co_await impl.plane.sync_targets();
       if (status.ok()) status = durable;
     } while (status.ok() && before != impl.plane.epochs());
@@ -340,6 +375,7 @@ Task<Status> FileSystem::sync_all() {
 Task<Result<StatFileSystem>> FileSystem::stat_file_system() {
   const auto meta = co_await impl_->meta.stat_file_system();
   if (!meta.ok()) co_return meta.status;
+  impl_->forget_targets(meta.body);
   StatFileSystem result;
   result.inodes_used = meta.body.inodes_used;
   result.inodes_free = meta.body.inodes_free;

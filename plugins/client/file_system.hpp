@@ -210,7 +210,8 @@ class FileSystem {
   // Whether the metadata server certainly has this client's session, see rpc::ClientSession.
   bool trusted() const noexcept;
   Task<> until_trusted();
-  // Meets the object targets that the cluster got since this was started. Files on them do so by themselves.
+  // Meets the object targets that the cluster got since this was started, and forgets those that were removed. Files on
+  // them do so by themselves.
   Task<> learn_targets();
   Task<Status> sync(fs::HandleId handle, bool data_only);
 

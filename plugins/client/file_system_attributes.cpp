@@ -56,6 +56,7 @@ Task<Status> FileSystem::Impl::know(NodeRef node, bool size) {
       co_return kOk;
     }
     const std::shared_ptr<FileData> data = plane.file(id, node->inode.layout);
+    if (!try_follow(*node, *data)) co_await data->adopt(node->inode.layout);
     const auto stat = co_await data->stat_objects();
     if (!stat.ok()) co_return stat.status();
     if (epoch != before) co_return Status{Code::closed, 0, "the metadata server restarted"};
@@ -147,14 +148,22 @@ void FileSystem::Impl::end_resize(Node& node) {
 Task<MetaReply<fs::InodeReply>> FileSystem::Impl::resize(fs::SetAttributesRequest& request, NodeRef node) {
   const std::uint64_t before = epoch;
   const std::uint64_t old_size = node->inode.size;
+  const std::shared_ptr<FileData> data = data_of(*node);
+  MetaReply<fs::InodeReply> reply;
+  if (!try_follow(*node, *data)) {
+    if (!plane.knows(node->inode.layout)) co_await learn_targets();
+    co_await data->adopt(node->inode.layout, node->inode.is_inline());
+    if (epoch != before) {
+      reply.status = rpc::kNeverSent;
+      co_return reply;
+    }
+  }
   if (node->inode.is_inline() && request.size <= node->inode.layout.inline_max) {
     MetaReply<fs::InodeReply> resized = co_await resize_inline(request, node);
     if (resized.status.code != Code::no_space) co_return resized;
     request.bytes = {};
   }
   if (!plane.knows(node->inode.layout)) co_await learn_targets();
-  const std::shared_ptr<FileData> data = data_of(*node);
-  MetaReply<fs::InodeReply> reply;
   if (node->inode.is_inline()) {
     reply.status = co_await move_out(node, false);
     if (!reply.ok()) co_return reply;

@@ -2,6 +2,8 @@
 // Open files: open, create, read, write, flush, sync, release.
 #include "plugins/client/file_system_impl.hpp"
 
+#include "framework/base/sim_hooks.hpp"
+
 #include <algorithm>
 #include <cerrno>
 
@@ -43,6 +45,7 @@ Task<Status> FileSystem::Impl::cut_opened(NodeRef node, std::uint64_t old_size) 
   ++node->change_count;
   if (!plane.knows(node->inode.layout)) co_await learn_targets();
   const std::shared_ptr<FileData> data = data_of(*node);
+  if (!try_follow(*node, *data)) co_await data->adopt(node->inode.layout, node->inode.is_inline());
   const Status status = co_await data->truncate(old_size, 0);
   co_return status;
 }
@@ -173,6 +176,14 @@ Task<Status> FileSystem::Impl::usable(HandleRef handle) {
   co_return kOk;
 }
 
+// The file lies elsewhere than when it was last read or written here.
+Task<Status> FileSystem::Impl::follow(Node& node, FileData& data) {
+  const std::uint64_t before = epoch;
+  RIDEAU_MARK(layout_followed);
+  co_await data.adopt(node.inode.layout, node.inode.is_inline());
+  co_return epoch == before ? kOk : Status{Code::closed, 0, "the metadata server restarted"};
+}
+
 template <class Read>
 Task<Result<std::uint64_t>> FileSystem::Impl::read(fs::HandleId id, std::uint64_t offset, Read read) {
   HandleRef handle = find_handle(id);
@@ -185,12 +196,11 @@ Task<Result<std::uint64_t>> FileSystem::Impl::read(fs::HandleId id, std::uint64_
   Result<std::uint64_t> result = std::uint64_t{0};
   status = co_await know(handle->node, true);
   if (status.ok()) {
-    handle->data->adopt(handle->node->inode.layout, handle->node->inode.is_inline());
+    if (!try_follow(*handle->node, *handle->data)) status = co_await follow(*handle->node, *handle->data);
     const std::uint64_t size = handle->node->inode.size;
-    if (offset < size) result = co_await read(*handle->data, size);
-  } else {
-    result = status;
+    if (status.ok() && offset < size) result = co_await read(*handle->data, size);
   }
+  if (!status.ok()) result = status;
   leave(*handle->node);
   co_return result;
 }
@@ -200,7 +210,10 @@ Task<Result<std::uint64_t>> FileSystem::Impl::write(HandleRef handle, std::uint6
   Node& node = *handle->node;
   const Status known = co_await know(handle->node, true);
   if (!known.ok()) co_return known;
-  handle->data->adopt(node.inode.layout, node.inode.is_inline());
+  if (!try_follow(node, *handle->data)) {
+    const Status followed = co_await follow(node, *handle->data);
+    if (!followed.ok()) co_return followed;
+  }
   if (handle->appends(details)) offset = node.inode.size;
   if (offset > limits::kFileBytesMax) co_return posix_error(EFBIG);
   if (details != nullptr) details->offset = offset;
@@ -267,7 +280,13 @@ Task<Status> FileSystem::Impl::kill_privileges(HandleRef handle, std::uint32_t k
 Task<Status> FileSystem::Impl::sync(HandleRef handle) {
   Node& node = *handle->node;
   co_await until_unsealed(handle->node);
+  // Without the lock the file may have moved to other targets, and what was written here is durable there. Whoever
+  // knows that it has not asks those that it is on.
+  if (handle->data != nullptr && node.lock.mode == Mode::none) static_cast<void>(co_await know(handle->node, false));
   const bool stayed = stay(node);
+  if (handle->data != nullptr && !try_follow(node, *handle->data)) {
+    co_await handle->data->adopt(node.inode.layout, node.inode.is_inline());
+  }
   Status status = kOk;
   for (bool was_inline = true; status.ok() && was_inline;) {
     was_inline = node.inode.is_inline();

@@ -77,6 +77,7 @@ struct FileSystem::Impl final : rpc::SessionEvents, InlineHome {
     void on_new_epoch(std::uint64_t boot_epoch, bool kept_all) override;
     Impl& impl;
     fs::TargetId target;
+    bool removed = false;  // it is none of the cluster any more; its session ends
     rpc::ClientSession session;
   };
   Task<rpc::CallbackReply> on_callback(std::uint16_t method, Bytes body, std::uint64_t trace_id) override;
@@ -91,6 +92,10 @@ struct FileSystem::Impl final : rpc::SessionEvents, InlineHome {
   void break_lost_locks();
   // A session with each object target of the cluster that has none.
   Task<> learn_targets();
+  // As the metadata server tells of those that it had removed.
+  void forget_targets(const fs::StatFileSystemReply& told);
+  Task<> ask_for_removed();
+  bool misses_a_target() const;
   void tell_lock_session();
   std::int64_t server_now_ns() const noexcept { return runtime.wall_ns() + meta_session.time_offset_ns(); }
 
@@ -181,6 +186,7 @@ struct FileSystem::Impl final : rpc::SessionEvents, InlineHome {
   Task<Status> cut_created(HandleRef handle);
   HandleRef add_handle(fs::HandleId id, NodeRef node, std::uint32_t flags, const fs::Caller& caller);
   Task<Status> usable(HandleRef handle);
+  Task<Status> follow(Node& node, FileData& data);
   // `read` does it, with the data and the size of the file.
   template <class Read>
   Task<Result<std::uint64_t>> read(fs::HandleId id, std::uint64_t offset, Read read);
@@ -196,6 +202,10 @@ struct FileSystem::Impl final : rpc::SessionEvents, InlineHome {
   // The data of a regular file, inline where its inode says so.
   std::shared_ptr<FileData> data_of(const Node& node) {
     return plane.file(node.inode.id, node.inode.layout, node.inode.is_inline());
+  }
+  // false: the file lies elsewhere now, and the data must adopt() that.
+  static bool try_follow(const Node& node, FileData& data) noexcept {
+    return data.try_adopt(node.inode.layout, node.inode.is_inline());
   }
   bool wants_bytes(Node& node, std::uint32_t flags);
   void take_bytes(NodeRef node, const fs::OpenReply& reply);

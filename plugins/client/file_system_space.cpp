@@ -12,6 +12,10 @@ Task<Status> FileSystem::Impl::allocate(HandleRef handle, Allocate mode, bool ke
   Node& node = *handle->node;
   const Status known = co_await know(handle->node, true);
   if (!known.ok()) co_return known;
+  if (!try_follow(node, *handle->data)) {
+    const Status followed = co_await follow(node, *handle->data);
+    if (!followed.ok()) co_return followed;
+  }
   // No flag says whether the caller may keep set-id bits: those of root may, as on a local file system.
   const std::uint32_t kills = privileges_to_kill(node, handle->caller.uid != 0);
   if (kills != 0) {
@@ -46,6 +50,10 @@ Task<Status> FileSystem::Impl::allocate(HandleRef handle, Allocate mode, bool ke
 Task<Result<std::uint64_t>> FileSystem::Impl::seek(HandleRef handle, std::uint64_t offset, bool hole) {
   const Status known = co_await know(handle->node, true);
   if (!known.ok()) co_return known;
+  if (!try_follow(*handle->node, *handle->data)) {
+    const Status followed = co_await follow(*handle->node, *handle->data);
+    if (!followed.ok()) co_return followed;
+  }
   const std::uint64_t size = handle->node->inode.size;
   if (handle->node->inode.is_inline()) {  // all of it is data
     if (offset >= size) co_return posix_error(ENXIO, "beyond the end of the file");

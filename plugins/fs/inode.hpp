@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include <sys/stat.h>
@@ -38,6 +39,8 @@ struct LayoutDefault {
   friend bool operator==(const LayoutDefault&, const LayoutDefault&) = default;
 };
 constexpr std::uint32_t kStripeAll = 0xffff'ffff;
+// Of the name of a pool, as of all names that a configuration gives.
+constexpr std::size_t kPoolNameBytesMax = 63;
 
 enum InodeFlags : std::uint32_t {
   kExact = 1,         // size, blocks and mtime of the record are right; cleared while somebody may be writing
@@ -47,6 +50,11 @@ enum InodeFlags : std::uint32_t {
   kDefaultList = 16,  // a directory with a list for what is made in it (fs::kDefaultListXattr)
   kInline = 32,       // its bytes are in its inline record, and what objects may have means nothing
 };
+// In the flags of a regular file: how many generations above its layout's were used by moves that did not come to their
+// end. Objects with their ids were destroyed, so they cannot be used again.
+constexpr unsigned kSpentShift = 8;
+constexpr std::uint32_t kSpentMax = 0xffff;
+constexpr std::uint32_t kSpentMask = kSpentMax << kSpentShift;
 
 // A lock in one number: its mode (of framework/lock) in the two lowest bits, above them the number of its grant; 0:
 // none.
@@ -68,11 +76,12 @@ struct Inode {
   std::int64_t ctime_ns = 0;
   std::int64_t birth_ns = 0;
   std::uint32_t flags = kExact;
-  std::uint32_t time_generation = 0;                // grows with utimes: times of older data do not override newer ones
-  std::uint64_t change = 0;                         // transaction of the last change: grows with each
-  InodeId parent = kNoInode;                        // of directories: what ".." is
-  Layout layout{};                                  // of regular files
-  LayoutDefault layout_default{};                   // of directories
+  std::uint32_t time_generation = 0;  // grows with utimes: times of older data do not override newer ones
+  std::uint64_t change = 0;           // transaction of the last change: grows with each
+  InodeId parent = kNoInode;          // of directories: what ".." is
+  Layout layout{};                    // of regular files
+  LayoutDefault layout_default{};     // of directories
+  std::string pool;                   // of targets that bytes lie on, of files and directories; empty: all
   std::shared_ptr<const AccessList> access_list{};  // with kAccessList; not in the record, but in an attribute
   LockWord lock = 0;                                // in an answer: what its receiver holds of this inode; never stored
 
@@ -80,6 +89,10 @@ struct Inode {
   bool is_regular() const noexcept { return S_ISREG(mode); }
   bool is_symlink() const noexcept { return S_ISLNK(mode); }
   bool is_inline() const noexcept { return (flags & kInline) != 0; }
+  // The least generation that another layout of this file can have.
+  std::uint32_t next_generation() const noexcept {
+    return layout.generation + ((flags & kSpentMask) >> kSpentShift) + 1;
+  }
 };
 
 }  // namespace rideau::fs

@@ -48,6 +48,12 @@ bool parse_slot_key(Bytes key, std::uint64_t* session, std::uint32_t* slot) noex
   return true;
 }
 
+bool parse_drain_key(Bytes key, TargetId* target) noexcept {
+  if (!is_kind(key, KeyKind::drain) || key.size != 5) return false;
+  *target = read_u32(key.data + 1);
+  return true;
+}
+
 bool parse_id_key(KeyKind kind, Bytes key, std::uint64_t* id) noexcept {
   if (!is_kind(key, kind) || key.size != 9) return false;
   *id = read_u64(key.data + 1);

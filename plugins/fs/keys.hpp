@@ -25,6 +25,7 @@ enum class KeyKind : std::uint8_t {
   destroy = 0x17,  // objects to destroy
   change = 0x18,   // reserved: the change log
   inline_bytes = 0x19,
+  drain = 0x1a,  // an object target that takes no new files
 };
 
 class Key {
@@ -84,11 +85,14 @@ inline Key destroy_key(InodeId inode, std::uint32_t layout_generation) noexcept 
 
 inline Key inline_key(InodeId inode) noexcept { return Key(KeyKind::inline_bytes).u64(inode); }
 
+inline Key drain_key(TargetId target) noexcept { return Key(KeyKind::drain).u32(target); }
+
 // Parts of keys that were read back. False when the key has another shape.
 bool parse_entry_key(Bytes key, InodeId* directory, Cookie* cookie) noexcept;
 bool parse_xattr_key(Bytes key, InodeId* inode, std::string_view* name) noexcept;
 bool parse_destroy_key(Bytes key, InodeId* inode, std::uint32_t* layout_generation) noexcept;
 bool parse_slot_key(Bytes key, std::uint64_t* session, std::uint32_t* slot) noexcept;
+bool parse_drain_key(Bytes key, TargetId* target) noexcept;
 bool parse_id_key(KeyKind kind, Bytes key, std::uint64_t* id) noexcept;  // inode, open_unlinked, session, inline_bytes
 
 inline bool is_kind(Bytes key, KeyKind kind) noexcept {

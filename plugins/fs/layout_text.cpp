@@ -3,6 +3,7 @@
 
 #include "framework/base/limits.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <limits>
@@ -48,15 +49,32 @@ bool take_word(std::string_view key, std::string_view value, LayoutWish* wish) {
     std::uint32_t& bytes = wish->inline_max.emplace(kInlineAsConfigured);
     return value == "default" || parse_number(value, 0u, kInlineBytesMax, &bytes);
   }
+  if (key == "pool" && !wish->pool) {
+    std::string& pool = wish->pool.emplace();
+    if (value == "none") return true;
+    pool = value;
+    return is_pool_name(value);
+  }
   return key == "targets" || key == "bytes";
 }
 
+std::string pool_text(const std::string& pool) { return pool.empty() ? "" : " pool=" + pool; }
+
 }  // namespace
 
-std::string layout_text(const Layout& layout, std::int32_t stripe_offset, bool is_inline) {
+bool is_pool_name(std::string_view name) noexcept {
+  const auto fits = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+           c == '-';
+  };
+  return !name.empty() && name.size() <= kPoolNameBytesMax && name != "none" &&
+         std::all_of(name.begin(), name.end(), fits);
+}
+
+std::string layout_text(const Layout& layout, std::int32_t stripe_offset, bool is_inline, const std::string& pool) {
   std::string text = line(std::to_string(layout.stripe_count()), std::to_string(layout.stripe_size),
                           offset_text(stripe_offset), std::to_string(layout.inline_max));
-  text += is_inline ? " bytes=inline" : " bytes=objects";
+  text += pool_text(pool) + (is_inline ? " bytes=inline" : " bytes=objects");
   text += " targets=";
   for (std::size_t i = 0; i < layout.targets.size(); ++i) {
     text += (i == 0 ? "" : ",") + std::to_string(layout.targets[i]);
@@ -64,12 +82,13 @@ std::string layout_text(const Layout& layout, std::int32_t stripe_offset, bool i
   return text;
 }
 
-std::string layout_text(const LayoutDefault& wish) {
+std::string layout_text(const LayoutDefault& wish, const std::string& pool) {
   std::string count = "default";
   if (wish.stripe_count != 0) count = wish.stripe_count == kStripeAll ? "all" : std::to_string(wish.stripe_count);
   return line(count, wish.stripe_size == 0 ? "default" : std::to_string(wish.stripe_size),
               offset_text(wish.stripe_offset),
-              wish.inline_max == kInlineAsConfigured ? "default" : std::to_string(wish.inline_max));
+              wish.inline_max == kInlineAsConfigured ? "default" : std::to_string(wish.inline_max)) +
+         pool_text(pool);
 }
 
 Result<LayoutWish> parse_layout_wish(std::string_view text) {
@@ -87,8 +106,8 @@ Result<LayoutWish> parse_layout_wish(std::string_view text) {
       return posix_error(EINVAL, "words of a layout");
     }
   }
-  if (!wish.stripe_count && !wish.stripe_size && !wish.stripe_offset && !wish.inline_max)
-    return posix_error(EINVAL, "an empty layout");
+  const bool says = wish.stripe_count || wish.stripe_size || wish.stripe_offset || wish.inline_max || wish.pool;
+  if (!says) return posix_error(EINVAL, "an empty layout");
   return wish;
 }
 

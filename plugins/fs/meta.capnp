@@ -43,6 +43,7 @@ struct Inode {
   layoutDefault @17 :LayoutDefault;   # absent: nothing is wished for
   lock @18 :UInt64;                   # in answers: what the receiver holds of it
   accessList @19 :Data;               # absent: the mode says everything; else as setxattr takes it
+  pool @20 :Data;                     # of targets that its bytes, or those of files in it, lie on; absent: all
 }
 
 struct Caller {
@@ -225,6 +226,15 @@ struct RemoveAttributeRequest {
 struct StatFileSystemReply {
   inodesUsed @0 :UInt64;
   inodesFree @1 :UInt64;
+  drains @2 :List(Drain);             # object targets that take no new files
+}
+struct Drain {
+  target @0 :UInt32;
+  state @1 :UInt8;                    # 1 files move away, 2 nothing is on it, 3 it is no target any more
+  filesMoved @2 :UInt64;
+  bytesMoved @3 :UInt64;
+  filesLeft @4 :UInt64;               # as far as they were counted
+  problem @5 :Data;                   # why some do not move now, for people
 }
 struct SyncRequest {
   transaction @0 :UInt64;

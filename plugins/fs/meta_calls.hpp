@@ -5,6 +5,7 @@
 #pragma once
 
 #include "plugins/fs/caller.hpp"
+#include "plugins/fs/drain.hpp"
 #include "plugins/fs/ids.hpp"
 #include "plugins/fs/inode.hpp"
 
@@ -266,7 +267,20 @@ struct RemoveAttributeRequest {
 struct StatFileSystemReply {  // of one metadata target
   std::uint64_t inodes_used = 0;
   std::uint64_t inodes_free = 0;  // an estimate from the free space of the index
+  // Object targets that take no new files, in the order of their numbers.
+  struct Drain {
+    TargetId target = 0;
+    DrainState state = DrainState::draining;
+    std::uint64_t files_moved = 0;
+    std::uint64_t bytes_moved = 0;
+    std::uint64_t files_left = 0;  // as far as they were counted
+    std::string problem;           // why some do not move now, for people; empty: none
+    friend bool operator==(const Drain&, const Drain&) = default;
+  };
+  std::vector<Drain> drains;  // at most kDrainsMax
 };
+constexpr std::uint32_t kDrainsMax = 4096;
+constexpr std::uint32_t kDrainProblemBytesMax = 1024;
 
 struct SyncRequest {
   std::uint64_t transaction = 0;  // 0: everything so far

@@ -255,12 +255,36 @@ void encode(const StatFileSystemReply& from, wire::Encoded& to) {
   encode_root<schema::StatFileSystemReply>(to, [&](auto root) {
     root.setInodesUsed(from.inodes_used);
     root.setInodesFree(from.inodes_free);
+    if (from.drains.empty()) return;
+    auto drains = root.initDrains(static_cast<std::uint32_t>(from.drains.size()));
+    for (std::uint32_t i = 0; i < drains.size(); ++i) {
+      const StatFileSystemReply::Drain& one = from.drains[i];
+      auto drain = drains[i];
+      drain.setTarget(one.target);
+      drain.setState(static_cast<std::uint8_t>(one.state));
+      drain.setFilesMoved(one.files_moved);
+      drain.setBytesMoved(one.bytes_moved);
+      drain.setFilesLeft(one.files_left);
+      if (!one.problem.empty()) drain.setProblem(data_of(one.problem));
+    }
   });
 }
 Status decode(Bytes body, StatFileSystemReply* to) {
   return decode_root<schema::StatFileSystemReply>(body, [to](auto root) {
     to->inodes_used = root.getInodesUsed();
     to->inodes_free = root.getInodesFree();
+    to->drains.clear();
+    const auto drains = root.getDrains();
+    if (drains.size() > kDrainsMax) return false;
+    for (const auto drain : drains) {
+      StatFileSystemReply::Drain& one = to->drains.emplace_back();
+      one.target = drain.getTarget();
+      one.files_moved = drain.getFilesMoved();
+      one.bytes_moved = drain.getBytesMoved();
+      one.files_left = drain.getFilesLeft();
+      if (!parse_drain_state(drain.getState(), &one.state)) return false;
+      if (!take_copy(drain.getProblem(), kDrainProblemBytesMax, &one.problem)) return false;
+    }
     return true;
   });
 }

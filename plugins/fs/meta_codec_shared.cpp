@@ -30,6 +30,7 @@ void fill(schema::Inode::Builder to, const Inode& from) {
     for (std::uint32_t i = 0; i < from.layout.stripe_count(); ++i) targets.set(i, from.layout.targets[i]);
     layout.setInlineMax(from.layout.inline_max);
   }
+  if (!from.pool.empty()) to.setPool(data_of(from.pool));
   if (from.layout_default != LayoutDefault{}) {
     auto wish = to.initLayoutDefault();
     wish.setStripeCount(from.layout_default.stripe_count);
@@ -94,6 +95,7 @@ bool take(schema::Inode::Reader from, Inode* to) {
     const auto wish = from.getLayoutDefault();
     to->layout_default = {wish.getStripeCount(), wish.getStripeSize(), wish.getStripeOffset(), wish.getInlineMax()};
   }
+  if (!take_copy(from.getPool(), kPoolNameBytesMax, &to->pool)) return false;
   return to->size <= limits::kFileBytesMax;
 }
 

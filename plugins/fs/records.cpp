@@ -9,13 +9,14 @@ namespace rideau::fs {
 namespace {
 
 constexpr std::uint8_t kVersion = 1;
-constexpr std::uint8_t kInodeVersion = 2;  // 2 says how large an inline file may be
+constexpr std::uint8_t kInodeVersion = 3;  // 2 says how large an inline file may be; 3 says that, and names the pool
 
-// What nobody made inline, and where nobody wishes for it, reads as it did before.
+// What nobody made inline, and where nobody wishes for it or for a pool, reads as it did before.
 std::uint8_t version_of(const Inode& inode) noexcept {
+  if (!inode.pool.empty()) return kInodeVersion;
   const bool says = inode.is_directory() ? inode.layout_default.inline_max != kInlineAsConfigured
                                          : inode.is_regular() && inode.layout.inline_max != 0;
-  return says ? kInodeVersion : kVersion;
+  return says ? 2 : kVersion;
 }
 
 // What follows the common fields of an inode, by its type.
@@ -76,6 +77,10 @@ void encode(const InodeRecord& from, Bytes key, RecordBuffer& to) {
   out.put(inode.flags).put(inode.time_generation).put(inode.change);
   out.put(from.link_parent).put(from.link_cookie).put(from.xattr_count);
   put_type_fields(out, from);
+  if (!inode.pool.empty()) {
+    out.put(static_cast<std::uint8_t>(inode.pool.size()));
+    out.raw(inode.pool.data(), inode.pool.size());
+  }
   out.finish(key);
 }
 
@@ -100,6 +105,8 @@ Status decode(Bytes key, Bytes record, InodeRecord* to) {
   in.get(&to->link_cookie);
   in.get(&to->xattr_count);
   get_type_fields(in, to);
+  inode.pool.clear();
+  if (in.version() >= 3) inode.pool = in.bytes(in.get<std::uint8_t>()).view();
   return in.end();
 }
 

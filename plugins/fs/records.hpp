@@ -8,6 +8,7 @@
 
 #include "framework/base/result.hpp"
 #include "framework/base/uuid.hpp"
+#include "plugins/fs/drain.hpp"
 #include "plugins/fs/inode.hpp"
 #include "plugins/fs/keys.hpp"
 
@@ -21,12 +22,14 @@ namespace rideau::fs {
 using RecordBuffer = std::vector<std::uint8_t>;
 
 // Version of the whole format: raised when an old reader would misunderstand what a new writer left. An index of
-// version 1 stays one until somebody wishes for inline files there.
-constexpr std::uint32_t kFormatVersion = 2;
+// version 1 stays one until somebody wishes for inline files there, and one of version 2 until something is drained or
+// has a pool.
+constexpr std::uint32_t kFormatVersion = 3;
 constexpr std::uint32_t kFormatWithInline = 2;  // files may be inline
+constexpr std::uint32_t kFormatWithPools = 3;   // and have pools, or leave targets that are drained
 
 struct Superblock {
-  std::uint32_t format_version = kFormatVersion;
+  std::uint32_t format_version = kFormatWithInline;
   Uuid cluster{};
   TargetId target = 0;
   std::uint64_t hash_seed = 0;         // of directory keys; secret, so that nobody can choose collisions
@@ -85,6 +88,14 @@ struct DestroyRecord {
   std::vector<TargetId> targets;  // of the layout: object i is on targets[i]
 };
 
+struct DrainRecord {
+  DrainState state = DrainState::draining;
+  std::uint64_t bytes_per_second = 0;  // 0: no bound
+  std::int64_t begun_ns = 0;
+  std::uint64_t files = 0;  // moved so far
+  std::uint64_t bytes = 0;  // of them
+};
+
 // Each encode replaces what `to` holds. The key is summed with the record: a record in a wrong place is found.
 void encode(const Superblock& from, Bytes key, RecordBuffer& to);
 void encode(const Counters& from, Bytes key, RecordBuffer& to);
@@ -93,6 +104,7 @@ void encode(const EntryRecord& from, Bytes key, RecordBuffer& to);
 void encode(const SessionRecord& from, Bytes key, RecordBuffer& to);
 void encode(const SlotRecord& from, Bytes key, RecordBuffer& to);
 void encode(const DestroyRecord& from, Bytes key, RecordBuffer& to);
+void encode(const DrainRecord& from, Bytes key, RecordBuffer& to);
 void encode_xattr(Bytes value, Bytes key, RecordBuffer& to);
 void encode_inline(Bytes value, Bytes key, RecordBuffer& to);  // the bytes of a file that is kInline
 void encode_mark(Bytes key, RecordBuffer& to);                 // back links, open-unlinked: the key says it all
@@ -104,6 +116,7 @@ Status decode(Bytes key, Bytes record, EntryRecord* to);
 Status decode(Bytes key, Bytes record, SessionRecord* to);
 Status decode(Bytes key, Bytes record, SlotRecord* to);
 Status decode(Bytes key, Bytes record, DestroyRecord* to);
+Status decode(Bytes key, Bytes record, DrainRecord* to);
 Status decode_xattr(Bytes key, Bytes record, Bytes* value);   // into the record
 Status decode_inline(Bytes key, Bytes record, Bytes* value);  // into the record
 Status decode_mark(Bytes key, Bytes record);

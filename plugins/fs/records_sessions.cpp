@@ -111,4 +111,22 @@ Status decode(Bytes key, Bytes record, DestroyRecord* to) {
   return in.end();
 }
 
+void encode(const DrainRecord& from, Bytes key, RecordBuffer& to) {
+  RecordWriter out(to, kVersion);
+  out.put(static_cast<std::uint8_t>(from.state)).put(from.bytes_per_second).put(from.begun_ns);
+  out.put(from.files).put(from.bytes);
+  out.finish(key);
+}
+
+Status decode(Bytes key, Bytes record, DrainRecord* to) {
+  RecordReader in(key, record, kVersion);
+  const auto state = in.get<std::uint8_t>();
+  in.get(&to->bytes_per_second);
+  in.get(&to->begun_ns);
+  in.get(&to->files);
+  in.get(&to->bytes);
+  if (const Status status = in.end(); !status.ok()) return status;
+  return parse_drain_state(state, &to->state) ? kOk : Status{Code::corrupt, 0, "state of a drain"};
+}
+
 }  // namespace rideau::fs

@@ -30,6 +30,16 @@ void Mds::collect(MetricList& to) const {
            static_cast<double>(advisory_locks_.held()));
   to.gauge("rideau_mds_advisory_waits", "Programs that wait for such a lock.", labels,
            static_cast<double>(advisory_locks_.waiting()));
+  for (const fs::StatFileSystemReply::Drain& drain : mover_.progress()) {
+    const MetricLabels of{{"target", std::to_string(target_.options.target)},
+                          {"object_target", std::to_string(drain.target)}};
+    to.gauge("rideau_mds_drain_state", "Of an object target: 1 files leave it, 2 nothing is on it, 3 it was removed.",
+             of, static_cast<double>(drain.state));
+    to.gauge("rideau_mds_drain_files_left", "Files that still have to leave it, as last counted.", of,
+             static_cast<double>(drain.files_left));
+    to.counter("rideau_mds_drain_files_total", "Files that have left it.", of, drain.files_moved);
+    to.counter("rideau_mds_drain_bytes_total", "Bytes of these files that were copied.", of, drain.bytes_moved);
+  }
   const IndexSpace& space = committer.space_known();
   to.gauge("rideau_index_bytes_total", "Size of the index at most.", labels, static_cast<double>(space.bytes_total));
   to.gauge("rideau_index_bytes_free", "What the index can still take, as last asked.", labels,

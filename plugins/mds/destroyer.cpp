@@ -91,7 +91,7 @@ Status Destroyer::read_batch(const Key& after, Batch* batch) {
       if (key.size != 13) continue;
     }
     batch->last = destroy_key(inode, generation);
-    if (!good.ok()) continue;
+    if (!good.ok() || target_.moving.contains({inode, generation})) continue;
     batch->records.push_back(batch->last);
     object_count += record.targets.size();
     for (std::uint32_t i = 0; i < record.targets.size(); ++i) {

@@ -3,6 +3,7 @@
 
 #include "framework/observe/log.hpp"
 
+#include <algorithm>
 #include <cinttypes>
 
 namespace rideau::mds {
@@ -34,7 +35,8 @@ Task<> Fencing::fence_at(fs::TargetId at, std::shared_ptr<Round> round) {
       --round->unasked;
       asked_.wake_all();
     }
-    if (fenced.ok()) co_return;
+    const auto& all = target_.options.object_targets;
+    if (fenced.ok() || !std::binary_search(all.begin(), all.end(), at)) co_return;
     if (first) {
       target_.log.warning("object target %" PRIu32
                           " could not be told that client %s lost its locks (%s): it is told "

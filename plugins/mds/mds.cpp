@@ -72,6 +72,7 @@ Mds::Mds(Runtime& runtime, Logger& log, IndexStore& index, Options options, Obje
                 [this](std::uint64_t session, const std::string& reason) { evict(session, reason); }),
       locks_(runtime, lock_callbacks_),
       lock_budget_(runtime, locks_, target_.sessions, lock_callbacks_, target_.options.locks_max),
+      mover_(target_, object_targets, locks_),
       tasks_(runtime) {
   lock_callbacks_.set_locks(locks_);
   locks_.set_limit(target_.options.locks_max);
@@ -82,7 +83,13 @@ Mds::~Mds() = default;
 void Mds::add_object_target(TargetId target) {
   auto& all = target_.options.object_targets;
   all.insert(std::upper_bound(all.begin(), all.end(), target), target);
+  target_.placement.changed();
   target_.log.info("object target %" PRIu32 " is new in the cluster", target);
+}
+
+void Mds::set_pools(std::map<std::string, std::vector<TargetId>> pools) {
+  target_.options.pools = std::move(pools);
+  target_.placement.changed();
 }
 
 std::uint64_t Mds::durable() const noexcept {
@@ -96,6 +103,7 @@ Task<> Mds::stop() {
   destroyer_.stop();
   orphan_sweep_.stop();
   space_watch_.stop();
+  mover_.stop();
   co_await fencing_.stop();
   co_await tasks_.join();
   co_await target_.committer.stop();
@@ -417,7 +425,9 @@ Task<> Mds::refuse_malformed(rpc::ServerCall& call) {
 
 Task<> Mds::stat_file_system(rpc::ServerCall& call) {
   wire::Encoded body;
-  const Status status = to_body(apply_stat_file_system(target_), body);
+  Result<StatFileSystemReply> reply = apply_stat_file_system(target_);
+  if (reply.ok()) reply->drains = mover_.progress();
+  const Status status = to_body(reply, body);
   co_await call.reply(status, body.bytes());
 }
 

@@ -13,6 +13,7 @@
 #include "plugins/mds/glimpses.hpp"
 #include "plugins/mds/lock_budget.hpp"
 #include "plugins/mds/lock_callbacks.hpp"
+#include "plugins/mds/mover.hpp"
 #include "plugins/mds/orphan_sweep.hpp"
 #include "plugins/mds/recovery.hpp"
 #include "plugins/mds/options.hpp"
@@ -52,6 +53,10 @@ class Mds final : public rpc::Service {
   // From now on new files may lie there too. Its id is greater than those that were there at the start, or the places
   // that directories wish for would be others.
   void add_object_target(fs::TargetId target);
+  void set_pools(std::map<std::string, std::vector<fs::TargetId>> pools);
+  // Object targets that files move away from.
+  Mover& mover() noexcept { return mover_; }
+  const DrainTable& drains() const noexcept { return target_.drains; }
   // Everything that is durable now, as a stream (backup.hpp), while the target goes on serving.
   Task<Status> backup(ByteSink& to);
   // The newest sessions that ended against their clients' will, for people.
@@ -128,6 +133,7 @@ class Mds final : public rpc::Service {
   Glimpses glimpses_;
   lock::LockManager locks_;
   LockBudget lock_budget_;
+  Mover mover_;
   TaskGroup tasks_;
 };
 

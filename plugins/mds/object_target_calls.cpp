@@ -10,6 +10,21 @@ constexpr std::uint32_t kSpaceMs = 1'000;
 constexpr std::uint32_t kFenceMs = 5'000;  // others wait for the locks of a client that is gone meanwhile
 }  // namespace
 
+void ObjectTargetCalls::add_target(fs::TargetId target, rpc::ClientSession& session) {
+  sessions_[target] = &session;
+  channels_[target] = std::make_unique<fs::SessionChannel>(session);
+}
+
+fs::ObjectChannel* ObjectTargetCalls::channel(fs::TargetId target) {
+  const auto at = channels_.find(target);
+  return at == channels_.end() ? nullptr : at->second.get();
+}
+
+std::uint64_t ObjectTargetCalls::losses(fs::TargetId target) const {
+  const auto at = losses_.find(target);
+  return at == losses_.end() ? 0 : at->second;
+}
+
 Task<Status> ObjectTargetCalls::destroy(fs::TargetId target, std::vector<ObjectId> objects) {
   const auto at = sessions_.find(target);
   if (at == sessions_.end()) co_return Status{Code::not_found, 0, "no such object target in this cluster"};

@@ -9,8 +9,14 @@
 #include "plugins/fs/ids.hpp"
 
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <string>
 #include <vector>
+
+namespace rideau::fs {
+class ObjectChannel;
+}
 
 namespace rideau::mds {
 
@@ -18,8 +24,9 @@ constexpr std::uint32_t kInlineMaxUsual = 4096;
 
 struct Options {
   Uuid cluster{};
-  fs::TargetId target = 0;                   // 1 to fs::kSequenceMax: also its lease of inode numbers
-  std::vector<fs::TargetId> object_targets;  // every target that new files may be striped over, ascending
+  fs::TargetId target = 0;                                 // 1 to fs::kSequenceMax: also its lease of inode numbers
+  std::vector<fs::TargetId> object_targets;                // every target of the cluster, ascending
+  std::map<std::string, std::vector<fs::TargetId>> pools;  // of these, by name
   std::uint32_t stripe_count = 1;        // of files in directories that wish for nothing; fs::kStripeAll: all targets
   std::uint32_t stripe_size = 1u << 20;  // bytes
   std::optional<std::uint32_t> inline_max;  // bytes of new files that are kept here; not said: kInlineMaxUsual in an
@@ -42,6 +49,10 @@ class ObjectTargets {
   virtual Task<Status> fence(fs::TargetId target, Uuid client, std::uint64_t session) = 0;
   // Soon: it is not waited for when it is away.
   virtual Task<Result<std::uint64_t>> bytes_free(fs::TargetId target) = 0;
+  // To read and write objects there; null: no such target in this cluster.
+  virtual fs::ObjectChannel* channel(fs::TargetId target) = 0;
+  // How often the target has come back without something that it had answered.
+  virtual std::uint64_t losses(fs::TargetId target) const = 0;
   static constexpr std::size_t kObjectsMax = 1024;
 
  protected:

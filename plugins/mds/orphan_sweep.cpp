@@ -4,6 +4,7 @@
 #include "framework/base/limits.hpp"
 #include "framework/observe/log.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cinttypes>
 
@@ -46,7 +47,8 @@ Task<> OrphanSweep::sweep_until_done(std::uint64_t end_counter) {
   for (const TargetId from : targets) {
     for (;;) {
       const Status status = co_await sweep(from, first, end);
-      if (status.ok() || rest_.stopped()) break;
+      const auto& now = target_.options.object_targets;
+      if (status.ok() || rest_.stopped() || !std::binary_search(now.begin(), now.end(), from)) break;
       target_.log.debug("objects of lost creates: target %" PRIu32 " does not answer (%s)", from,
                         code_name(status.code));
       co_await rest_.sleep(kRetryNs);

@@ -22,19 +22,41 @@ std::uint64_t spread(std::uint64_t turn, std::uint64_t bound) noexcept {
 
 }  // namespace
 
-Layout Placement::choose(const LayoutDefault& wish, std::uint64_t turn) {
-  const auto& targets = options_.object_targets;
+const std::vector<TargetId>& Placement::usable(const std::string& pool) {
+  const auto [found, is_new] = usable_.try_emplace(pool);
+  if (!is_new) return found->second;
+  const auto members = options_.pools.find(pool);
+  for (const TargetId target : options_.object_targets) {
+    if (drains_.contains(target)) continue;
+    const bool is_member = pool.empty() || (members != options_.pools.end() &&
+                                            std::count(members->second.begin(), members->second.end(), target) != 0);
+    if (is_member) found->second.push_back(target);
+  }
+  return found->second;
+}
+
+std::vector<TargetId> Placement::places() const {
+  std::vector<TargetId> all = options_.object_targets;
+  for (const auto& [target, drain] : drains_) all.push_back(target);
+  std::sort(all.begin(), all.end());
+  all.erase(std::unique(all.begin(), all.end()), all.end());
+  return all;
+}
+
+Layout Placement::choose(const LayoutDefault& wish, const std::string& pool, std::uint64_t turn) {
+  const std::vector<TargetId>& targets = usable(pool);
   const std::size_t all = targets.size();
-  const std::uint32_t wanted = wish.stripe_count != 0 ? wish.stripe_count : options_.stripe_count;
-  const std::size_t count = std::clamp<std::size_t>(wanted, 1, std::min<std::size_t>(all, limits::kStripeCountMax));
   Layout layout;
   layout.generation = 1;
   layout.stripe_size = wish.stripe_size != 0 ? wish.stripe_size : options_.stripe_size;
   layout.inline_max = wish.inline_max != kInlineAsConfigured ? wish.inline_max : options_.inline_max.value_or(0);
+  if (all == 0) return layout;
+  const std::uint32_t wanted = wish.stripe_count != 0 ? wish.stripe_count : options_.stripe_count;
+  const std::size_t count = std::clamp<std::size_t>(wanted, 1, std::min<std::size_t>(all, limits::kStripeCountMax));
   layout.targets.reserve(count);
   const bool free_choice = wish.stripe_offset < 0 && count < all;
-  std::size_t at = wish.stripe_offset >= 0 ? static_cast<std::size_t>(wish.stripe_offset)
-                   : free_choice           ? first(turn)
+  std::size_t at = wish.stripe_offset >= 0 ? wished(targets, wish.stripe_offset)
+                   : free_choice           ? first(targets, turn)
                                            : turn % all;
   std::size_t to_pass = free_choice ? all - count : 0;
   for (; layout.targets.size() < count; ++at) {
@@ -52,8 +74,15 @@ Layout Placement::choose(const LayoutDefault& wish, std::uint64_t turn) {
   return layout;
 }
 
-std::size_t Placement::first(std::uint64_t turn) const {
-  const auto& targets = options_.object_targets;
+// The target at that place, or the next one that takes files.
+std::size_t Placement::wished(const std::vector<TargetId>& targets, std::int32_t offset) const {
+  const std::vector<TargetId> all = places();
+  const TargetId at = all[static_cast<std::size_t>(offset) % all.size()];
+  const auto next = std::lower_bound(targets.begin(), targets.end(), at);
+  return next == targets.end() ? 0 : static_cast<std::size_t>(next - targets.begin());
+}
+
+std::size_t Placement::first(const std::vector<TargetId>& targets, std::uint64_t turn) const {
   std::uint64_t least = ~0ull;
   std::uint64_t most = 0;
   std::uint64_t sum = 0;

@@ -129,6 +129,7 @@ Task<> Mds::recover() {
     target_.recovering = false;
     if (status.ok()) status = co_await purge_open_unlinked();
     if (status.ok()) tasks_.spawn(orphan_sweep_.run(sweep_end_));
+    if (status.ok()) tasks_.spawn(mover_.run());
     target_.log.info("metadata target %" PRIu32 ": serving again after %" PRIu64
                      " ms: %zu clients came back, %zu did not",
                      target_.options.target, recovery_.elapsed_ms(), recovery_.came(), recovery_.given_up());

@@ -153,6 +153,8 @@ Task<Status> Mds::start_formatted() {
   status = target_.committer.start(counters);
   if (!status.ok()) co_return status;
 
+  status = mover_.load();
+  if (!status.ok()) co_return status;
   status = co_await load_sessions();
   auto& inline_max = target_.options.inline_max;
   if (inline_max.value_or(0) != 0) block.format_version = std::max(block.format_version, kFormatWithInline);
@@ -173,6 +175,7 @@ Task<Status> Mds::start_formatted() {
   tasks_.spawn(space_watch_.run());
   sweep_end_ = target_.next_counter;
   if (!recovers) tasks_.spawn(orphan_sweep_.run(sweep_end_));
+  if (!recovers) tasks_.spawn(mover_.run());
   target_.log.info("metadata target %" PRIu32 ": started, boot epoch %" PRIu64 ", %" PRIu64 " inodes", block.target,
                    block.boot_epoch, counters.inodes);
   if (recovers) begin_recovery();

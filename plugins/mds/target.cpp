@@ -85,6 +85,12 @@ void Transaction::purge(const InodeRecord& record) {
   if (inodes != 0) --inodes;
 }
 
+void require_format(Target& target, std::uint32_t version) {
+  if (target.superblock.format_version >= version) return;
+  target.superblock.format_version = version;
+  target.names.put_record(superblock_key(), target.superblock);
+}
+
 bool inode_ids_left(const Target& target) noexcept { return target.next_counter < kCounterMax; }
 
 InodeId new_inode_id(Target& target) {

@@ -23,7 +23,7 @@ struct Target {
         options(std::move(given)),
         committer(host_runtime, logger, store),
         names(committer, logger),
-        placement(host_runtime, options),
+        placement(host_runtime, options, drains),
         destroys_wanted(host_runtime) {}
 
   Runtime& runtime;
@@ -31,7 +31,11 @@ struct Target {
   Options options;  // object_targets grows with the cluster
   Committer committer;
   NamespaceStore names;
+  DrainTable drains;
   Placement placement;
+  // New objects of files that move: inode and generation. A record says that they are to be destroyed, and it counts
+  // when they are not here any more.
+  std::set<std::pair<fs::InodeId, std::uint32_t>> moving;
   SessionTable sessions;
   OpenFiles opens;
   std::set<fs::InodeId> nameless;  // open files that were made without a name and may get one
@@ -103,12 +107,12 @@ class Transaction {
   void forget_name(fs::InodeRecord& record, fs::InodeId directory, fs::Cookie cookie);
   // The objects of a file, if there may be any, are recorded to be destroyed.
   void destroy_objects(const fs::Inode& inode);
+  // Whether the file has no objects for certain.
+  static bool is_untouched(const fs::Inode& inode) noexcept { return (inode.flags & fs::kUntouched) != 0; }
   // An inode that has no name and is not open goes with all it has; its objects are recorded to be destroyed.
   void purge(const fs::InodeRecord& record);
 
  private:
-  // Whether the file has no objects for certain.
-  static bool is_untouched(const fs::Inode& inode) noexcept { return (inode.flags & fs::kUntouched) != 0; }
   void change(fs::Inode& inode) const noexcept { inode.change = number_; }
 
   Target& target_;
@@ -119,6 +123,10 @@ class Transaction {
   std::uint64_t number_ = 0;
   std::int64_t now_ns_ = 0;
 };
+
+// From now on the index is refused by programs that do not know that version of its format. Part of a transaction that
+// has begun.
+void require_format(Target& target, std::uint32_t version);
 
 // Inode numbers that a write of the superblock makes safe to use. Half of them is more than all creates that can be
 // pending: two groups of 16,384 edits, two edits a create at the least.

@@ -9,8 +9,10 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <set>
 #include <string>
+#include <utility>
 
 #include <unistd.h>
 
@@ -82,8 +84,10 @@ class OssRole final : public RoleInstance {
 // A session of the metadata server with one object target: it destroys objects there.
 class ObjectSession final : rpc::SessionEvents {
  public:
-  ObjectSession(const RoleContext& context, fs::TargetId target, const NodeTransports::Reached& way, const Uuid& client)
+  ObjectSession(const RoleContext& context, fs::TargetId target, const NodeTransports::Reached& way, const Uuid& client,
+                mds::ObjectTargetCalls& calls)
       : runtime_(context.runtime),
+        calls_(calls),
         log_(context.log),
         target_(target),
         stop_wanted_(context.runtime),
@@ -104,7 +108,7 @@ class ObjectSession final : rpc::SessionEvents {
     stop_wanted_.wake_all();
   }
   Task<> stop() {
-    stopping_ = true;
+    if (std::exchange(stopping_, true)) co_return;
     while (!connected_or_given_up_) co_await stop_wanted_.wait();
     co_await session_.close();
   }
@@ -112,9 +116,12 @@ class ObjectSession final : rpc::SessionEvents {
 
  private:
   Task<rpc::CallbackReply> on_callback(std::uint16_t, Bytes, std::uint64_t) override { co_return rpc::CallbackReply{}; }
-  void on_new_epoch(std::uint64_t, bool) override {}
+  void on_new_epoch(std::uint64_t, bool kept_all) override {
+    if (!kept_all) calls_.note_loss(target_);
+  }
 
   Runtime& runtime_;
+  mds::ObjectTargetCalls& calls_;
   Logger& log_;
   fs::TargetId target_;
   WaitQueue stop_wanted_;
@@ -156,6 +163,28 @@ class MdsRole final : public RoleInstance {
       mds_.add_object_target(sessions_[i]->target());
       tasks_.spawn(sessions_[i]->keep_trying());
     }
+    mds_.set_pools(pools_of(grown));
+    for (const std::uint32_t id : grown.removed) {
+      if (has(id)) tasks_.spawn(take_out(id));
+    }
+  }
+  // Only what is empty may go.
+  std::string refuses(const ClusterConfig& grown) const override {
+    for (const std::uint32_t id : grown.removed) {
+      const auto drain = mds_.drains().find(id);
+      const bool drained = drain != mds_.drains().end() && drain->second.state != fs::DrainState::draining;
+      if (has(id) && !drained) {
+        return "cluster.removed lists target " + std::to_string(id) + ", which is not drained: `rideau drain` first";
+      }
+    }
+    return {};
+  }
+  Task<std::string> drain(Drain what, std::uint32_t target, std::uint64_t bytes_per_second) override {
+    std::string problem;
+    if (what == Drain::begin) problem = co_await mds_.mover().begin(target, bytes_per_second);
+    if (what == Drain::cancel) problem = co_await mds_.mover().cancel(target);
+    if (what == Drain::remove) problem = co_await remove(target);
+    co_return problem;
   }
   Task<> stop() override {
     // An object target that is away is not waited for: what it was to be asked stands in the index for the next start.
@@ -172,6 +201,32 @@ class MdsRole final : public RoleInstance {
   std::string problem() const override { return "see the lines above"; }
 
  private:
+  bool has(std::uint32_t id) const {
+    return std::any_of(sessions_.begin(), sessions_.end(),
+                       [id](const auto& session) { return session->target() == id; });
+  }
+  Task<std::string> remove(std::uint32_t id) {
+    std::string problem = co_await mds_.mover().remove(id);
+    for (auto& session : sessions_) {
+      if (!problem.empty() || session->target() != id) continue;
+      session->session().leave(0);  // whether it is there still or not
+      tasks_.spawn(session->stop());
+    }
+    co_return problem;
+  }
+  Task<> take_out(std::uint32_t id) {
+    const std::string problem = co_await remove(id);
+    if (!problem.empty()) context_.log.warning("%s", problem.c_str());
+  }
+  static std::map<std::string, std::vector<fs::TargetId>> pools_of(const ClusterConfig& cluster) {
+    std::map<std::string, std::vector<fs::TargetId>> pools;
+    for (const NodeConfig& node : cluster.nodes) {
+      for (const TargetConfig& target : node.targets) {
+        for (const std::string& pool : target.pools) pools[pool].push_back(target.id);
+      }
+    }
+    return pools;
+  }
   // A session with each that has none.
   void meet_object_targets(const ClusterConfig& cluster) {
     for (const NodeConfig& node : cluster.nodes) {
@@ -180,7 +235,7 @@ class MdsRole final : public RoleInstance {
         if (target.role != Role::oss || std::any_of(sessions_.begin(), sessions_.end(), is_this)) continue;
         // A configuration without a way is refused when it is read.
         const NodeTransports::Reached way = context_.transports.reach(node);
-        sessions_.push_back(std::make_unique<ObjectSession>(context_, target.id, way, client_));
+        sessions_.push_back(std::make_unique<ObjectSession>(context_, target.id, way, client_, destroy_));
         destroy_.add_target(target.id, sessions_.back()->session());
       }
     }
@@ -195,6 +250,7 @@ class MdsRole final : public RoleInstance {
       }
     }
     std::sort(options.object_targets.begin(), options.object_targets.end());
+    options.pools = pools_of(context.cluster);
     options.stripe_count = context.cluster.stripe_count == 0 ? fs::kStripeAll : context.cluster.stripe_count;
     options.stripe_size = static_cast<std::uint32_t>(context.cluster.stripe_size);
     static_assert(ClusterConfig::kInlineMax == fs::kInlineBytesMax);

@@ -88,6 +88,7 @@ struct LayoutOptions {
   std::string size;        // bytes with or without a unit, "default"
   std::string offset;      // a number, "any"
   std::string inline_max;  // bytes with or without a unit, "default"
+  std::string pool;        // a name, "none"
   bool json = false;
 };
 int layout_get(const LayoutOptions& options);
@@ -102,10 +103,19 @@ int fsck(const CommonOptions& common, const FsckOptions& options);
 
 struct ScrubOptions {
   std::string config;
-  std::string rate = "100 MiB";  // bytes a second of each object target; "0": no bound
+  std::string rate = "100 MiB";  // bytes a second of each object target; "unlimited": no bound
   bool json = false;
 };
 int scrub(const CommonOptions& common, const ScrubOptions& options);
+
+struct DrainOptions {
+  std::string config;
+  std::string node;
+  std::string rate = "100 MiB";  // bytes a second that move; "unlimited": no bound
+  bool cancel = false;           // it takes files again
+  bool remove = false;           // drained, it is taken out of the cluster
+};
+int drain(const CommonOptions& common, const DrainOptions& options);
 
 // A command for one running node of this machine, or for all of them.
 struct NodeCommandOptions {

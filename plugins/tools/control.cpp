@@ -114,6 +114,7 @@ Control::~Control() { log_.set_events(nullptr); }
 void Control::serve_node(Node& node) {
   node_ = &node;
   add("POST /backup", [this](std::string body) { return backup(std::move(body)); });
+  add("POST /drain", [this](std::string body) { return drain(std::move(body)); });
   add("POST /evict", [this](std::string body) -> Task<HttpAnswer> { co_return evict(body); });
 }
 
@@ -225,6 +226,23 @@ Task<HttpAnswer> Control::backup(std::string path) {
   if (!done.ok()) co_return text_answer(500, path + ": no backup: " + status_text(done));
   log_.info("backup of %llu bytes written to %s", static_cast<unsigned long long>(sink.bytes()), path.c_str());
   co_return text_answer(200, std::to_string(sink.bytes()));
+}
+
+Task<HttpAnswer> Control::drain(std::string body) {
+  const Json wish = Json::parse(body, nullptr, false);
+  const bool whole = wish.is_object() && wish.contains("action") && wish["action"].is_string() &&
+                     wish.contains("target") && wish["target"].is_number_unsigned() && wish.contains("rate") &&
+                     wish["rate"].is_number_unsigned();
+  if (!whole) co_return text_answer(400, "wants action, target and rate");
+  const std::string action = wish["action"];
+  auto what = RoleInstance::Drain::begin;
+  if (action == "cancel") what = RoleInstance::Drain::cancel;
+  if (action == "remove") what = RoleInstance::Drain::remove;
+  if (what == RoleInstance::Drain::begin && action != "begin") {
+    co_return text_answer(400, "an action is begin, cancel or remove");
+  }
+  const std::string problem = co_await node_->drain(what, wish["target"], wish["rate"]);
+  co_return problem.empty() ? text_answer(200, "done") : text_answer(409, problem);
 }
 
 HttpAnswer Control::evict(const std::string& client) {

@@ -61,6 +61,7 @@ class Control {
   HttpAnswer set_log_level(const std::string& level);
   Task<HttpAnswer> backup(std::string path);
   HttpAnswer reopen_log();
+  Task<HttpAnswer> drain(std::string body);
   HttpAnswer evict(const std::string& client);
 
   RealRuntime& runtime_;

@@ -56,7 +56,18 @@ void print_failure(const std::string& path, int error) {
       words = "is not yours: only its owner chooses its layout";
       break;
     case EINVAL:
-      words = "cannot be striped like that: there are fewer object targets (`rideau status` lists them)";
+      words =
+          "cannot be striped like that: the cluster, or the pool, has fewer object targets or not this one (`rideau "
+          "status` lists them)";
+      break;
+    case ENXIO:
+      words = "there is no pool of object targets with that name: `pools` in cluster.toml names them";
+      break;
+    case ESHUTDOWN:
+      words = "the first object target is drained and takes no new files (`rideau status`)";
+      break;
+    case ENOSPC:
+      words = "no object target of its pool takes new files, or there is no room for the change";
       break;
     default:
       break;
@@ -117,12 +128,13 @@ std::optional<std::string> wish_text(const LayoutOptions& options) {
     text += (text.empty() ? "inline=" : " inline=") + *size;
   }
   if (!options.offset.empty()) text += (text.empty() ? "stripe_offset=" : " stripe_offset=") + options.offset;
+  if (!options.pool.empty()) text += (text.empty() ? "pool=" : " pool=") + options.pool;
   if (!fs::parse_layout_wish(text).ok()) {
-    std::fprintf(
-        stderr,
-        "say at least one of: --count (1 to %u, `all` or `default`), --size (a multiple of 64K up to 1G, or "
-        "`default`), --offset (0 for the first object target, or `any`), --inline (up to 64K, 0 or `default`)\n",
-        limits::kStripeCountMax);
+    std::fprintf(stderr,
+                 "say at least one of: --count (1 to %u, `all` or `default`), --size (a multiple of 64K up to 1G, or "
+                 "`default`), --offset (0 for the first object target, or `any`), --inline (up to 64K, 0 or "
+                 "`default`), --pool (its name, or `none`)\n",
+                 limits::kStripeCountMax);
     return std::nullopt;
   }
   return text;

@@ -19,6 +19,7 @@ struct Parsed {
   LayoutOptions layout;
   FsckOptions fsck;
   ScrubOptions scrub;
+  DrainOptions drain;
   FormatOptions format;
   KeysOptions keys;
   std::vector<std::string> paths;
@@ -141,12 +142,14 @@ void add_layout_commands(CLI::App& app, Parsed& parsed, int& result) {
   set_command->add_option("--offset", options.offset, "Which object target is the first, counted from 0; any");
   set_command->add_option("--inline", options.inline_max,
                           "Up to so many bytes, at most 64K, a file lies at the metadata server; 0: never; default");
+  set_command->add_option("--pool", options.pool, "A pool of object targets, named in cluster.toml; none");
   set_command->footer(
       "What is not said stays as it is. Directories made later inherit; files and directories that are there stay.\n"
       "Examples:\n"
       "  rideau layout set --count 2 --size 1M /mnt/shared/new-file\n"
       "  rideau layout set --count all /mnt/shared/results\n"
       "  rideau layout set --inline 16K /mnt/shared/mail\n"
+      "  rideau layout set --pool fast /mnt/shared/scratch\n"
       "The same through attributes:\n"
       "  getfattr -n rideau.layout /mnt/shared/file\n"
       "  setfattr -n rideau.layout -v 'stripe_count=2' /mnt/shared/results");
@@ -328,7 +331,8 @@ void add_scrub_command(CLI::App& app, Parsed& parsed, int& result) {
   CLI::App* command =
       app.add_subcommand("scrub", "Read everything that running servers store, to find what has rotted");
   command->add_option("--config", options.config, "cluster.toml")->required();
-  command->add_option("--rate", options.rate, "Bytes a second that each object target reads; 0: as fast as it can")
+  command
+      ->add_option("--rate", options.rate, "Bytes a second that each object target reads; unlimited: as fast as it can")
       ->capture_default_str();
   command->add_flag("--json", options.json, "For programs");
   command->footer(
@@ -342,6 +346,27 @@ void add_scrub_command(CLI::App& app, Parsed& parsed, int& result) {
       "  rideau scrub --config ~/cluster/cluster.toml\n"
       "  rideau scrub --config /etc/rideau/cluster.toml --rate '20 MiB'");
   command->callback([&] { result = scrub(parsed.common, options); });
+}
+
+void add_drain_command(CLI::App& app, Parsed& parsed, int& result) {
+  DrainOptions& options = parsed.drain;
+  CLI::App* command = app.add_subcommand("drain", "Move all files away from an object server, to take it out");
+  command->add_option("--config", options.config, "cluster.toml")->required();
+  command->add_option("node", options.node, "The object server")->required();
+  command->add_option("--rate", options.rate, "Bytes a second that move; unlimited: as fast as it goes")
+      ->capture_default_str();
+  CLI::Option* cancel = command->add_flag("--cancel", options.cancel, "It takes files again; what has moved stays");
+  command->add_flag("--remove", options.remove, "Take it out of the cluster when it is drained, and stop it")
+      ->excludes(cancel);
+  command->footer(
+      "The metadata server moves the files, while everybody works on them, and remembers it: whatever is started\n"
+      "again, this command too, goes on where it was. New files lie elsewhere from now on. Run it on the machine of\n"
+      "the metadata server; `rideau status` shows the same from anywhere.\n"
+      "Exit status 0: nothing is on it any more; 1: not done; 2: wrong usage or configuration.\n"
+      "Examples:\n"
+      "  rideau drain --config ~/cluster/cluster.toml oss1 --rate '50 MiB'\n"
+      "  rideau drain --config ~/cluster/cluster.toml oss1 --remove");
+  command->callback([&] { result = drain(parsed.common, options); });
 }
 
 void add_format_command(CLI::App& app, Parsed& parsed, int& result) {
@@ -438,6 +463,7 @@ int main(int count, char** arguments) {
   add_information_commands(app, parsed, result);
   add_fsck_command(app, parsed, result);
   add_scrub_command(app, parsed, result);
+  add_drain_command(app, parsed, result);
   add_format_command(app, parsed, result);
   add_keys_commands(app, parsed, result);
   add_operator_commands(app, parsed, result);

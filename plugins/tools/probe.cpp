@@ -13,6 +13,24 @@
 
 #include <nlohmann/json.hpp>
 
+namespace rideau::fs {
+
+// Found by the type: how a drain is told to another process.
+static void to_json(nlohmann::json& to, const StatFileSystemReply::Drain& from) {
+  to = {{"target", from.target},           {"state", static_cast<int>(from.state)}, {"files_moved", from.files_moved},
+        {"bytes_moved", from.bytes_moved}, {"files_left", from.files_left},         {"problem", from.problem}};
+}
+static void from_json(const nlohmann::json& from, StatFileSystemReply::Drain& to) {
+  from.at("target").get_to(to.target);
+  parse_drain_state(from.at("state").get<std::uint8_t>(), &to.state);
+  from.at("files_moved").get_to(to.files_moved);
+  from.at("bytes_moved").get_to(to.bytes_moved);
+  from.at("files_left").get_to(to.files_left);
+  from.at("problem").get_to(to.problem);
+}
+
+}  // namespace rideau::fs
+
 namespace rideau::tools {
 namespace {
 
@@ -40,6 +58,7 @@ Status read_answer(const rpc::Reply& reply, TargetHealth& health) {
     const Status decoded = fs::decode(reply.body, &numbers);
     health.inodes_used = numbers.inodes_used;
     health.inodes_free = numbers.inodes_free;
+    health.drains = numbers.drains;
     return decoded;
   }
   fs::ObjectStatFileSystemReply numbers;
@@ -125,6 +144,7 @@ void each_figure(TargetHealth& health, Document& document, Use use) {
   use(document["objects"], health.objects);
   use(document["inodes_used"], health.inodes_used);
   use(document["inodes_free"], health.inodes_free);
+  use(document["drains"], health.drains);
 }
 
 // A node that is also a client is asked over its control socket first. When it does not run here, its transport may

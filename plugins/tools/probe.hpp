@@ -7,6 +7,7 @@
 #include "framework/plugin_host/catalog.hpp"
 #include "framework/runtime/runtime.hpp"
 #include "framework/runtime/task.hpp"
+#include "plugins/fs/meta_calls.hpp"
 
 #include <cstdint>
 #include <string>
@@ -28,6 +29,7 @@ struct TargetHealth {
   std::uint64_t objects = 0;
   std::uint64_t inodes_used = 0;  // of an mds
   std::uint64_t inodes_free = 0;
+  std::vector<fs::StatFileSystemReply::Drain> drains;  // of object targets that take no new files
 };
 
 // Of the targets of one node, asked by the node itself, in its own process. For those who cannot reach it otherwise.

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // `rideau scrub`: object servers read everything that they store, so that rot is found before somebody needs the bytes.
-#include "framework/config/units.hpp"
 #include "framework/runtime/real_runtime.hpp"
 #include "framework/runtime/task_group.hpp"
 #include "plugins/check/checker.hpp"
@@ -9,6 +8,7 @@
 #include "plugins/tools/cluster_sessions.hpp"
 #include "plugins/tools/commands.hpp"
 #include "plugins/tools/progress.hpp"
+#include "plugins/tools/rate.hpp"
 #include "plugins/tools/rough_size.hpp"
 #include "plugins/tools/setup.hpp"
 
@@ -203,17 +203,14 @@ void print_json(const Scrub& scrub) {
 }  // namespace
 
 int scrub(const CommonOptions& common, const ScrubOptions& options) {
-  const std::optional<std::int64_t> rate = parse_size(options.rate);
-  if (!rate) {
-    std::fprintf(stderr, "--rate %s is no size; say for example '20 MiB'\n", options.rate.c_str());
-    return kUsage;
-  }
+  const std::optional<std::uint64_t> rate = parse_rate(options.rate);
+  if (!rate) return kUsage;
   const PluginCatalog catalog = make_catalog(common);
   ClusterConfig cluster;
   if (!load_config(options.config, &catalog, &cluster)) return kUsage;
   const std::unique_ptr<Logger> log = make_command_log(common, "scrub");
   RealRuntime runtime;
-  Scrub scrub(runtime, *log, catalog, cluster, static_cast<std::uint64_t>(*rate));
+  Scrub scrub(runtime, *log, catalog, cluster, *rate);
   runtime.run(scrub.run());
   if (options.json) {
     print_json(scrub);

@@ -10,7 +10,9 @@
 
 #include "framework/base/version.hpp"
 
+#include <algorithm>
 #include <cstdio>
+#include <map>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -95,13 +97,40 @@ std::vector<ClientHealth> clients_of(const ClusterConfig& cluster) {
   return clients;
 }
 
-std::string capacity_text(const TargetHealth& health) {
+using Drain = fs::StatFileSystemReply::Drain;
+
+// What becomes of object targets, as far as a metadata server answers.
+std::map<std::uint32_t, Drain> drains_of(const std::vector<TargetHealth>& targets) {
+  std::map<std::uint32_t, Drain> drains;
+  for (const TargetHealth& health : targets) {
+    for (const Drain& drain : health.drains) drains[drain.target] = drain;
+  }
+  return drains;
+}
+
+// Percents of all objects that lie on a target.
+std::uint64_t share_of(const TargetHealth& one, const std::vector<TargetHealth>& targets) {
+  std::uint64_t all = 0;
+  for (const TargetHealth& health : targets) all += health.objects;
+  return all == 0 ? 0 : (100 * one.objects + all / 2) / all;
+}
+
+std::string drain_text(const Drain& drain) {
+  if (drain.state != fs::DrainState::draining) return std::string("; ") + fs::drain_state_name(drain.state);
+  std::string text = "; draining: " + std::to_string(drain.files_left) + " files left, " +
+                     std::to_string(drain.files_moved) + " moved (" + rough_size(drain.bytes_moved) + ")";
+  if (!drain.problem.empty()) text += ", waiting: " + drain.problem;
+  return text;
+}
+
+std::string capacity_text(const TargetHealth& health, const std::vector<TargetHealth>& targets) {
   if (!health.up) return health.problem;
   if (health.role == Role::mds) {
     return std::to_string(health.inodes_used) + " inodes, room for " + std::to_string(health.inodes_free);
   }
-  return rough_size(health.bytes_free) + " free of " + rough_size(health.bytes_total) + ", " +
-         std::to_string(health.objects) + " objects";
+  const std::uint64_t used = health.bytes_total - std::min(health.bytes_free, health.bytes_total);
+  return rough_size(used) + " used, " + rough_size(health.bytes_free) + " free of " + rough_size(health.bytes_total) +
+         ", " + std::to_string(health.objects) + " objects (" + std::to_string(share_of(health, targets)) + " %)";
 }
 
 void print_text(const ClusterConfig& cluster, const std::vector<TargetHealth>& targets,
@@ -109,10 +138,13 @@ void print_text(const ClusterConfig& cluster, const std::vector<TargetHealth>& t
   std::printf("cluster %s (%s)\n", cluster.name.c_str(), to_text(cluster.uuid).c_str());
   std::printf("%-12s %-7s %-7s %-5s %-22s %-8s %s\n", "NODE", "ROLE", "TARGET", "STATE", "ADDRESS", "VERSION",
               "CAPACITY");
+  const std::map<std::uint32_t, Drain> drains = drains_of(targets);
   for (const TargetHealth& health : targets) {
-    std::printf("%-12s %-7s %-7u %-5s %-22s %-8s %s\n", health.node.c_str(), role_name(health.role), health.target,
+    const auto drain = drains.find(health.target);
+    std::printf("%-12s %-7s %-7u %-5s %-22s %-8s %s%s\n", health.node.c_str(), role_name(health.role), health.target,
                 health.up ? "up" : "down", health.address.c_str(),
-                health.version.empty() ? "-" : health.version.c_str(), capacity_text(health).c_str());
+                health.version.empty() ? "-" : health.version.c_str(), capacity_text(health, targets).c_str(),
+                drain == drains.end() ? "" : drain_text(drain->second).c_str());
   }
   for (const ClientHealth& client : clients) {
     std::printf("%-12s %-7s %-7s %-5s %-22s %-8s %s\n", client.node.c_str(), "client", "-", client.up ? "up" : "down",
@@ -142,6 +174,7 @@ void print_json(const ClusterConfig& cluster, const std::vector<TargetHealth>& t
   document["uuid"] = to_text(cluster.uuid);
   document["healthy"] = healthy;
   document["nodes"] = nlohmann::ordered_json::array();
+  const std::map<std::uint32_t, Drain> drains = drains_of(targets);
   for (const TargetHealth& health : targets) {
     nlohmann::ordered_json node;
     node["node"] = health.node;
@@ -158,10 +191,19 @@ void print_json(const ClusterConfig& cluster, const std::vector<TargetHealth>& t
       } else {
         node["bytes_total"] = health.bytes_total;
         node["bytes_free"] = health.bytes_free;
+        node["bytes_used"] = health.bytes_total - std::min(health.bytes_free, health.bytes_total);
         node["objects"] = health.objects;
+        node["objects_percent"] = share_of(health, targets);
       }
     } else {
       node["problem"] = health.problem;
+    }
+    if (const auto drain = drains.find(health.target); drain != drains.end()) {
+      node["drain"] = {{"state", fs::drain_state_name(drain->second.state)},
+                       {"files_left", drain->second.files_left},
+                       {"files_moved", drain->second.files_moved},
+                       {"bytes_moved", drain->second.bytes_moved},
+                       {"problem", drain->second.problem}};
     }
     if (const std::string metrics = facts.metrics_of(health.node); !metrics.empty()) node["metrics"] = metrics;
     document["nodes"].push_back(node);

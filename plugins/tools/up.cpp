@@ -208,7 +208,7 @@ bool agrees(const UpOptions& options, const ClusterConfig& cluster) {
 int grow_cluster(const UpOptions& options, const ClusterConfig& cluster) {
   const std::uint32_t count = object_targets_of(cluster);
   if (!options.given.contains("--oss") || options.oss_count <= count) return kDone;
-  std::uint32_t id = 0;
+  std::uint32_t id = cluster.removed.empty() ? 0 : *std::max_element(cluster.removed.begin(), cluster.removed.end());
   std::set<std::string> addresses;
   for (const NodeConfig& node : cluster.nodes) {
     for (const TargetConfig& target : node.targets) id = std::max(id, target.id);
@@ -230,6 +230,8 @@ int grow_cluster(const UpOptions& options, const ClusterConfig& cluster) {
     NewCluster::Server server;
     server.name = "oss" + std::to_string(i);
     if (cluster.find(server.name) != nullptr) continue;
+    // Of a server that was taken out: its data stays.
+    if (::access((cluster.folder + "/" + server.name).c_str(), F_OK) == 0) continue;
     server.role = Role::oss;
     server.id = ++id;
     while (server.listen.size() < listeners) {

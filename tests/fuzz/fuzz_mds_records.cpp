@@ -54,6 +54,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   read_record<fs::SessionRecord>(key, value);
   read_record<fs::SlotRecord>(key, value);
   read_record<fs::DestroyRecord>(key, value);
+  read_record<fs::DrainRecord>(key, value);
   Bytes inside;
   if (fs::decode_xattr(key, value, &inside).ok()) fuzz::require(inside.size < value.size, "a value lies in its record");
   if (fs::decode_inline(key, value, &inside).ok()) fuzz::require(inside.size < value.size, "bytes lie in their record");

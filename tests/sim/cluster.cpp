@@ -98,6 +98,7 @@ struct Cluster::Server {
   TaskGroup tasks;
   Status started{};
   bool done = false;
+  bool drain_asked = false;
 };
 
 struct Cluster::Client {
@@ -380,6 +381,50 @@ std::string Cluster::run(Mount& mount, Task<> task, const char* what) {
   auto ended = std::make_shared<bool>(false);
   mount.tasks->spawn(note_end(std::move(task), *ended));
   return wait([&ended] { return *ended; }, what);
+}
+
+void Cluster::begin_drain(std::size_t server, std::uint64_t bytes_per_second) {
+  drain_ = {server, bytes_per_second, false};
+  keep_draining();
+}
+
+void Cluster::keep_draining() {
+  Server* mds = servers_[0].get();
+  const bool serves = mds != nullptr && mds->done && mds->started.ok() && !mds->runtime.dead();
+  if (drain_.server == 0 || drain_.told || !serves || mds->drain_asked) return;
+  mds->drain_asked = true;
+  const auto ask = [](Server* at, std::uint32_t target, Drain* drain) -> Task<> {
+    const std::string problem = co_await at->node->drain(RoleInstance::Drain::begin, target, drain->bytes_per_second);
+    drain->told = problem.empty();
+  };
+  mds->tasks.spawn(ask(mds, places_[drain_.server]->target, &drain_));
+}
+
+bool Cluster::is_drained() const {
+  constexpr double kDrained = 2;
+  if (servers_[0] == nullptr || !servers_[0]->done) return false;
+  MetricList figures;
+  servers_[0]->node->collect(figures);
+  return std::any_of(figures.all().begin(), figures.all().end(), [](const Metric& metric) {
+    return std::string_view(metric.name) == "rideau_mds_drain_state" && metric.value == kDrained;
+  });
+}
+
+std::string Cluster::end_drain() {
+  if (drain_.server == 0) return {};
+  constexpr std::uint64_t kDrainNs = 900 * kSecond;
+  constexpr std::uint64_t kLookNs = 50 * kMillisecond;
+  std::uint64_t next_ns = 0;
+  const auto look = [&] {
+    if (world_.now_ns() < next_ns) return false;
+    next_ns = world_.now_ns() + kLookNs;
+    keep_draining();
+    return is_drained();
+  };
+  std::string problem = wait(look, "an object server is not drained", kDrainNs);
+  const std::uint64_t objects = objects_on(places_[drain_.server]->disk);
+  if (problem.empty() && objects != 0) problem = std::to_string(objects) + " objects are on a drained server";
+  return problem;
 }
 
 std::string Cluster::start() {

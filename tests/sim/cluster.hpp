@@ -78,6 +78,12 @@ class Cluster {
   // what the file system check finds in the stores. `emptied`: every file was removed, so no object may be left.
   // `may_have_lost`: a client may say at its end that it could not write everything.
   std::string stop(bool emptied, bool may_have_lost = false);
+  // From here on somebody has the files of an object server move away, and asks again until the metadata server has
+  // said that it does; 0: no bound.
+  void begin_drain(std::size_t server, std::uint64_t bytes_per_second);
+  void keep_draining();
+  // Waits until nothing is on it any more, and says what is there all the same.
+  std::string end_drain();
   // From here on one more node checks the running servers, again and again. The end says what it found.
   void begin_checks();
   std::string end_checks();
@@ -108,6 +114,7 @@ class Cluster {
   Client& make_client(const std::string& name);
   std::string wait(const std::function<bool()>& done, const std::string& what, std::uint64_t limit_ns = 60 * kSecond);
   std::string left_behind(bool emptied) const;
+  bool is_drained() const;
   std::uint64_t session_records(bool of_clients) const;
   std::string check_stores();
 
@@ -121,6 +128,12 @@ class Cluster {
   std::vector<std::unique_ptr<Client>> clients_;
   std::unique_ptr<LiveChecker> checks_;
   std::vector<Mount> mounts_;
+  struct Drain {
+    std::size_t server = 0;  // 0: none
+    std::uint64_t bytes_per_second = 0;
+    bool told = false;
+  };
+  Drain drain_;
   bool stopped_ = false;
 };
 

@@ -67,6 +67,12 @@ constexpr HookName kMarks[] = {
     {"inline_file_moved_out", "a file grew too large to be inline"},
     {"inline_bytes_moved_durably", "and the metadata server had bytes of it"},
     {"inline_bytes_refused", "the metadata server had no room for bytes", true},
+    // Files that move away from an object target.
+    {"file_moved", "one was given its new layout", true},
+    {"copied_beside_clients", "one was copied while clients worked on it", true},
+    {"copied_again", "somebody wrote meanwhile", true},
+    {"layout_followed", "a client went on with a file that had moved", true},
+    {"move_given_up", "one could not move then", true},
     // Disks.
     {"rot_was_read", "a flipped bit was met: EIO"},
     {"store_was_full", "a write found no space"},
@@ -100,6 +106,8 @@ constexpr HookName kBugs[] = {
     {"cookie_comes_again", "a directory is read on from the entry that was told last"},
     {"removes_what_is_open", "unlink takes the file away from those who have it open"},
     {"moves_out_before_it_is_safe", "a file leaves the metadata server before its objects are durable"},
+    {"moves_what_was_written", "a file that was written while it was copied loses that"},
+    {"moves_without_sync", "a file moves before its copy is durable"},
     {"reads_rot", "a store does not compare checksums"},
 };
 

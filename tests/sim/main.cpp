@@ -36,6 +36,7 @@ struct Options {
 
 constexpr const char* kUsage =
     "usage: rideau-sim [--seeds N] [--first S] [--seed S] [--twice] [--verbose] [--minutes M] [--jobs J] [--blocks] "
+    "[--drain] "
     "[--faults[=KIND,...]] [--marks] [--all-marks] [--bug B] [--plant B] [--only-faults N,...] [--only-calls N,...] "
     "[--no-shrink] [--lists]\n"
     "  --seeds N    runs N seeds, from S on (default 1)\n"
@@ -45,6 +46,7 @@ constexpr const char* kUsage =
     "  --minutes M  starts no new seed after that time\n"
     "  --jobs J     processes (default: one a core)\n"
     "  --blocks     object servers run the block-device store on simulated devices\n"
+    "  --drain      the files of an object server move to the other one meanwhile\n"
     "  --faults     things break while the workload runs, then heal, and everybody must go on; of these kinds alone\n"
     "               where some are named (--lists says which there are)\n"
     "  --marks      says at the end which marks were hit, in how many seeds, and which were not\n"
@@ -81,6 +83,7 @@ bool parse_flag(const std::string& word, Options* to) {
   if (word == "--lists") print_lists();
   if (word == "--twice") return to->twice = true;
   if (word == "--blocks") return to->run.blocks = true;
+  if (word == "--drain") return to->run.drain = true;
   if (word == "--verbose") return to->verbose = true;
   if (word == "--marks") return to->marks = true;
   if (word == "--all-marks") return to->marks = to->all_marks = true;
@@ -140,6 +143,7 @@ bool parse(int count, char** words, Options* to) {
 std::string command(std::uint64_t seed, const Options& options, const RunOptions& run) {
   std::string text = "./dev sim --seed " + std::to_string(seed);
   if (run.blocks) text += " --blocks";
+  if (run.drain) text += " --drain";
   if (run.faults == FaultKinds::usual()) {
     text += " --faults";
   } else if (!run.faults.none()) {

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <utility>
 
 namespace rideau::sim {
 namespace {
@@ -29,6 +30,7 @@ class Run {
     std::string problem = cluster_.start();
     if (problem.empty() && with_checks) cluster_.begin_checks();
     if (problem.empty()) problem = run_workload();
+    if (problem.empty()) problem = cluster_.end_drain();
     if (problem.empty() && with_checks) problem = cluster_.end_checks();
     if (problem.empty()) problem = look();
     // What is left to the check at the end: everything, or nothing.
@@ -57,7 +59,14 @@ class Run {
 
   // Until all processes have ended, or until the last fault is over.
   std::string run_to_end() {
+    const std::uint64_t calls_before = how_.drain ? world_.random().below(16) : UINT64_MAX;
+    bool draining = false;
     while (workload_.running() > 0) {
+      if (workload_.calls_returned() >= calls_before && !std::exchange(draining, true)) {
+        constexpr std::uint64_t kRates[] = {0, 64 * 1024, 512 * 1024, 4096 * 1024};
+        cluster_.begin_drain(1 + world_.random().below(cluster_.server_count() - 1), kRates[world_.random().below(4)]);
+      }
+      cluster_.keep_draining();
       const std::uint64_t before = workload_.calls_returned();
       const auto moved = [&] {
         return workload_.running() == 0 || workload_.calls_returned() != before || world_.events() > kEventsMax ||
@@ -150,6 +159,8 @@ SeedResult run_seed(std::uint64_t seed, const RunOptions& how, std::FILE* trace)
     options.calls = 36 / options.processes;
     options.only_calls = how.only_calls;
     if (!how.faults.none()) options.think_ns_max = plan.think_ns_max;
+    // Files move while they are open and in use.
+    if (how.drain) options.think_ns_max = std::max<std::uint64_t>(options.think_ns_max, 200 * kMillisecond);
     Workload workload(world, options);
     // Not by chance: without checks a seed means the same as before there were any. The check does not outlive a
     // server.

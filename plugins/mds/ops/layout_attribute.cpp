@@ -22,23 +22,31 @@ Status check_may_change(const Caller& caller, const Inode& inode) {
   return check_owner(caller, inode);
 }
 
-// The cluster has that many targets.
-Status check_possible(const Target& target, const LayoutWish& wish) {
-  const std::size_t targets = target.options.object_targets.size();
+// The cluster, or the pool that is wished for or was there, has that many targets.
+Status check_possible(Target& target, const LayoutWish& wish, const std::string& pool) {
+  if (!target.placement.knows_pool(pool)) return posix_error(ENXIO, "no such pool of object targets");
+  const std::vector<TargetId>& usable = target.placement.usable(pool);
   const std::uint32_t count = wish.stripe_count.value_or(0);
-  if (count != kStripeAll && count > targets) return posix_error(EINVAL, "more stripes than object targets");
-  if (wish.stripe_offset && *wish.stripe_offset >= static_cast<std::int64_t>(targets)) {
-    return posix_error(EINVAL, "no such object target");
-  }
-  return kOk;
+  if (count != kStripeAll && count > usable.size()) return posix_error(EINVAL, "more stripes than object targets");
+  if (wish.stripe_offset.value_or(-1) < 0) return kOk;
+  const std::vector<TargetId> places = target.placement.places();
+  const auto place = static_cast<std::size_t>(*wish.stripe_offset);
+  if (place >= places.size()) return posix_error(EINVAL, "no such object target");
+  if (target.drains.contains(places[place])) return posix_error(ESHUTDOWN, "the object target takes no new files");
+  const bool in_pool = std::binary_search(usable.begin(), usable.end(), places[place]);
+  return in_pool ? kOk : posix_error(EINVAL, "an object target of another pool");
+}
+
+void set_pool(Target& target, const LayoutWish& wish, Inode* inode) {
+  if (!wish.pool) return;
+  inode->pool = *wish.pool;
+  if (!inode->pool.empty()) require_format(target, kFormatWithPools);
 }
 
 // An index of before files could be inline becomes one that older programs refuse.
 void allow_inline(Target& target, const LayoutWish& wish) {
   const bool wanted = wish.inline_max && *wish.inline_max != kInlineAsConfigured && *wish.inline_max != 0;
-  if (!wanted || target.superblock.format_version >= kFormatWithInline) return;
-  target.superblock.format_version = kFormatWithInline;
-  target.names.put_record(superblock_key(), target.superblock);
+  if (wanted) require_format(target, kFormatWithInline);
 }
 
 // Another layout, of the next generation, so that no object of the old one can be taken for one of the new. Answered
@@ -54,11 +62,15 @@ Status set_layout_of_file(Target& target, Transaction& transaction, const Layout
   whole.stripe_offset = wish.stripe_offset.value_or(-1);
   whole.inline_max = wish.inline_max.value_or(inode.layout.inline_max);
 
+  if (target.placement.usable(wish.pool.value_or(inode.pool)).empty()) return posix_error(ENOSPC);
+
   transaction.begin();
   // A file that was cut to nothing may have left empty objects.
   transaction.destroy_objects(inode);
-  Layout layout = target.placement.choose(whole, transaction.number());
-  layout.generation = inode.layout.generation + 1;
+  set_pool(target, wish, &inode);
+  Layout layout = target.placement.choose(whole, inode.pool, transaction.number());
+  layout.generation = inode.next_generation();
+  inode.flags &= ~kSpentMask;
   inode.layout = std::move(layout);
   allow_inline(target, wish);
   inode.flags &= ~static_cast<std::uint32_t>(kInline);
@@ -73,12 +85,12 @@ Status set_layout_of_file(Target& target, Transaction& transaction, const Layout
 
 Result<GetAttributeReply> get_layout(Target& target, const Caller& caller, const Inode& inode) {
   if (const Status status = check_inode_access(caller, inode, kWantRead); !status.ok()) return status;
-  if (inode.is_directory()) return GetAttributeReply{layout_text(inode.layout_default)};
+  if (inode.is_directory()) return GetAttributeReply{layout_text(inode.layout_default, inode.pool)};
   if (!inode.is_regular() || inode.layout.targets.empty()) return posix_error(ENODATA);
-  const auto& all = target.options.object_targets;
+  const std::vector<TargetId> all = target.placement.places();
   const auto first = std::find(all.begin(), all.end(), inode.layout.targets[0]);
   const std::int32_t offset = first == all.end() ? -1 : static_cast<std::int32_t>(first - all.begin());
-  return GetAttributeReply{layout_text(inode.layout, offset, inode.is_inline())};
+  return GetAttributeReply{layout_text(inode.layout, offset, inode.is_inline(), inode.pool)};
 }
 
 Status set_layout(Target& target, Transaction& transaction, const SetAttributeRequest& request, InodeRecord& record) {
@@ -86,7 +98,7 @@ Status set_layout(Target& target, Transaction& transaction, const SetAttributeRe
   if (const Status status = check_may_change(request.caller, inode); !status.ok()) return status;
   const Result<LayoutWish> wish = parse_layout_wish(request.value);
   if (!wish.ok()) return wish.status();
-  if (const Status status = check_possible(target, *wish); !status.ok()) return status;
+  if (const Status status = check_possible(target, *wish, wish->pool.value_or(inode.pool)); !status.ok()) return status;
   if ((request.flags & XATTR_CREATE) != 0) return posix_error(EEXIST);  // it is always there
   if (inode.is_regular()) return set_layout_of_file(target, transaction, *wish, record);
   if (const Status status = transaction.claim({inode.id}); !status.ok()) return status;
@@ -98,6 +110,7 @@ Status set_layout(Target& target, Transaction& transaction, const SetAttributeRe
   if (wish->stripe_offset) wishes.stripe_offset = *wish->stripe_offset;
   if (wish->inline_max) wishes.inline_max = *wish->inline_max;
   allow_inline(target, *wish);
+  set_pool(target, *wish, &inode);
   inode.ctime_ns = transaction.now_ns();
   transaction.put(record);
   return kOk;
@@ -110,6 +123,7 @@ Status reset_layout(Transaction& transaction, const Caller& caller, InodeRecord&
   if (const Status status = transaction.claim({inode.id}); !status.ok()) return status;
   transaction.begin();
   inode.layout_default = LayoutDefault{};
+  inode.pool.clear();
   inode.ctime_ns = transaction.now_ns();
   transaction.put(record);
   return kOk;

@@ -12,8 +12,9 @@ namespace rideau::mds {
 Result<fs::GetAttributeReply> get_layout(Target& target, const fs::Caller& caller, const fs::Inode& inode);
 
 // A directory's default, or the layout of a file that has no bytes. EACCES, EPERM (not the owner, or nothing that has a
-// layout), EINVAL (no layout, or none that this cluster can have), ENOTEMPTY (a file with bytes), EBUSY (somebody has
-// it open for writing).
+// layout), EINVAL (no layout, or none that this cluster can have), ENXIO (no such pool), ESHUTDOWN (the first target
+// takes no new files), ENOSPC (no target of the pool takes any), ENOTEMPTY (a file with bytes), EBUSY (somebody has it
+// open for writing).
 Status set_layout(Target& target, Transaction& transaction, const fs::SetAttributeRequest& request,
                   fs::InodeRecord& record);
 

@@ -66,12 +66,13 @@ void fill_new(Target& target, const Transaction& transaction, const MakeRequest&
   inode->device = S_ISCHR(inode->mode) || S_ISBLK(inode->mode) ? request.device : 0;
   inode->atime_ns = inode->mtime_ns = inode->ctime_ns = inode->birth_ns = transaction.now_ns();
   if (inode->is_regular()) {
-    inode->layout = target.placement.choose(parent.layout_default, target.next_counter);
+    inode->layout = target.placement.choose(parent.layout_default, parent.pool, target.next_counter);
     inode->flags |= kUntouched;
     if (!request.knows_inline) inode->layout.inline_max = 0;
     if (target.committer.has_room_for_bytes()) begin_inline(inode);
   }
   if (inode->is_directory()) inode->layout_default = parent.layout_default;
+  if (inode->is_directory() || inode->is_regular()) inode->pool = parent.pool;
   if (inode->is_symlink()) inode->size = request.symlink_target.size();
 }
 
@@ -125,6 +126,9 @@ Result<MakeReply> apply(Target& target, Transaction& transaction, const MakeRequ
   }
   if (inode.is_directory() && parent.inode.link_count >= limits::kLinkCountMax) return posix_error(EMLINK);
   if ((cookie == 0 && !nameless) || !inode_ids_left(target)) return posix_error(ENOSPC);
+  if (inode.is_regular() && transaction.repeats() == nullptr && target.placement.usable(parent.inode.pool).empty()) {
+    return posix_error(ENOSPC, "no object target of the pool takes new files");
+  }
   if (!nameless) {
     if (const Status status = transaction.claim({request.parent}); !status.ok()) return status;
   }

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "framework/runtime/await.hpp"
-#include "plugins/client/object_client.hpp"
+#include "plugins/fs/object_channel.hpp"
 #include "plugins/fs/object_parts.hpp"
 #include "tests/sim/sim_random.hpp"
 
@@ -18,7 +18,7 @@
 
 namespace rideau::client {
 
-class FakeTarget final : public ObjectChannel {
+class FakeTarget final : public fs::ObjectChannel {
  public:
   FakeTarget(Runtime& runtime, std::uint64_t seed) : runtime_(runtime), random_(seed) {}
 

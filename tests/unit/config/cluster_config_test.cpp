@@ -232,6 +232,60 @@ TEST_CASE("a cluster that runs may get object servers, and nothing else may chan
   CHECK(contains(why, "only object targets with ids above 3 may join"));
 }
 
+TEST_CASE("targets belong to pools, and those that were removed do not come back") {
+  const ConfigResult good =
+      parse_cluster_config(changed("id = 3", "id = 3\npools = [\"fast\", \"new\"]"), "/cfg/c.toml");
+  INFO(to_text(good.problems));
+  REQUIRE(good.ok());
+  CHECK(good.config.find("oss0")->targets[1].pools == std::vector<std::string>{"fast", "new"});
+  CHECK(good.config.find("oss0")->targets[0].pools.empty());
+  CHECK(contains(problems_of(changed("id = 3", "id = 3\npools = [\"a b\"]")), "pools: wants names of letters"));
+  CHECK(contains(problems_of(changed("id = 3", "id = 3\npools = [\"none\"]")), "and not \"none\""));
+  CHECK(contains(problems_of(changed("id = 3", "id = 3\npools = [\"a\", \"a\"]")), "names a twice"));
+  CHECK(contains(problems_of(changed("id = 3", "id = 3\npools = true")), "wants a list of names"));
+  CHECK(contains(problems_of(changed("id = 1\n", "id = 1\npools = [\"a\"]\n")), "is for targets of the role oss"));
+  CHECK(contains(problems_of(changed("name = \"demo\"", "name = \"demo\"\nremoved = [3]")),
+                 "3 was the id of a target that was removed"));
+  CHECK(contains(problems_of(changed("name = \"demo\"", "name = \"demo\"\nremoved = [\"3\"]")),
+                 "cluster.removed: wants ids of object targets"));
+}
+
+TEST_CASE("a server that was drained is taken out of the file, and nothing else") {
+  const std::string path = std::filesystem::temp_directory_path() / ("shrink-" + std::to_string(::getpid()) + ".toml");
+  NewCluster made;
+  made.name = "demo";
+  made.uuid = *parse_uuid("6ba7b810-9dad-41d1-80b4-00c04fd430c8");
+  for (std::uint32_t i = 0; i < 4; ++i) {
+    const std::string name = i == 0 ? "mds0" : "oss" + std::to_string(i - 1);
+    made.servers.push_back(
+        {name, i == 0 ? Role::mds : Role::oss, i + 1, {"127.0.0.1:" + std::to_string(7400 + i)}, ""});
+  }
+  std::string why;
+  std::filesystem::remove(path);
+  REQUIRE(write_cluster_config(path, made, &why));
+  const ClusterConfig before = load_cluster_config(path).config;
+  REQUIRE(shrink_cluster_config(path, *before.find("oss1"), &why));
+  const ConfigResult after = load_cluster_config(path);
+  INFO(to_text(after.problems));
+  REQUIRE(after.ok());
+  CHECK(after.config.removed == std::vector<std::uint32_t>{3});
+  CHECK(after.config.find("oss1") == nullptr);
+  CHECK(after.config.nodes.size() == before.nodes.size() - 1);
+  CHECK(has_grown_only(before, after.config, &why));
+  REQUIRE(shrink_cluster_config(path, *after.config.find("oss2"), &why));
+  const ClusterConfig last = load_cluster_config(path).config;
+  CHECK(last.removed == std::vector<std::uint32_t>{3, 4});
+  // Without its only object server it would be no cluster.
+  CHECK_FALSE(shrink_cluster_config(path, *last.find("oss0"), &why));
+  CHECK(contains(why, "take it out by hand"));
+  CHECK(load_cluster_config(path).config.find("oss0") != nullptr);
+  // New ids are above those that were there, also when these are gone.
+  ClusterConfig reused = last;
+  reused.nodes.push_back(*before.find("oss2"));
+  CHECK_FALSE(has_grown_only(last, reused, &why));
+  std::filesystem::remove(path);
+}
+
 TEST_CASE("what is no TOML is one problem with its line") {
   const std::string text = problems_of("[cluster]\nname = \n");
   CHECK(contains(text, "/cfg/cluster.toml:2: not TOML"));

@@ -19,6 +19,22 @@ TEST_CASE("layouts are told", "[fs]") {
           "stripe_count=all stripe_size=1048576 stripe_offset=0 inline=0");
 }
 
+TEST_CASE("pools are told where there is one, and wished by name", "[fs]") {
+  REQUIRE(layout_text(Layout{1, 65536, {4}}, 0, false, "fast") ==
+          "stripe_count=1 stripe_size=65536 stripe_offset=0 inline=0 pool=fast bytes=objects targets=4");
+  REQUIRE(layout_text(LayoutDefault{}, "fast") ==
+          "stripe_count=default stripe_size=default stripe_offset=any inline=default pool=fast");
+  REQUIRE(parse_layout_wish("pool=fast")->pool == "fast");
+  REQUIRE(parse_layout_wish("pool=none")->pool == "");
+  REQUIRE_FALSE(parse_layout_wish("stripe_count=1")->pool.has_value());
+  REQUIRE(parse_layout_wish("pool=" + std::string(kPoolNameBytesMax, 'p')).ok());
+  for (const std::string text : {"pool=", "pool=a/b", "pool=a pool=b", "pool"}) {
+    CAPTURE(text);
+    REQUIRE(errno_of(parse_layout_wish(text).status()) == EINVAL);
+  }
+  REQUIRE_FALSE(parse_layout_wish("pool=" + std::string(kPoolNameBytesMax + 1, 'p')).ok());
+}
+
 TEST_CASE("what was told can be wished", "[fs]") {
   const auto file = parse_layout_wish(layout_text(Layout{7, 131072, {4, 2}, 100}, 1, true));
   REQUIRE(file.ok());

@@ -35,7 +35,7 @@ AccessList list_of(const Inode& x) { return x.access_list != nullptr ? *x.access
 auto fields(const Inode& x) {
   const auto plain =
       std::tie(x.id, x.mode, x.link_count, x.uid, x.gid, x.device, x.size, x.blocks, x.atime_ns, x.mtime_ns, x.ctime_ns,
-               x.birth_ns, x.flags, x.time_generation, x.change, x.parent, x.layout, x.layout_default, x.lock);
+               x.birth_ns, x.flags, x.time_generation, x.change, x.parent, x.layout, x.layout_default, x.pool, x.lock);
   return std::tuple_cat(plain, std::make_tuple(list_of(x)));
 }
 auto fields(const Caller& x) { return std::tie(x.uid, x.gid, x.groups_known, x.groups, x.umask); }
@@ -85,7 +85,7 @@ auto fields(const SetAttributeRequest& x) {
 auto fields(const ListAttributesRequest& x) { return joined(fields(x.caller), std::tie(x.inode)); }
 auto fields(const ListAttributesReply& x) { return std::tie(x.names); }
 auto fields(const RemoveAttributeRequest& x) { return joined(fields(x.caller), std::tie(x.inode, x.name)); }
-auto fields(const StatFileSystemReply& x) { return std::tie(x.inodes_used, x.inodes_free); }
+auto fields(const StatFileSystemReply& x) { return std::tie(x.inodes_used, x.inodes_free, x.drains); }
 auto fields(const SyncRequest& x) { return std::tie(x.transaction); }
 auto fields(const LockRequest& x) { return std::tie(x.resource, x.mode); }
 auto fields(const LockReply& x) { return std::tie(x.lock); }
@@ -176,6 +176,7 @@ Inode sample_inode(std::uint64_t salt, std::uint32_t stripes = 0) {
   inode.change = 1ull << 60;
   inode.parent = 1;
   inode.layout_default = {kStripeAll, 1 << 20, 5, 4096};
+  inode.pool = "fast";
   if (salt % 2 == 0) {
     inode.access_list = std::make_shared<const AccessList>(AccessList{{AccessTag::owner, 7, ~0u},
                                                                       {AccessTag::user, 6, 1000},
@@ -262,7 +263,8 @@ TEST_CASE("bodies about inodes and sessions survive the way there and any damage
   check(ListAttributesRequest{caller, 5});
   check(ListAttributesReply{{"user.a", "user.b", std::string(255, 'c')}});
   check(RemoveAttributeRequest{caller, 5, "user.x"});
-  check(StatFileSystemReply{5, 1ull << 50});
+  check(StatFileSystemReply{5, 1ull << 50, {}});
+  check(StatFileSystemReply{5, 1ull << 50, {{3, DrainState::draining, 7, 8, 9, "no room"}, {4, DrainState::removed}}});
   check(SyncRequest{1ull << 50});
   check(LockRequest{4, 2});
   check(LockReply{2});

@@ -116,11 +116,23 @@ TEST_CASE("inode records of every type", "[fs][records]") {
   InodeRecord wish = directory;
   wish.inode.layout_default.inline_max = 0;
   REQUIRE(there_and_back(wish).inode.layout_default == wish.inode.layout_default);
-  for (const auto& record : {file, directory, node, small, wish})
+  InodeRecord pooled = file;
+  pooled.inode.pool = "fast";
+  REQUIRE(there_and_back(pooled).inode.pool == "fast");
+  REQUIRE(there_and_back(pooled).inode.layout == file.inode.layout);
+  REQUIRE(there_and_back(file).inode.pool.empty());
+  InodeRecord both = small;
+  both.inode.pool = "fast";
+  REQUIRE(there_and_back(both).inode.pool == "fast");
+  REQUIRE(there_and_back(both).inode.layout == small.inode.layout);
+  InodeRecord pool_wish = wish;
+  pool_wish.inode.pool = "fast";
+  REQUIRE(there_and_back(pool_wish).inode.layout_default == wish.inode.layout_default);
+  for (const auto& record : {file, directory, node, small, wish, pooled, both, pool_wish})
     check_damage(record, inode_key(record.inode.id), inode_key(99));
 }
 
-TEST_CASE("what has nothing to do with inline files reads as it did", "[fs][records]") {
+TEST_CASE("what has nothing to do with inline files or pools reads as it did", "[fs][records]") {
   RecordBuffer bytes;
   const auto version = [&bytes](const InodeRecord& record) {
     encode(record, inode_key(record.inode.id), bytes);
@@ -133,6 +145,10 @@ TEST_CASE("what has nothing to do with inline files reads as it did", "[fs][reco
   REQUIRE(version(sample(S_IFLNK | 0777)) == 1);
   file.inode.layout.inline_max = 1;
   REQUIRE(version(file) == 2);
+  file.inode.pool = "fast";
+  REQUIRE(version(file) == 3);
+  file.inode.layout.inline_max = 0;
+  REQUIRE(version(file) == 3);
 }
 
 TEST_CASE("the bytes of an inline file", "[fs][records]") {
@@ -156,6 +172,16 @@ TEST_CASE("the bytes of an inline file", "[fs][records]") {
   REQUIRE(inode == make_inode_id(7, 8));
 }
 
+TEST_CASE("generations that were spent are not used again", "[fs][records]") {
+  Inode inode;
+  inode.layout.generation = 7;
+  REQUIRE(inode.next_generation() == 8);
+  inode.flags |= 3u << kSpentShift;
+  REQUIRE(inode.next_generation() == 11);
+  inode.flags |= kSpentMask;
+  REQUIRE(inode.next_generation() == 7 + kSpentMax + 1);
+}
+
 TEST_CASE("other records", "[fs][records]") {
   const Key key = entry_key(5, 600);
   RecordBuffer bytes;
@@ -169,6 +195,7 @@ TEST_CASE("other records", "[fs][records]") {
   check_damage(entry, key, entry_key(5, 601));
 
   Superblock block;
+  REQUIRE(block.format_version == kFormatWithInline);
   block.cluster = make_uuid({1, 2});
   block.target = 3;
   block.hash_seed = 4;
@@ -204,6 +231,18 @@ TEST_CASE("other records", "[fs][records]") {
           std::tie(slot_back.opened_handle, slot_back.opened_inode, slot_back.opened_flags));
   REQUIRE(slot_back.body.view() == slot.body.view());
   check_damage(DestroyRecord{{1, 2, 3}}, destroy_key(1, 2), destroy_key(1, 3));
+  const DrainRecord drain{DrainState::drained, 1 << 20, 3, 4, 5};
+  check_damage(drain, drain_key(9), drain_key(10));
+  encode(drain, drain_key(9), bytes);
+  DrainRecord drain_back;
+  REQUIRE(decode(drain_key(9), view(bytes), &drain_back).ok());
+  REQUIRE(
+      std::tie(drain.state, drain.bytes_per_second, drain.begun_ns, drain.files, drain.bytes) ==
+      std::tie(drain_back.state, drain_back.bytes_per_second, drain_back.begun_ns, drain_back.files, drain_back.bytes));
+  TargetId drained = 0;
+  REQUIRE(parse_drain_key(drain_key(9), &drained));
+  REQUIRE(drained == 9);
+  REQUIRE_FALSE(parse_drain_key(destroy_key(1, 2), &drained));
 
   const Key mark = back_link_key(1, 2, 3);
   encode_mark(mark, bytes);

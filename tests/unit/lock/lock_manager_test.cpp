@@ -206,6 +206,24 @@ TEST_CASE("a claim of who only looks leaves other readers alone") {
   });
 }
 
+TEST_CASE("a watch tells whether anybody was granted the resource exclusively meanwhile") {
+  run([](Bench& bench) -> Task<> {
+    bench.locks.watch(kOne);
+    CHECK(bench.tried(1, Mode::shared) == Mode::shared);
+    CHECK_FALSE(bench.locks.end_watch(kOne));
+    bench.locks.watch(kOne);
+    bench.release(1);
+    CHECK(bench.tried(2, Mode::exclusive) == Mode::exclusive);
+    bench.release(2);
+    CHECK(bench.locks.end_watch(kOne));
+    bench.locks.watch(kOne);
+    bench.want(3, Mode::exclusive);
+    co_await bench.settle();
+    CHECK(bench.locks.end_watch(kOne));
+    bench.release(3);
+  });
+}
+
 TEST_CASE("giving back names the grant: a later one stays") {
   run([](Bench& bench) -> Task<> {
     const Grant first = bench.locks.try_grant(1, kOne, Mode::shared);

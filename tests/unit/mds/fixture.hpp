@@ -49,6 +49,14 @@ class RecordingDestroyer final : public ObjectTargets {
     const auto known = free.find(target);
     co_return known != free.end() ? known->second : 1ull << 40;
   }
+  fs::ObjectChannel* channel(fs::TargetId target) override {
+    const auto known = channels.find(target);
+    return known != channels.end() ? known->second : nullptr;
+  }
+  std::uint64_t losses(fs::TargetId target) const override {
+    const auto known = lost.find(target);
+    return known != lost.end() ? known->second : 0;
+  }
   bool is_gone(const fs::Inode& inode) const {
     for (std::uint32_t i = 0; i < inode.layout.stripe_count(); ++i) {
       const ObjectId id = fs::object_id(inode.id, inode.layout.generation, i);
@@ -60,6 +68,8 @@ class RecordingDestroyer final : public ObjectTargets {
   std::set<std::tuple<fs::TargetId, std::uint64_t, std::uint64_t>> present;  // as clients wrote them
   std::set<std::tuple<fs::TargetId, Uuid, std::uint64_t>> fenced;
   std::map<fs::TargetId, std::uint64_t> free;  // bytes
+  std::map<fs::TargetId, fs::ObjectChannel*> channels;
+  std::map<fs::TargetId, std::uint64_t> lost;
   int asked_for_space = 0;
   bool failing = false;
   int calls = 0;

@@ -19,7 +19,7 @@ struct Placed {
   std::map<TargetId, int> firsts(int files, const LayoutDefault& wish = {}) {
     std::map<TargetId, int> found;
     for (int turn = 0; turn < files; ++turn)
-      ++found[placement.choose(wish, static_cast<std::uint64_t>(turn)).targets[0]];
+      ++found[placement.choose(wish, "", static_cast<std::uint64_t>(turn)).targets[0]];
     return found;
   }
   void tell(std::initializer_list<std::uint64_t> gibibytes) {
@@ -29,7 +29,8 @@ struct Placed {
   sim::SimWorld world{1};
   Options options;
   sim::SimRuntime runtime{world, "mds"};
-  Placement placement{runtime, options};
+  DrainTable drains;
+  Placement placement{runtime, options, drains};
 };
 
 }  // namespace
@@ -64,14 +65,14 @@ TEST_CASE("a full target is passed over while enough others are left", "[mds]") 
   LayoutDefault three;
   three.stripe_count = 3;
   for (std::uint64_t turn = 0; turn < 50; ++turn) {
-    const Layout pair = p.placement.choose(two, turn);
+    const Layout pair = p.placement.choose(two, "", turn);
     CHECK(std::set<TargetId>(pair.targets.begin(), pair.targets.end()) == std::set<TargetId>{11, 13});
-    const Layout triple = p.placement.choose(three, turn);
+    const Layout triple = p.placement.choose(three, "", turn);
     CHECK(std::set<TargetId>(triple.targets.begin(), triple.targets.end()).size() == 3);
   }
   LayoutDefault wished;
   wished.stripe_offset = 1;
-  CHECK(p.placement.choose(wished, 5).targets == std::vector<TargetId>{12});
+  CHECK(p.placement.choose(wished, "", 5).targets == std::vector<TargetId>{12});
 }
 
 TEST_CASE("free space is asked for when it matters, and seldom", "[mds]") {
