@@ -22,7 +22,8 @@ class CacheSize {
 
   // The cache has just taken something. Cheap.
   void used() {
-    if (!alarm_.pending() && cache_.memory() > least_) alarm_.set(kLookNs);
+    const bool has_something = cache_.memory() > least_ || goal_ < most_;  // to give, or to get back
+    if (!alarm_.pending() && has_something) alarm_.set(kLookNs);
   }
 
  private:
