@@ -87,7 +87,7 @@ class BuggyLink final : public Link, public LinkEvents {
     closed_here_ = true;
     real->close();
   }
-  void release() noexcept override { real->release(); }
+  void release() noexcept override { std::exchange(real, nullptr)->release(); }
 
   LinkEvents* on_link(Link& link) noexcept override;
   Sink on_head(Link&, MessageLoan loan, std::uint64_t eager_bytes) noexcept override {
