@@ -10,8 +10,8 @@
 namespace rideau::transport_suite {
 namespace {
 
-constexpr std::uint64_t kWithoutBounds = (64u << 20) / kSizeDivisor;  // bytes that nobody took and nobody waits with
-constexpr std::uint64_t kStoppedNs = 100 * kMillisecond;              // that nothing moves
+constexpr std::uint64_t kWithoutBounds = 64u << 20;       // bytes that nobody took and nobody waits with
+constexpr std::uint64_t kStoppedNs = 100 * kMillisecond;  // that nothing moves
 constexpr std::uint64_t kDeathsNs = 60 * kSecond;  // where a peer's death is noticed by its silence, each takes seconds
 constexpr std::uint64_t kDeathsMost = 400 / kSizeDivisor;
 
