@@ -30,7 +30,9 @@ class Run {
     std::string problem = cluster_.start();
     if (problem.empty() && with_checks) cluster_.begin_checks();
     if (problem.empty()) problem = run_workload();
-    if (problem.empty()) problem = cluster_.end_drain();
+    // Damaged bytes stay where they are: who drains brings them back, or removes the file, before it can end.
+    const bool all_can_move = !workload_.trouble().bytes_rot;
+    if (problem.empty() && all_can_move) problem = cluster_.end_drain();
     if (problem.empty() && with_checks) problem = cluster_.end_checks();
     if (problem.empty()) problem = look();
     // What is left to the check at the end: everything, or nothing.
