@@ -66,22 +66,31 @@ struct DataTarget {
 class Gather {
  public:
   Gather(Runtime& runtime, TaskGroup& tasks) : tasks_(tasks), state_(std::make_shared<State>(runtime)) {}
-  void spawn(Task<> task) {
+  void spawn(Task<Status> task) {
+    state_->results.emplace_back();
     ++state_->running;
-    tasks_.spawn(run(state_, std::move(task)));
+    tasks_.spawn(run(state_, state_->results.size() - 1, std::move(task)));
   }
-  Task<> join() {
+  // When all have ended: the first failure, in the order in which they were spawned.
+  Task<Status> join() {
     while (state_->running > 0) co_await state_->idle.wait();
+    for (const Status& result : state_->results) {
+      if (!result.ok()) co_return result;
+    }
+    co_return kOk;
   }
+  const std::vector<Status>& results() const noexcept { return state_->results; }
 
  private:
   struct State {
     explicit State(Runtime& runtime) : idle(runtime) {}
+    std::vector<Status> results;
     std::size_t running = 0;
     WaitQueue idle;
   };
-  static Task<> run(std::shared_ptr<State> state, Task<> task) {
-    co_await std::move(task);
+  static Task<> run(std::shared_ptr<State> state, std::size_t place, Task<Status> task) {
+    const Status result = co_await std::move(task);
+    state->results[place] = result;
     if (--state->running == 0) state->idle.wake_all();
   }
   TaskGroup& tasks_;

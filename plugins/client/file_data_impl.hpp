@@ -68,7 +68,7 @@ struct FileData::Impl {
   void take_in(std::uint64_t begin, std::uint64_t end, const Source& source, bool dirty);
   // value = bytes that are safe from the start of the range.
   Task<std::uint64_t> write_through(std::uint64_t begin, std::uint64_t end, const Source& source, Status* failure);
-  Task<> write_segment(Segment segment, std::vector<IoVec> parts, Status* out);
+  Task<Status> write_segment(Segment segment, std::vector<IoVec> parts);
   Task<> wait_until_clean(std::uint64_t begin, std::uint64_t end);
   bool writing_through(std::uint64_t begin, std::uint64_t end) const noexcept;
 
@@ -85,12 +85,13 @@ struct FileData::Impl {
 
   // Objects.
   Task<Status> truncate(std::uint64_t old_size, std::uint64_t size);
+  Task<Status> resize_objects(std::uint64_t old_size, std::uint64_t size);
   void cut_cache(std::uint64_t begin, std::uint64_t end);
   // Of all objects, or of those that are not durable as far as is known here.
   Task<Status> sync(bool all);
-  Task<> sync_target(fs::TargetId id, std::vector<std::uint32_t> stripes, Status* out);
+  Task<Status> sync_target(fs::TargetId id, std::vector<std::uint32_t> stripes);
   Task<Result<ObjectsStat>> stat_objects();
-  Task<> stat_target(fs::TargetId id, std::vector<std::uint32_t> stripes, ObjectsStat* out, Status* status);
+  Task<Status> stat_target(fs::TargetId id, std::vector<std::uint32_t> stripes, ObjectsStat* out);
   std::map<fs::TargetId, std::vector<std::uint32_t>> stripes_by_target() const;
   void wrote(std::uint32_t stripe, std::uint64_t bytes_used);
 
@@ -104,7 +105,7 @@ struct FileData::Impl {
   };
   // Tried again when somebody whose clock was ahead changed the object before us, or when nobody knows which server did
   // it, before or after a restart.
-  Task<> reshape(std::uint32_t stripe, Reshape what, Status* out);
+  Task<Status> reshape(std::uint32_t stripe, Reshape what);
   Task<Status> ask_reshape(std::uint32_t stripe, const Reshape& what, std::uint64_t* seen);
   void reshaped(std::uint32_t stripe, Reshape what);
 
@@ -155,7 +156,7 @@ struct FileData::Impl {
   Task<Status> change_objects(Range range, Change change);
   Task<Status> punch(Range range, std::uint64_t file_size);
   Task<Status> allocate(Range range, bool zero);
-  Task<> find_in_object(std::uint32_t stripe, std::uint64_t offset, Range* out, Status* status);
+  Task<Status> find_in_object(std::uint32_t stripe, std::uint64_t offset, Range* out);
   Task<Result<std::uint64_t>> find_data(std::uint64_t offset, std::uint64_t file_size);
   Task<Result<std::uint64_t>> find_hole(std::uint64_t offset, std::uint64_t file_size);
 

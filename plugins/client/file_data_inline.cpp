@@ -5,6 +5,7 @@
 // dirty and the file not inline.
 #include "plugins/client/file_data_impl.hpp"
 
+#include "framework/base/limits.hpp"
 #include "framework/rpc/call.hpp"
 #include "plugins/fs/object_parts.hpp"
 
@@ -132,17 +133,7 @@ Task<Status> FileData::Impl::move_out(const std::uint64_t& file_size, bool cut_f
   Block& pinned = blocks.pin(0);
   Status status = co_await load_inline(file_size);
   const std::uint64_t size = file_size;
-  if (status.ok() && cut_first) {
-    std::vector<Status> results(striping.stripe_count());
-    Gather gather(plane.runtime, plane.tasks);
-    for (std::uint32_t stripe = 0; stripe < striping.stripe_count(); ++stripe) {
-      gather.spawn(reshape(stripe, {Change::resize, {0, 0}}, &results[stripe]));
-    }
-    co_await gather.join();
-    for (const Status& result : results) {
-      if (status.ok()) status = result;
-    }
-  }
+  if (status.ok() && cut_first) status = co_await resize_objects(limits::kFileBytesMax, 0);
   if (status.ok() && losses == lock_losses) {
     enter_objects(0, true);
     status = co_await write_out(size);

@@ -17,26 +17,27 @@ std::map<fs::TargetId, std::vector<std::uint32_t>> FileData::Impl::stripes_by_ta
   return found;
 }
 
-// Alone behind the gate: nothing is on its way. Growing needs one object alone: what is not there reads as zeros, and
-// the last byte tells the size. Where space is kept all of them grow: a store punches no holes beyond an object's end.
-Task<Status> FileData::Impl::truncate(std::uint64_t old_size, std::uint64_t size) {
-  if (size > bytes_max) co_return posix_error(EFBIG, "truncate");
-  if (!RIDEAU_PLANTED_BUG(truncate_keeps_cache)) cut_cache(size, ~0ull);
-  std::vector<Status> results(striping.stripe_count());
+// Growing needs one object alone: what is not there reads as zeros, and the last byte tells the size. Where space is
+// kept all of them grow: a store punches no holes beyond an object's end.
+Task<Status> FileData::Impl::resize_objects(std::uint64_t old_size, std::uint64_t size) {
   Gather gather(plane.runtime, plane.tasks);
   for (std::uint32_t stripe = 0; stripe < striping.stripe_count(); ++stripe) {
     const std::uint64_t before = striping.object_size(stripe, old_size);
     const std::uint64_t after = striping.object_size(stripe, size);
     const bool cut = after < before || (size < kept_end && after < striping.object_size(stripe, kept_end));
     const bool grow = size > old_size && (kept_end > 0 || stripe == striping.stripe_at(size - 1));
-    if (cut || grow) gather.spawn(reshape(stripe, {Change::resize, {after, after}}, &results[stripe]));
+    if (cut || grow) gather.spawn(reshape(stripe, {Change::resize, {after, after}}));
   }
-  co_await gather.join();
-  for (const Status& result : results) {
-    if (!result.ok()) co_return result;
-  }
-  kept_end = std::min(kept_end, size);
-  co_return kOk;
+  co_return co_await gather.join();
+}
+
+// Alone behind the gate: nothing is on its way.
+Task<Status> FileData::Impl::truncate(std::uint64_t old_size, std::uint64_t size) {
+  if (size > bytes_max) co_return posix_error(EFBIG, "truncate");
+  if (!RIDEAU_PLANTED_BUG(truncate_keeps_cache)) cut_cache(size, ~0ull);
+  const Status resized = co_await resize_objects(old_size, size);
+  if (resized.ok()) kept_end = std::min(kept_end, size);
+  co_return resized;
 }
 
 // Forgets what is cached of a range, dirty or not.
@@ -58,30 +59,22 @@ void FileData::Impl::cut_cache(std::uint64_t begin, std::uint64_t end) {
 
 Task<Status> FileData::Impl::sync(bool all) {
   const auto by_target = stripes_by_target();
-  std::vector<Status> results(by_target.size());
   Gather gather(plane.runtime, plane.tasks);
-  std::size_t i = 0;
   for (const auto& [id, own] : by_target) {
-    if (RIDEAU_PLANTED_BUG(sync_skips_a_target) && i + 1 == by_target.size()) break;
+    const bool is_last = id == by_target.rbegin()->first;
+    if (RIDEAU_PLANTED_BUG(sync_skips_a_target) && is_last) break;
     const bool needed = std::any_of(own.begin(), own.end(), [this](std::uint32_t stripe) {
       return stripes[stripe].durable < stripes[stripe].changes;
     });
     if (!all && !needed) continue;
-    gather.spawn(sync_target(id, own, &results[i++]));
+    gather.spawn(sync_target(id, own));
   }
-  co_await gather.join();
-  for (const Status& result : results) {
-    if (!result.ok()) co_return result;
-  }
-  co_return kOk;
+  co_return co_await gather.join();
 }
 
-Task<> FileData::Impl::sync_target(fs::TargetId id, std::vector<std::uint32_t> own, Status* out) {
+Task<Status> FileData::Impl::sync_target(fs::TargetId id, std::vector<std::uint32_t> own) {
   DataTarget* target = plane.target(id);
-  if (target == nullptr) {
-    *out = kNoTarget;
-    co_return;
-  }
+  if (target == nullptr) co_return kNoTarget;
   fs::ObjectSyncRequest request;
   std::vector<DataPlane::Impl::Covered> covered;
   for (const std::uint32_t stripe : own) {
@@ -89,48 +82,42 @@ Task<> FileData::Impl::sync_target(fs::TargetId id, std::vector<std::uint32_t> o
     covered.push_back({inode, striping.layout().generation, stripe, stripes[stripe].changes});
   }
   const std::uint64_t epoch = target->epoch;
-  *out = co_await target->channel->sync(std::move(request));
+  const Status synced = co_await target->channel->sync(std::move(request));
   // After a restart in between nobody knows of what it was said.
-  if (out->ok() && target->epoch == epoch) plane.became_durable(std::move(covered));
+  if (synced.ok() && target->epoch == epoch) plane.became_durable(std::move(covered));
+  co_return synced;
 }
 
 Task<Result<FileData::ObjectsStat>> FileData::Impl::stat_objects() {
   const auto by_target = stripes_by_target();
-  std::vector<Status> results(by_target.size());
   std::vector<ObjectsStat> stats(by_target.size());
   Gather gather(plane.runtime, plane.tasks);
   std::size_t i = 0;
-  for (const auto& [id, own] : by_target) {
-    gather.spawn(stat_target(id, own, &stats[i], &results[i]));
-    ++i;
-  }
-  co_await gather.join();
+  for (const auto& [id, own] : by_target) gather.spawn(stat_target(id, own, &stats[i++]));
+  const Status looked = co_await gather.join();
+  if (!looked.ok()) co_return looked;
   ObjectsStat total;
-  for (i = 0; i < stats.size(); ++i) {
-    if (!results[i].ok()) co_return results[i];
-    total.size = std::max(total.size, stats[i].size);
-    total.blocks += stats[i].blocks;
+  for (const ObjectsStat& of_target : stats) {
+    total.size = std::max(total.size, of_target.size);
+    total.blocks += of_target.blocks;
   }
   co_return total;
 }
 
-Task<> FileData::Impl::stat_target(fs::TargetId id, std::vector<std::uint32_t> own, ObjectsStat* out, Status* status) {
+Task<Status> FileData::Impl::stat_target(fs::TargetId id, std::vector<std::uint32_t> own, ObjectsStat* out) {
   DataTarget* target = plane.target(id);
-  if (target == nullptr) {
-    *status = kNoTarget;
-    co_return;
-  }
+  if (target == nullptr) co_return kNoTarget;
   fs::ObjectStatRequest request;
   for (const std::uint32_t stripe : own) request.objects.push_back(object(stripe));
   const Result<fs::ObjectStatReply> reply = co_await target->channel->stat(std::move(request));
-  *status = reply.status();
-  if (!reply.ok()) co_return;
+  if (!reply.ok()) co_return reply.status();
   for (std::size_t i = 0; i < own.size(); ++i) {
     const fs::ObjectStatReply::Item& item = reply->items[i];
     out->size = std::max(out->size, striping.file_size(own[i], item.size));
     out->blocks += item.bytes_used / 512;
     stripes[own[i]].bytes_used = item.bytes_used;
   }
+  co_return kOk;
 }
 
 }  // namespace rideau::client

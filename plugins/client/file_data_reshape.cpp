@@ -28,13 +28,11 @@ Task<Status> FileData::Impl::ask_reshape(std::uint32_t stripe, const Reshape& wh
   }
 }
 
-Task<> FileData::Impl::reshape(std::uint32_t stripe, Reshape what, Status* out) {
+Task<Status> FileData::Impl::reshape(std::uint32_t stripe, Reshape what) {
   DataTarget* target = target_of(stripe);
-  if (target == nullptr) {
-    *out = kNoTarget;
-    co_return;
-  }
+  if (target == nullptr) co_return kNoTarget;
   const std::uint64_t losses = lock_losses;
+  Status done{};
   bool restarted = false;
   int tries = 0;
   do {
@@ -42,17 +40,18 @@ Task<> FileData::Impl::reshape(std::uint32_t stripe, Reshape what, Status* out) 
     const std::uint64_t epoch = target->epoch;
     std::uint64_t seen = 0;
     what.version = plane.next_version(*target);
-    *out = co_await ask_reshape(stripe, what, &seen);
+    done = co_await ask_reshape(stripe, what, &seen);
     plane.saw_version(seen);
     restarted = target->epoch != epoch;
     if (restarted) RIDEAU_MARK(truncate_met_restart);
-  } while (out->code == Code::check_failed ? ++tries < kTriesMax : out->ok() && restarted);
-  if (losses != lock_losses) co_return;
-  if (out->ok()) {
+  } while (done.code == Code::check_failed ? ++tries < kTriesMax : done.ok() && restarted);
+  if (losses != lock_losses) co_return done;
+  if (done.ok()) {
     reshaped(stripe, what);
   } else {
     stripes[stripe].blind = note_change(stripe);  // nobody knows what it left
   }
+  co_return done;
 }
 
 void FileData::Impl::reshaped(std::uint32_t stripe, Reshape what) {

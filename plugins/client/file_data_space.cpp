@@ -15,33 +15,25 @@ FileData::Impl::Range FileData::Impl::object_range(std::uint32_t stripe, const R
 
 // One change of every object that has bytes of the range.
 Task<Status> FileData::Impl::change_objects(Range range, Change change) {
-  std::vector<Status> results(striping.stripe_count());
   Gather gather(plane.runtime, plane.tasks);
   for (std::uint32_t stripe = 0; stripe < striping.stripe_count(); ++stripe) {
     const Range own = object_range(stripe, range);
-    if (own.begin < own.end) gather.spawn(reshape(stripe, {change, own}, &results[stripe]));
+    if (own.begin < own.end) gather.spawn(reshape(stripe, {change, own}));
   }
-  co_await gather.join();
-  for (const Status& result : results) {
-    if (!result.ok()) co_return result;
-  }
-  co_return kOk;
+  co_return co_await gather.join();
 }
 
 // Alone behind the gate: nothing is on its way.
 Task<Status> FileData::Impl::punch(Range range, std::uint64_t file_size) {
   if (range.begin < std::min(kept_end, file_size)) {
     // Space may be kept beyond the ends of objects, where a store punches no holes.
-    std::vector<Status> results(striping.stripe_count());
     Gather gather(plane.runtime, plane.tasks);
     for (std::uint32_t stripe = 0; stripe < striping.stripe_count(); ++stripe) {
       const std::uint64_t end = striping.object_size(stripe, file_size);
-      gather.spawn(reshape(stripe, {Change::resize, {end, end}}, &results[stripe]));
+      gather.spawn(reshape(stripe, {Change::resize, {end, end}}));
     }
-    co_await gather.join();
-    for (const Status& result : results) {
-      if (!result.ok()) co_return result;
-    }
+    const Status resized = co_await gather.join();
+    if (!resized.ok()) co_return resized;
   }
   cut_cache(range.begin, range.end);
   const Status done = co_await change_objects(range, Change::punch);
@@ -59,29 +51,25 @@ Task<Status> FileData::Impl::allocate(Range range, bool zero) {
   co_return done;
 }
 
-Task<> FileData::Impl::find_in_object(std::uint32_t stripe, std::uint64_t offset, Range* out, Status* status) {
+Task<Status> FileData::Impl::find_in_object(std::uint32_t stripe, std::uint64_t offset, Range* out) {
   DataTarget* target = target_of(stripe);
-  if (target == nullptr) {
-    *status = kNoTarget;
-    co_return;
-  }
+  if (target == nullptr) co_return kNoTarget;
   const fs::ObjectFindDataRequest request{object(stripe), offset};
   const Result<fs::ObjectFindDataReply> reply = co_await target->channel->find_data(request);
-  *status = reply.status();
   if (reply.ok()) *out = {std::max(reply->begin, offset), std::max(reply->end, offset)};
+  co_return reply.status();
 }
 
 Task<Result<std::uint64_t>> FileData::Impl::find_data(std::uint64_t offset, std::uint64_t file_size) {
   std::vector<Range> runs(striping.stripe_count());
-  std::vector<Status> results(runs.size());
   Gather gather(plane.runtime, plane.tasks);
   for (std::uint32_t stripe = 0; stripe < runs.size(); ++stripe) {
-    gather.spawn(find_in_object(stripe, striping.object_size(stripe, offset), &runs[stripe], &results[stripe]));
+    gather.spawn(find_in_object(stripe, striping.object_size(stripe, offset), &runs[stripe]));
   }
-  co_await gather.join();
+  const Status looked = co_await gather.join();
+  if (!looked.ok()) co_return looked;
   std::uint64_t first = file_size;
   for (std::uint32_t stripe = 0; stripe < runs.size(); ++stripe) {
-    if (!results[stripe].ok()) co_return results[stripe];
     if (runs[stripe].begin == runs[stripe].end) continue;
     first = std::min(first, striping.file_size(stripe, runs[stripe].begin + 1) - 1);
   }
@@ -96,9 +84,8 @@ Task<Result<std::uint64_t>> FileData::Impl::find_hole(std::uint64_t offset, std:
     const Segment segment = striping.segment_at(offset, file_size - offset);
     Range& run = runs[segment.stripe];
     if (run.end <= segment.object_offset) {
-      Status status{};
-      co_await find_in_object(segment.stripe, segment.object_offset, &run, &status);
-      if (!status.ok()) co_return status;
+      const Status looked = co_await find_in_object(segment.stripe, segment.object_offset, &run);
+      if (!looked.ok()) co_return looked;
     }
     if (run.begin == run.end || run.begin > segment.object_offset) co_return offset;
     offset += std::min(segment.size, run.end - segment.object_offset);

@@ -160,7 +160,7 @@ Task<std::uint64_t> FileData::Impl::write_through(std::uint64_t begin, std::uint
   std::vector<Segment> segments;
   for (std::uint64_t at = begin; at < end; at += segments.back().size)
     segments.push_back(striping.segment_at(at, end - at));
-  std::vector<Status> results(segments.size());
+  std::vector<Status> results;
   std::uint64_t before = 0;
   do {  // also what a restart lost while others of these were on their way
     co_await until_remade();
@@ -168,9 +168,10 @@ Task<std::uint64_t> FileData::Impl::write_through(std::uint64_t begin, std::uint
     Gather gather(plane.runtime, plane.tasks);
     for (std::size_t i = 0; i < segments.size(); ++i) {
       Source piece = source.slice(segments[i].file_offset - begin, segments[i].size);
-      gather.spawn(write_segment(segments[i], std::move(piece.parts), &results[i]));
+      gather.spawn(write_segment(segments[i], std::move(piece.parts)));
     }
-    co_await gather.join();
+    static_cast<void>(co_await gather.join());
+    results = gather.results();
     if (before != epochs()) RIDEAU_MARK(write_through_met_restart);
   } while (before != epochs());
   std::uint64_t safe = 0;
@@ -202,12 +203,9 @@ Task<std::uint64_t> FileData::Impl::write_through(std::uint64_t begin, std::uint
   co_return safe;
 }
 
-Task<> FileData::Impl::write_segment(Segment segment, std::vector<IoVec> parts, Status* out) {
+Task<Status> FileData::Impl::write_segment(Segment segment, std::vector<IoVec> parts) {
   DataTarget* target = target_of(segment.stripe);
-  if (target == nullptr) {
-    *out = kNoTarget;
-    co_return;
-  }
+  if (target == nullptr) co_return kNoTarget;
   const std::uint64_t epoch = target->epoch;
   const std::uint64_t wanted = target->grant_to_ask(plane.options.dirty_bytes_max);
   // What is left of the grant was too little: it goes back, so that nothing but this write decides whether it fits.
@@ -217,12 +215,12 @@ Task<> FileData::Impl::write_segment(Segment segment, std::vector<IoVec> parts, 
   target->asked += wanted;
   const Result<fs::ObjectWriteReply> done =
       co_await target->channel->write(request, parts.data(), static_cast<std::uint32_t>(parts.size()));
-  *out = done.status();
   if (target->epoch == epoch) {
     target->asked -= wanted;
     if (done.ok()) target->grant += done->grant;
   }
   if (done.ok()) wrote(segment.stripe, done->bytes_used);
+  co_return done.status();
 }
 
 }  // namespace rideau::client
