@@ -163,8 +163,9 @@ class FileData {
   // the file does). ENXIO: there is none.
   enum class Find { data, hole };
   Task<Result<std::uint64_t>> find(Find what, std::uint64_t offset, std::uint64_t file_size);
-  // After a write up to `attempted_end` that was short: what of it may be in objects beyond the end of the file goes,
-  // or it would show when the file grows. `file_size` is looked at when nothing else is on its way.
+  // After a write or a growth up to `attempted_end` that failed, or was short: what of it may be in objects beyond the
+  // end of the file goes, or it would show when the file grows. `file_size` is looked at when nothing else is on its
+  // way.
   Task<> cut_failed(std::uint64_t attempted_end, const std::uint64_t& file_size);
 
   // Of inline files: all bytes are in the cache's first block, or at the home. What the home has not holds a grant of

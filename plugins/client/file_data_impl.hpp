@@ -86,6 +86,7 @@ struct FileData::Impl {
   // Objects.
   Task<Status> truncate(std::uint64_t old_size, std::uint64_t size);
   Task<Status> resize_objects(std::uint64_t old_size, std::uint64_t size);
+  Task<Status> cut_unknown_ends(std::uint64_t size);
   void cut_cache(std::uint64_t begin, std::uint64_t end);
   // Of all objects, or of those that are not durable as far as is known here.
   Task<Status> sync(bool all);
@@ -230,6 +231,7 @@ struct FileData::Impl {
     std::uint64_t blind = 0;              // the last of them that cannot be made again
     std::vector<Reshape> reshapes{};      // that are not durable, in their order
     std::uint64_t unstable_since_ns = 0;  // place in target.unstable; 0: everything is durable
+    bool end_unknown = false;             // a cut or growth failed, and may have happened
     bool remaking = false;                // they are being made again, and everything else waits
   };
   std::vector<StripeState> stripes;

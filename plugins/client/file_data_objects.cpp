@@ -31,11 +31,24 @@ Task<Status> FileData::Impl::resize_objects(std::uint64_t old_size, std::uint64_
   co_return co_await gather.join();
 }
 
+// What a failed change left beyond the end of the file would show as bytes of what the file grows by.
+Task<Status> FileData::Impl::cut_unknown_ends(std::uint64_t size) {
+  Gather gather(plane.runtime, plane.tasks);
+  for (std::uint32_t stripe = 0; stripe < striping.stripe_count(); ++stripe) {
+    const std::uint64_t end = striping.object_size(stripe, size);
+    if (stripes[stripe].end_unknown) gather.spawn(reshape(stripe, {Change::resize, {end, end}}));
+  }
+  co_return co_await gather.join();
+}
+
 // Alone behind the gate: nothing is on its way.
 Task<Status> FileData::Impl::truncate(std::uint64_t old_size, std::uint64_t size) {
   if (size > bytes_max) co_return posix_error(EFBIG, "truncate");
   if (!RIDEAU_PLANTED_BUG(truncate_keeps_cache)) cut_cache(size, ~0ull);
-  const Status resized = co_await resize_objects(old_size, size);
+  const std::uint64_t losses = lock_losses;
+  Status resized = co_await cut_unknown_ends(std::min(old_size, size));
+  if (losses != lock_losses) resized = posix_error(EIO, "the lock was lost before the file was cut");
+  if (resized.ok()) resized = co_await resize_objects(old_size, size);
   if (resized.ok()) kept_end = std::min(kept_end, size);
   co_return resized;
 }

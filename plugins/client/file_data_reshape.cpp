@@ -50,6 +50,7 @@ Task<Status> FileData::Impl::reshape(std::uint32_t stripe, Reshape what) {
     reshaped(stripe, what);
   } else {
     stripes[stripe].blind = note_change(stripe);  // nobody knows what it left
+    stripes[stripe].end_unknown |= what.change == Change::resize;
   }
   co_return done;
 }
@@ -61,6 +62,7 @@ void FileData::Impl::reshaped(std::uint32_t stripe, Reshape what) {
     const std::uint64_t size = what.range.end;
     const std::uint64_t whole = (size + kPageBytes - 1) / kPageBytes * kPageBytes;
     state.bytes_used = std::min(state.bytes_used, whole);
+    state.end_unknown = false;
     // What it makes void: sizes that were as large, and what lay behind the new end.
     std::erase_if(state.reshapes, [size](const Reshape& before) {
       return before.change == Change::resize ? before.range.end >= size : before.range.begin >= size;

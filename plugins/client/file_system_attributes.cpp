@@ -180,7 +180,10 @@ Task<MetaReply<fs::InodeReply>> FileSystem::Impl::resize(fs::SetAttributesReques
   }
   if (grows) {
     reply.status = co_await data->truncate(old_size, request.size);
-    if (!reply.ok()) co_return reply;
+    if (!reply.ok()) {
+      if (epoch == before) co_await data->cut_failed(request.size, node->inode.size);
+      co_return reply;
+    }
   }
   if (epoch != before) {
     reply.status = rpc::kNeverSent;
@@ -190,7 +193,7 @@ Task<MetaReply<fs::InodeReply>> FileSystem::Impl::resize(fs::SetAttributesReques
   reply = co_await meta.set_attributes(request);
   if (reply.ok() && epoch == before && request.bytes.moved_out) node->moved_out = false;
   if (!reply.ok()) {
-    if (grows && epoch == before) static_cast<void>(co_await data->truncate(request.size, old_size));
+    if (grows && epoch == before) co_await data->cut_failed(request.size, node->inode.size);
     co_return reply;
   }
   // Done under a session that is gone, and with it the lock: the objects are somebody else's.

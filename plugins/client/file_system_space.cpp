@@ -33,7 +33,10 @@ Task<Status> FileSystem::Impl::allocate(HandleRef handle, Allocate mode, bool ke
     status = co_await handle->data->allocate(offset, size, mode == Allocate::zero);
   }
   const bool grows = mode != Allocate::punch && !keep_size && offset + size > node.inode.size;
-  if (status.ok() && grows) status = co_await handle->data->truncate(node.inode.size, offset + size);
+  if (status.ok() && grows) {
+    status = co_await handle->data->truncate(node.inode.size, offset + size);
+    if (!status.ok() && epoch == before) co_await handle->data->cut_failed(offset + size, node.inode.size);
+  }
   Result<FileData::ObjectsStat> now = posix_error(EIO);
   if (status.ok()) now = co_await handle->data->stat_objects();
   if (epoch != before) {

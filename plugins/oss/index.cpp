@@ -14,6 +14,7 @@ namespace {
 constexpr std::size_t kErasesPerBatch = 1'000;
 constexpr std::size_t kDestroysPerBatch = 250;
 constexpr std::size_t kFencesMax = 4'096;
+constexpr std::size_t kUnwrittenMax = 4'096;
 
 Bytes view(const std::string& text) { return Bytes(std::string_view(text)); }
 
@@ -201,6 +202,7 @@ Task<Status> OssIndex::store_fence(const FenceId& id, std::uint64_t session) {
 }
 
 Result<std::uint64_t> OssIndex::version(ObjectId id) {
+  if (const auto unwritten = unwritten_.find(id); unwritten != unwritten_.end()) return unwritten->second;
   Snapshot* snapshot = nullptr;
   if (const Status made = store_.snapshot(&snapshot); !made.ok()) return made;
   Bytes value{};
@@ -225,11 +227,27 @@ Task<Status> OssIndex::set_version(ObjectId id, std::uint64_t version, const Cal
   Changes changes;
   changes.puts.emplace_back(version_key(id), version_value(id, version));
   add_reply(changes, call, version);
-  co_return co_await commit(changes, Durability::eventual);
+  const Status stored = co_await commit(changes, Durability::eventual);
+  if (stored.ok()) unwritten_.erase(id);
+  if (stored.code != Code::no_space && stored.code != Code::busy) co_return stored;
+  RIDEAU_MARK(version_without_record);
+  remember_unwritten(id, version);
+  co_return kOk;
+}
+
+void OssIndex::remember_unwritten(ObjectId id, std::uint64_t version) {
+  unwritten_[id] = version;
+  if (unwritten_.size() <= kUnwrittenMax) return;
+  // They come from clocks.
+  const auto older = [](const auto& a, const auto& b) { return a.second < b.second; };
+  unwritten_.erase(std::min_element(unwritten_.begin(), unwritten_.end(), older));
 }
 
 void OssIndex::mark_destroyed(const std::vector<ObjectId>& ids) {
-  for (const ObjectId& id : ids) destroyed_.try_emplace(id, 0);
+  for (const ObjectId& id : ids) {
+    destroyed_.try_emplace(id, 0);
+    unwritten_.erase(id);
+  }
 }
 
 Task<Status> OssIndex::store_destroyed(const std::vector<ObjectId>& ids, const CallIdentity& call) {

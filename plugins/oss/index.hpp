@@ -7,6 +7,9 @@
 // `destroyed_max` destroys are remembered and such writes refused; older records are erased in the batch of newer ones.
 // A write that comes later still makes an object without an owner, which the file system check finds.
 //
+// Versions decide between changes that come out of their order, and tell one that comes again from a new one. Both need
+// those of the last seconds, so of those that have no record the newest `kUnwrittenMax` are enough.
+//
 // Fences (fences.hpp) are kept for the newest `kFencesMax` clients: a client that sleeps while so many others are
 // fenced is forgotten.
 #pragma once
@@ -49,6 +52,8 @@ class OssIndex {
 
   // 0: never truncated or punched.
   Result<std::uint64_t> version(ObjectId id);
+  // Of a change that the store has made. It stands, so an index without room is no failure: what has no record is
+  // remembered until the end of this epoch.
   Task<Status> set_version(ObjectId id, std::uint64_t version, const CallIdentity& call);
 
   bool is_destroyed(ObjectId id) const { return destroyed_.contains(id); }
@@ -74,6 +79,7 @@ class OssIndex {
     // index that serves removals. A full target must start, or nothing could be removed from it.
     bool must_fit = false;
   };
+  void remember_unwritten(ObjectId id, std::uint64_t version);
   void add_reply(Changes& changes, const CallIdentity& call, std::uint64_t version);
   Task<Status> commit(const Changes& changes, Durability durability);
   Task<Status> erase_all(char letter);
@@ -90,6 +96,7 @@ class OssIndex {
   std::map<ObjectId, std::uint64_t> destroyed_;        // its sequence; 0: not stored yet
   std::uint64_t next_destroyed_ = 1;
   std::map<FenceId, std::uint64_t> fences_;
+  std::map<ObjectId, std::uint64_t> unwritten_;  // versions for which the index had no room, newer than any record
   std::map<std::uint64_t, std::set<std::uint32_t>> slots_;  // with a stored reply, by session
   std::uint64_t stored_ = 0;                                // batches that were applied, and the last one of those
   std::uint64_t durable_ = 0;                               // that is durable

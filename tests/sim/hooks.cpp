@@ -52,6 +52,7 @@ constexpr HookName kMarks[] = {
     {"write_through_met_restart", "so was a write without a grant"},
     {"object_change_was_done", "a truncate came again and was known by its version", true},
     {"object_change_out_of_order", "one came behind a later one and was refused", true},
+    {"version_without_record", "one was made though the index had no room for its version", true},
     // Clients that are late.
     {"sleeper_asked_first", "who slept asked before it used its caches", true},
     {"lease_ran_out", "a session had no link for too long"},

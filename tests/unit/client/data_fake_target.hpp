@@ -30,6 +30,7 @@ class FakeTarget final : public fs::ObjectChannel {
   std::uint64_t delay_ns_max = 2 * kMillisecond;
   Status read_failure{};   // what reads and syncs answer
   Status write_failure{};  // what writes answer, and nothing is written
+  Status cut_failure{};    // what truncates answer, though they have happened
   std::string complaint;   // what the client did wrong first
   std::uint64_t granted = 0;
   std::uint64_t writes = 0;
@@ -112,7 +113,7 @@ class FakeTarget final : public fs::ObjectChannel {
       if (request.size > 0 || objects.contains(request.object)) objects[request.object].resize(request.size);
       co_await delay();
     } while (carried_out_again(before));
-    co_return kOk;
+    co_return cut_failure;
   }
 
   Task<Status> punch(fs::ObjectPunchRequest request, std::uint64_t* seen) override {

@@ -158,6 +158,29 @@ Task<> old_versions(DataBench& bench, FileData& file) {
   RIDEAU_HOLDS(bench.targets[0]->versions.begin()->second > ahead);
 }
 
+// A growth that was told as failed and happened: what comes after it does not meet what it left.
+Task<> grow_and_fail(DataBench& bench, FileData& file) {
+  const Result<std::uint64_t> done = co_await write_bytes(file, 0, filled(100, 1));
+  RIDEAU_HOLDS(done.ok());
+  FakeTarget& target = *bench.targets[0];
+  for (const std::uint64_t next : {50, 9000}) {
+    target.cut_failure = {Code::io_error, EIO, "truncate"};
+    Status status = co_await file.truncate(100, 5000);
+    RIDEAU_HOLDS(errno_of(status) == EIO);
+    const std::uint64_t size = 100;
+    co_await file.cut_failed(5000, size);  // fails too, so it is not known either
+    target.objects.begin()->second.assign(5000, 0xee);
+    target.cut_failure = kOk;
+    status = co_await file.truncate(100, next);
+    RIDEAU_HOLDS(status.ok());
+    const std::vector<std::uint8_t>& object = target.objects.begin()->second;
+    RIDEAU_HOLDS(object.size() == next);
+    RIDEAU_HOLDS(std::count(object.begin(), object.end(), 0xee) == static_cast<long>(std::min(next, size)));
+    status = co_await file.truncate(next, 100);
+    RIDEAU_HOLDS(status.ok());
+  }
+}
+
 }  // namespace
 
 Task<> keep_lent_blocks(DataBench& bench, FileData& file) {
@@ -255,6 +278,12 @@ TEST_CASE("a truncate behind a clock that was ahead still happens") {
   DataBench bench(7, {}, 1);
   const auto file = bench.plane->file(9, bench.layout(1));
   bench.run(old_versions(bench, *file));
+}
+
+TEST_CASE("what a failed growth left at a target is not there for what comes after it") {
+  DataBench bench(9, {}, 1);
+  const auto file = bench.plane->file(5, bench.layout(1));
+  bench.run(grow_and_fail(bench, *file));
 }
 
 TEST_CASE("a file without users and without cached bytes is forgotten; a dirty one is kept") {

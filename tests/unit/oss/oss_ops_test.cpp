@@ -197,6 +197,44 @@ Task<> space_and_grants(Ops& ops, sim::SimObjectDisk& disk) {
   RIDEAU_HOLDS(errno_of(done.status()) == ENOSPC);
 }
 
+// What the store has done is answered as done, whether the index has room for the version or not.
+Task<> changes_of_a_full_index(Ops& ops, sim::SimIndexDisk& disk) {
+  Target& target = ops.target;
+  const CallIdentity call{5, {}, 2, 1, 3};
+  fs::ObjectVersionReply reply;
+  static_cast<void>(co_await put(target, kObject, 0, "0123456789"));
+  disk.set_full(true);
+  const fs::ObjectTruncateRequest cut{kObject, 5, 100};
+  Status status = co_await truncate(target, cut, call, &reply);
+  RIDEAU_HOLDS(status.ok() && reply.version == 100);
+  std::string got = co_await get(target, kObject, 0, 100);
+  RIDEAU_HOLDS(got == "01234");
+  static_cast<void>(co_await put(target, kObject, 0, "abcdefghij"));
+  status = co_await truncate(target, cut, call, &reply);  // done already
+  RIDEAU_HOLDS(status.ok() && reply.version == 100);
+  status = co_await punch(target, {kObject, 0, 5, 99}, call, &reply);  // of before
+  RIDEAU_HOLDS(status.code == Code::check_failed && reply.version == 100);
+  got = co_await get(target, kObject, 0, 100);
+  RIDEAU_HOLDS(got == "abcdefghij");
+  // Those of many objects are remembered, the newest of them.
+  constexpr std::uint64_t kMany = 5'000;
+  for (std::uint64_t i = 1; i <= kMany; ++i) {
+    status = co_await truncate(target, {{1'000 + i, 0}, 0, 1'000 + i}, call, &reply);
+    RIDEAU_HOLDS(status.ok());
+  }
+  Result<std::uint64_t> version = ops.index.version({1'000 + kMany, 0});
+  RIDEAU_HOLDS(version.ok() && *version == 1'000 + kMany);
+  version = ops.index.version({1'001, 0});
+  RIDEAU_HOLDS(version.ok() && *version == 0);
+  RIDEAU_HOLDS(disk.count_with("v") == 0);
+  // With room again the next one is written.
+  disk.set_full(false);
+  status = co_await truncate(target, {kObject, 1, 7'000}, call, &reply);
+  RIDEAU_HOLDS(status.ok() && disk.count_with("v") == 1);
+  version = ops.index.version(kObject);
+  RIDEAU_HOLDS(version.ok() && *version == 7'000);
+}
+
 Task<> one_writer(Ops& ops, char letter, int& running) {
   for (int i = 0; i < 10; ++i) {
     const Result<fs::ObjectWriteReply> done = co_await put(ops.target, kObject, 0, std::string(100'000, letter));
@@ -312,6 +350,12 @@ TEST_CASE("truncate and punch happen once") {
     CHECK(key[0] != 'l');
   }
   CHECK(bench.index_disk->entries().count(version_key(kObject)) == 1);
+}
+
+TEST_CASE("an index without room fails no change that the store has made") {
+  OssBench bench(13);
+  Ops ops(bench);
+  ops.life->run(changes_of_a_full_index(ops, *bench.index_disk));
 }
 
 TEST_CASE("objects are listed in ascending order, a portion a call, below an inode") {
