@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/runtime/real_shared_memory.hpp"
 
+#include "framework/runtime/real_memory_gauge.hpp"
+
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -14,16 +16,10 @@ namespace {
 
 constexpr std::uint64_t kSizeMin = 1ull << 30;
 
-std::uint64_t memory_of_the_machine() noexcept {
-  const long pages = ::sysconf(_SC_PHYS_PAGES);
-  const long bytes = ::sysconf(_SC_PAGESIZE);
-  return pages > 0 && bytes > 0 ? static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(bytes) : 0;
-}
-
 }  // namespace
 
 RealSharedMemory::RealSharedMemory() {
-  const std::uint64_t wanted = std::max(kSizeMin, memory_of_the_machine() / kUnitBytes * kUnitBytes);
+  const std::uint64_t wanted = std::max(kSizeMin, RealMemoryGauge().read().total / kUnitBytes * kUnitBytes);
   const int made = ::memfd_create("rideau", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (made < 0) return;
   void* mapped = MAP_FAILED;
