@@ -110,6 +110,7 @@ struct FileSystem::Impl final : rpc::SessionEvents, InlineHome {
   void start_release(NodeRef node);
   Task<> release_lock(NodeRef node);
   Task<> forget_bytes(NodeRef node);
+  Task<> settle_bytes(NodeRef node);
   Task<> tell_news(NodeRef node);
   Task<> expire_in_kernel(NodeRef node);
   void queue_give_back(const fs::LockItem& item, NodeRef node);

@@ -124,15 +124,13 @@ Task<bool> FileSystem::Impl::move_refused(NodeRef node) {
   for (PendingClose& item : closes) {
     if (&*item.handle->node == &*node) item.handle->touched = true;
   }
-  Status status = co_await move_out(node, false);
-  const std::shared_ptr<FileData> data = plane.find(node->inode.id);
-  // The lock may be on its way back, its bytes made durable before these were refused.
-  if (status.ok() && data != nullptr) status = co_await data->settle();
+  const Status status = co_await move_out(node, false);
   --node->lock.tellings;
   sent.wake_all();
   if (epoch != before) co_return false;
   node->refused = false;
   if (!status.ok()) {
+    const std::shared_ptr<FileData> data = plane.find(node->inode.id);
     if (data != nullptr) data->lose_inline(status);
     node->valid = node->size_known = node->changed = false;
   }

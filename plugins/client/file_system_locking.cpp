@@ -93,7 +93,8 @@ void FileSystem::Impl::start_release(NodeRef node) {
 }
 
 // Everything that is cached under the lock becomes clean and goes. The order: bytes to their targets, the kernel's
-// pages (which may bring more bytes), size and times to the metadata server, names and attributes, our own caches.
+// pages (which may bring more bytes), size and times to the metadata server, what targets may lose made durable, names
+// and attributes, our own caches.
 Task<> FileSystem::Impl::release_lock(NodeRef node) {
   const std::uint64_t before = epoch;
   NodeLock& lock = node->lock;
@@ -115,6 +116,8 @@ Task<> FileSystem::Impl::release_lock(NodeRef node) {
   // An answer may have come with news: a size that only the objects knew.
   co_await tell_news(node);
   if (epoch != before) co_return;
+  co_await settle_bytes(node);
+  if (epoch != before) co_return;
   co_await expire_in_kernel(node);
   while (epoch == before && lock.tellings != 0) co_await sent.wait();
   if (epoch != before) co_return;
@@ -128,8 +131,7 @@ Task<> FileSystem::Impl::release_lock(NodeRef node) {
   gate_changed.wake_all();
 }
 
-// Bytes are written and durable, pages dropped; from then on no data call starts under this lock. What was not durable
-// could not be sent again when others have changed the file.
+// Bytes are written, pages dropped; from then on no data call starts under this lock.
 Task<> FileSystem::Impl::forget_bytes(NodeRef node) {
   const std::uint64_t before = epoch;
   const std::shared_ptr<FileData> data = plane.find(node->inode.id);
@@ -144,13 +146,15 @@ Task<> FileSystem::Impl::forget_bytes(NodeRef node) {
   if (epoch != before) co_return;
   node->lock.sealed = true;
   const std::shared_ptr<FileData> now = plane.find(node->inode.id);
-  if (now == nullptr || now->settled()) co_return;
-  Status settled{};
-  if (RIDEAU_PLANTED_BUG(gives_lock_back_unstable)) {
-    settled = co_await now->flush();
-  } else {
-    settled = co_await now->settle();
-  }
+  if (now != nullptr && now->dirty()) static_cast<void>(co_await now->flush());
+}
+
+// What is not durable could not be made again when others have changed the file. Behind everything that is told: the
+// metadata server may refuse the bytes of a small file, which are written to objects then.
+Task<> FileSystem::Impl::settle_bytes(NodeRef node) {
+  const std::shared_ptr<FileData> data = plane.find(node->inode.id);
+  if (data == nullptr || data->settled() || RIDEAU_PLANTED_BUG(gives_lock_back_unstable)) co_return;
+  const Status settled = co_await data->settle();
   if (!settled.ok()) log.warning("writing back before giving up a lock: %s", code_name(settled.code));
 }
 
