@@ -174,6 +174,7 @@ class Parser {
     std::int64_t threads = node->blocking_threads;
     if (table.integer("blocking_threads", 1, 256, &threads))
       node->blocking_threads = static_cast<std::uint32_t>(threads);
+    table.boolean("events", &node->events);
     if (table.text("metrics", &node->metrics) && node->metrics == "off") node->metrics.clear();
   }
 

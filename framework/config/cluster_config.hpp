@@ -75,6 +75,7 @@ struct NodeConfig {
   Level log_level = Level::info;
   std::uint64_t spin_ns = 60'000;  // how long to look for work before sleeping, while nobody else wants the CPU
   std::uint32_t blocking_threads = 4;
+  bool events = true;                   // what it did lately is kept for `rideau trace`
   std::string metrics = "127.0.0.1:0";  // where the node tells its metrics over HTTP; empty: nowhere
 
   bool has(Role role) const noexcept;

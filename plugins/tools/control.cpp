@@ -99,7 +99,7 @@ Control::Control(RealRuntime& runtime, Logger& log, const ClusterConfig& cluster
       process_registration_(std::make_unique<MetricRegistration>(metrics_, *process_)),
       socket_(runtime, log, [this](HttpRequest request) { return answer(std::move(request)); }),
       tcp_(runtime, log, [this](HttpRequest request) { return answer_metrics(std::move(request)); }) {
-  log_.set_events(&events_);
+  if (config.events) log_.set_events(&events_);
   add("GET /node", [this](std::string) -> Task<HttpAnswer> { co_return node_answer(); });
   add("GET /stats", [this](std::string) -> Task<HttpAnswer> { co_return stats_answer(); });
   add("GET /events", [this](std::string) -> Task<HttpAnswer> {

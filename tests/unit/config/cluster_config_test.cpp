@@ -48,6 +48,7 @@ roles = ["oss"]
 listen = ["0.0.0.0:7410", "0.0.0.0:7411"]
 address = ["10.0.0.1:7410", "10.0.0.1:7411"]
 log_level = "debug"
+events = false
 transport = ["zmq", "tcp"]
 
 [[node.oss0.target]]
@@ -118,6 +119,8 @@ TEST_CASE("a good file gives what it says") {
   const NodeConfig& oss = *config.find("oss0");
   CHECK(oss.ways.at(0).address == "10.0.0.1:7410");
   CHECK(oss.log_level == Level::debug);
+  CHECK(mds.events);
+  CHECK_FALSE(oss.events);
   CHECK(oss.ways.at(0).transport.plugin == "zmq");
   CHECK(oss.ways.at(0).transport.values.empty());  // those were tcp's
   REQUIRE(oss.ways.size() == 2);
