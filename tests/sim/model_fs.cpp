@@ -177,9 +177,10 @@ bool ModelNames::create_or_open(const NameOp& op) {
 
 bool ModelNames::link(const NameOp& op) {
   const auto target = nodes_.find(op.inode);
-  if (target == nodes_.end()) return is_gone_answer(op);
-  const bool directory_gone = alive_directory(op.directory) == nullptr;
   const bool exists = child(op.directory, op.name) != fs::kNoInode;
+  // Its creation was lost; the new name is looked at first.
+  if (target == nodes_.end()) return is_gone_answer(op) || (op.error == EEXIST && exists);
+  const bool directory_gone = alive_directory(op.directory) == nullptr;
   const bool gone = target->second.links == 0;
   if (op.error == ENOENT || op.error == ESTALE) return directory_gone || gone;
   if (op.error == EEXIST) return exists;
