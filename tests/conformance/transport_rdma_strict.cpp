@@ -15,8 +15,8 @@
 
 #include <cstdio>
 
-// libfabric 1.17 forgets its copy of the description of a connection whose peer dies while it is accepted, some 700 bytes
-// each time. All of libfabric is meant, since stacks of it end there.
+// libfabric 1.17 forgets its copy of the description of a connection whose peer dies while it is accepted, some 700
+// bytes each time. All of libfabric is meant, since stacks of it end there.
 extern "C" const char* __lsan_default_suppressions() { return "leak:libfabric.so\n"; }
 
 namespace rideau {
