@@ -80,7 +80,7 @@ fs::Inode FileSystem::Impl::tell(Node& node, std::uint64_t asked) {
   // other clients take the lock again and again, nothing is kept in the kernel, so that nothing has to expire there.
   const NodeLock& lock = node.lock;
   const bool contended = inode.is_regular() && runtime.now_ns() < lock.contended_until_ns;
-  if (!node.valid || lock.closing || lock.expired > asked || contended) {
+  if (!node.valid || lock.closing || lock.divided || lock.expired > asked || contended) {
     inode.flags |= kAttributesOnce;
   } else if (kernel != nullptr) {
     node.kernel_attributes = true;
@@ -98,9 +98,13 @@ fs::Inode FileSystem::Impl::tell_change(Node& node, fs::Inode left, const Status
   return left;
 }
 
-Task<Result<fs::Inode>> FileSystem::Impl::attributes(fs::InodeId inode, std::uint64_t asked) {
+Task<Result<fs::Inode>> FileSystem::Impl::attributes(fs::InodeId inode, std::uint64_t asked, bool to_read) {
   NodeRef node = inodes.get(inode);
-  const Status status = co_await know(node, true);
+  Status status = co_await know(node, true);
+  if (status.ok() && node->lock.divided) {
+    status = to_read ? co_await ask_size_to_read(node) : co_await ask_size(node);
+    if (status.ok()) status = co_await know(node, true);
+  }
   if (!status.ok()) co_return status;
   co_return tell(*node, asked);
 }
@@ -191,6 +195,7 @@ Task<MetaReply<fs::InodeReply>> FileSystem::Impl::resize(fs::SetAttributesReques
   }
   learn(reply.body.inode);
   node->inode.size = request.size;
+  ++node->cuts;
   // The record does not know what the objects lose with the cut.
   const std::uint64_t whole = (request.size + 4095) / 4096 * 8;
   node->inode.blocks = std::min(reply.body.inode.blocks, whole);
@@ -212,7 +217,7 @@ Task<Result<fs::Inode>> FileSystem::Impl::set_attributes(fs::SetAttributesReques
   bool resizes = (request.mask & fs::kSetSize) != 0;
   if (resizes) {
     if (request.size > limits::kFileBytesMax) co_return posix_error(EFBIG);
-    const Status known = co_await know(node, true);
+    const Status known = co_await know_end(node);
     if (!known.ok()) co_return known;
     resizes = node->inode.is_regular();  // of anything else the server refuses it
   }
@@ -248,12 +253,12 @@ std::uint64_t FileSystem::names_token(fs::InodeId directory, bool of_all) const 
   return of_all || open_to_all(node->inode) ? node->lock.stamp : 0;
 }
 
-Task<Result<fs::Inode>> FileSystem::get_attributes(fs::InodeId inode) {
+Task<Result<fs::Inode>> FileSystem::get_attributes(fs::InodeId inode, bool to_read) {
   const std::uint64_t asked = impl_->expiries;
   NodeRef node = impl_->inodes.get(inode);
   const Result<unsigned> turn = co_await impl_->enter_attributes(node);
   if (!turn.ok()) co_return turn.status();
-  auto result = co_await impl_->attributes(inode, asked);
+  auto result = co_await impl_->attributes(inode, asked, to_read);
   impl_->leave_attributes(*node, *turn);
   co_return result;
 }
@@ -264,14 +269,15 @@ Task<Result<fs::Inode>> FileSystem::set_attributes(fs::SetAttributesRequest requ
   // so this is a data call.
   const bool resizes = (request.mask & fs::kSetSize) != 0;
   NodeRef node = impl_->inodes.get(request.inode);
+  DataCall call({0, lock::kExtentEnd});
   if (resizes) {
-    const Status status = co_await impl_->enter(node, true);
+    const Status status = co_await impl_->enter(node, true, call);
     if (!status.ok()) co_return status;
     co_await impl_->begin_resize(node);
   }
   auto result = co_await impl_->set_attributes(request, asked);
   if (resizes) impl_->end_resize(*node);
-  if (resizes) impl_->leave(*node);
+  if (resizes) impl_->leave(*node, call);
   co_return result;
 }
 

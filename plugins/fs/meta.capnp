@@ -43,6 +43,7 @@ struct Inode {
   layoutDefault @17 :LayoutDefault;   # absent: nothing is wished for
   lock @18 :UInt64;                   # in answers: what the receiver holds of it
   accessList @19 :Data;               # absent: the mode says everything; else as setxattr takes it
+  dividedLock @20 :UInt64;            # in answers: the same of a file that is locked in parts
 }
 
 struct Caller {
@@ -123,6 +124,7 @@ struct SizeUpdate {
   blocks @1 :UInt64;
   mtimeNs @2 :Int64;
   timeGeneration @3 :UInt32;
+  atLeast @4 :Bool;             # others write the file as well
 }
 struct CloseItem {
   inode @0 :UInt64;
@@ -255,10 +257,30 @@ struct GetRecordsReply {
 struct LockRequest {
   resource @0 :UInt64;
   mode @1 :UInt32;
+  knowsParts @2 :Bool;
 }
 struct LockReply {
   mode @0 :UInt32;
   lock @1 :UInt64;
+  dividedLock @2 :UInt64;
+}
+struct LockExtentRequest {
+  resource @0 :UInt64;
+  begin @1 :UInt64;
+  end @2 :UInt64;
+  mode @3 :UInt32;
+}
+struct LockExtentReply {
+  begin @0 :UInt64;
+  end @1 :UInt64;
+  mode @2 :UInt32;
+  number @3 :UInt64;
+}
+struct ExtentItem {
+  resource @0 :UInt64;
+  begin @1 :UInt64;
+  end @2 :UInt64;
+  number @3 :UInt64;
 }
 struct LockItem {
   resource @0 :UInt64;
@@ -267,12 +289,14 @@ struct LockItem {
 struct UnlockRequest {
   resource @0 :UInt64;          # of no meaning any more
   items @1 :List(LockItem);
+  extents @2 :List(ExtentItem);
 }
 struct RevokeRequest {
   resource @0 :UInt64;          # of no meaning any more
   mode @1 :UInt32;              # of no meaning any more
   items @2 :List(LockItem);
   budget @3 :UInt64;            # 0: not said
+  extents @4 :List(ExtentItem);
 }
 struct GlimpseRequest {
   items @0 :List(LockItem);
@@ -331,6 +355,12 @@ struct ReclaimedOpen {
 struct ReclaimedLock {
   inode @0 :UInt64;
   mode @1 :UInt32;
+  extents @2 :List(Extent);
+  struct Extent {
+    begin @0 :UInt64;
+    end @1 :UInt64;
+    mode @2 :UInt32;
+  }
 }
 struct ReclaimRequest {
   opens @0 :List(ReclaimedOpen);
@@ -340,4 +370,5 @@ struct ReclaimRequest {
 }
 struct ReclaimReply {
   locks @0 :List(UInt64);
+  extents @1 :UInt64;
 }

@@ -29,11 +29,15 @@ struct Glimpse {
   std::vector<lock::LockManager::Held> holders;
   std::vector<fs::SizeUpdate> told;  // by each of them
   bool known = false;                // all of them knew
+  bool in_parts = false;             // each of them knows only that it is so large at least
 
   // Whether it was told of this state of the inode.
   bool fits(const fs::Inode& now, const std::vector<lock::LockManager::Held>& holders_now) const {
     return known && inode == now.id && change == now.change && holders == holders_now;
   }
+  // The same of a file that is locked in parts. Who has given his parts back since has told the record; and since no
+  // size is lost with that, or with another change of the record, the greatest that was told is what was so.
+  bool covers(const fs::Inode& now, const std::vector<lock::LockManager::Held>& holders_now) const;
   // The answer to the question: what a record would say if its writers told now, good for this once.
   void tell(fs::Inode& to) const;
 };

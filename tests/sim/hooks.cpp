@@ -61,6 +61,10 @@ constexpr HookName kMarks[] = {
     {"client_lost_its_session", "it had something open or cached, and was told", true},
     {"client_came_back_ended", "its session ended while the server lived on", true},
     {"client_came_back_forgotten", "it has a new session"},
+    {"file_divided", "clients that were in each other's way share a file in parts"},
+    {"file_whole_again", "one of them is left"},
+    {"extent_claimed", "a part was claimed after a restart"},
+    {"part_asked_back", "a part was asked back"},
     {"dirty_bytes_asked_back", "a lock was asked back with bytes to write"},
     // Inline files.
     {"inline_bytes_fetched", "the bytes of a small file were asked of the metadata server"},

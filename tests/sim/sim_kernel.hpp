@@ -75,10 +75,11 @@ class SimKernel final : public client::KernelCache {
   Task<> settle() override;
   Task<> answers_taken() override;
   Task<> drop_pages(fs::InodeId inode) override;
+  Task<> drop_pages(fs::InodeId inode, std::uint64_t begin, std::uint64_t end) override;
 
   // System calls. Errors are errno values in a Status.
   Task<Result<fs::Inode>> lookup(fs::InodeId directory, std::string name);
-  Task<Result<fs::Inode>> get_attributes(fs::InodeId inode);
+  Task<Result<fs::Inode>> get_attributes(fs::InodeId inode, bool to_read = false);
   Task<Result<fs::Inode>> make(fs::InodeId directory, std::string name, std::uint32_t mode, std::string symlink_target);
   struct Created {
     FileId file = 0;
@@ -153,7 +154,8 @@ class SimKernel final : public client::KernelCache {
   void unlock_page(Node& node, std::uint64_t index);
   // With page `first` locked and not current: reads it and those after it that are missing, below `end`.
   Task<Status> fill(File file, std::uint64_t first, std::uint64_t end);
-  Task<Result<std::uint64_t>> write_chunk(File file, std::uint64_t offset, std::string bytes);
+  // One request, with as many of the bytes as go into it: `asked`.
+  Task<Result<std::uint64_t>> write_chunk(File file, std::uint64_t offset, std::string bytes, std::uint64_t* asked);
   void cut_pages(Node& node, std::uint64_t size);
   Task<> release(fs::HandleId handle);
   // An answer makes its process runnable; what it says is looked at when the process runs, some time later.

@@ -28,12 +28,16 @@ void SimKernel::unlock_page(Node& node, std::uint64_t index) {
   node.page_unlocked.wake_all();
 }
 
-Task<> SimKernel::drop_pages(fs::InodeId inode) {
+Task<> SimKernel::drop_pages(fs::InodeId inode) { return drop_pages(inode, 0, UINT64_MAX); }
+
+Task<> SimKernel::drop_pages(fs::InodeId inode, std::uint64_t begin, std::uint64_t end) {
   if (options_.bug == KernelBug::keeps_pages) co_return;
   Node& known = node(inode);
   forget_attributes(inode);
   std::vector<std::uint64_t> indexes;
-  for (const auto& [index, page] : known.pages) indexes.push_back(index);
+  for (const auto& [index, page] : known.pages) {
+    if (index >= begin / options_.page_bytes && index <= (end - 1) / options_.page_bytes) indexes.push_back(index);
+  }
   for (const std::uint64_t index : indexes) {
     for (;;) {
       const auto page = known.pages.find(index);
@@ -138,7 +142,7 @@ Task<Result<std::string>> SimKernel::read(FileId id, std::uint64_t offset, std::
   Node& known = node(file.inode);
   const std::uint64_t page_bytes = options_.page_bytes;
   if ((options_.asks_before_reads || offset + size > known.size) && !known.attributes.has_value()) {
-    const Result<fs::Inode> asked = co_await get_attributes(file.inode);
+    const Result<fs::Inode> asked = co_await get_attributes(file.inode, true);
     if (!asked.ok()) co_return asked.status();
   }
   std::string out;
@@ -166,20 +170,32 @@ Task<Result<std::string>> SimKernel::read(FileId id, std::uint64_t offset, std::
   co_return out;
 }
 
-Task<Result<std::uint64_t>> SimKernel::write_chunk(File file, std::uint64_t offset, std::string bytes) {
+Task<Result<std::uint64_t>> SimKernel::write_chunk(File file, std::uint64_t offset, std::string bytes,
+                                                   std::uint64_t* asked) {
   Node& known = node(file.inode);
   const std::uint64_t page_bytes = options_.page_bytes;
   const std::uint64_t first = offset / page_bytes;
-  const std::uint64_t last = (offset + bytes.size() - 1) / page_bytes;
-  std::vector<IoVec> parts;
+  std::uint64_t last = (offset + bytes.size() - 1) / page_bytes;
+  // Pages are let go as soon as they are whole, so others may see them, or drop them, before the request is answered;
+  // one that is not ends the request, and stays locked until then.
+  bool last_locked = false;
   for (std::uint64_t index = first; index <= last; ++index) {
     co_await lock_page(known, index);
     Page& page = known.pages[index];
     const std::uint64_t begin = std::max(offset, index * page_bytes);
     const std::uint64_t end = std::min(offset + bytes.size(), (index + 1) * page_bytes);
     std::memcpy(page.bytes.data() + begin % page_bytes, bytes.data() + (begin - offset), end - begin);
-    parts.push_back({page.bytes.data() + begin % page_bytes, end - begin});
+    page.current = page.current || end - begin == page_bytes;
+    if (page.current) {
+      unlock_page(known, index);
+      continue;
+    }
+    last = index;
+    last_locked = true;
+    bytes.resize(end - offset);
   }
+  const std::vector<IoVec> parts{{bytes.data(), bytes.size()}};
+  *asked = bytes.size();
   busy("WRITE", file.inode);
   const auto begin_write = [&] {
     return below_.write(file.handle, offset, parts.data(), static_cast<std::uint32_t>(parts.size()));
@@ -190,11 +206,13 @@ Task<Result<std::uint64_t>> SimKernel::write_chunk(File file, std::uint64_t offs
   co_await take_in();
   const std::uint64_t written = done.ok() ? *done : 0;
   for (std::uint64_t index = first; index <= last; ++index) {
-    Page& page = known.pages[index];
+    const auto found = known.pages.find(index);
+    if (found == known.pages.end()) continue;  // dropped meanwhile
+    Page& page = found->second;
     const bool reached = offset + written >= std::min(offset + bytes.size(), (index + 1) * page_bytes);
-    const bool whole = parts[index - first].size == page_bytes;
-    page.current = reached && (page.current || whole);
-    page.locked = false;
+    const bool mine = index == last && last_locked;
+    if (!reached && (mine || !page.locked)) page.current = false;
+    if (mine) page.locked = false;
   }
   if (written > 0) {
     known.size = std::max(known.size, offset + written);
@@ -211,8 +229,8 @@ Task<Result<std::uint64_t>> SimKernel::write(FileId id, std::uint64_t offset, st
   std::uint64_t written = 0;
   Status status = kOk;
   while (written < bytes.size()) {
-    const std::uint64_t size = std::min<std::uint64_t>(bytes.size() - written, options_.write_bytes_max);
-    const Result<std::uint64_t> done = co_await write_chunk(file, offset + written, bytes.substr(written, size));
+    std::uint64_t size = std::min<std::uint64_t>(bytes.size() - written, options_.write_bytes_max);
+    const Result<std::uint64_t> done = co_await write_chunk(file, offset + written, bytes.substr(written, size), &size);
     if (!done.ok()) status = done.status();
     if (done.ok()) written += *done;
     if (!done.ok() || *done < size) break;

@@ -86,11 +86,14 @@ Task<> Workload::run_process(Process process) {
       co_await work_on_orphan(process);
     } else if (process.random.chance(55)) {
       co_await work_on_names(process);
+    } else if (options_.shared_percent != 0 && process.random.chance(options_.shared_percent)) {
+      co_await work_on_shared(process);
     } else {
       co_await work_on_bytes(process);
     }
   }
   if (process.writing != 0) co_await close_writing(process);
+  if (process.shared != 0) co_await close_shared(process);
   if (process.orphan.file != 0) co_await look_at_orphan(process);
   --running_[process.mount->name];
 }
@@ -274,7 +277,7 @@ bool Workload::is_quiet(std::uint32_t file) const {
 }
 
 Task<> Workload::take_over(Process& process) {
-  const auto wanted = static_cast<std::uint32_t>(process.random.below(files_.size()));
+  const auto wanted = static_cast<std::uint32_t>(process.random.below(files_.size() - 1));
   if (files_[wanted].writer == process.name) co_return;
   if (process.writing != 0) co_await close_writing(process);
   if (!is_quiet(wanted)) co_return;
@@ -355,10 +358,15 @@ Task<> Workload::write_some(Process& process) {
 }
 
 Task<> Workload::read_some(Process& process) {
+  const auto file = static_cast<std::uint32_t>(process.random.below(files_.size() - 1));
+  co_await read_file(process, file);
+}
+
+Task<> Workload::read_file(Process& process, std::uint32_t index_of_file) {
   Random& random = process.random;
   SimKernel& kernel = *process.mount->kernel;
   DataOp op;
-  op.file = static_cast<std::uint32_t>(random.below(files_.size()));
+  op.file = index_of_file;
   op.who = process.name;
   const SharedFile& file = files_[op.file];
   if (random.chance(20)) {
