@@ -279,6 +279,11 @@ Grant LockManager::held(HolderId holder, ResourceId id) const noexcept {
   return lock == nullptr ? Grant{} : Grant{lock->mode, lock->number};
 }
 
+bool LockManager::is_asked_back(HolderId holder, ResourceId id) const noexcept {
+  const Lock* lock = find(holder, id);
+  return lock != nullptr && lock->asked_for != 0;
+}
+
 std::vector<LockManager::Held> LockManager::in_the_way(HolderId holder, ResourceId id, Mode mode) const {
   std::vector<Held> found;
   const auto resource = resources_.find(id);

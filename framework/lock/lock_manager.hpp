@@ -98,6 +98,8 @@ class LockManager {
   std::size_t count(HolderId holder) const noexcept;                         // of its locks
   std::size_t count() const noexcept { return locks_; }                      // of all locks
   Grant held(HolderId holder, ResourceId resource) const noexcept;
+  // Whether the holder has the resource, and was asked to give it back.
+  bool is_asked_back(HolderId holder, ResourceId resource) const noexcept;
   // Other sessions' locks of the resource that conflict with the mode; empty: is_free_for().
   struct Held {
     HolderId holder = 0;

@@ -20,7 +20,10 @@ Task<Status> FileSystem::Impl::know(NodeRef node, bool size) {
   bool learned = false;
   std::uint64_t asked_under = 0;  // which holding of the lock
   for (;;) {
-    if (!node->valid) {
+    // Of a file in parts the objects are asked only after others were asked under the same share: then nobody is in the
+    // middle of a cut.
+    const bool asks_first = size && node->lock.divided && !node->size_known && asked_under != node->lock.stamp;
+    if (!node->valid || asks_first) {
       asked_under = node->lock.mode != Mode::none ? node->lock.stamp : 0;
       const auto reply = co_await meta.get_attributes(id);
       if (!reply.ok()) co_return reply.status;
@@ -45,6 +48,7 @@ Task<Status> FileSystem::Impl::know(NodeRef node, bool size) {
       continue;
     }
     const std::uint64_t stamp = node->lock.stamp;
+    if (node->lock.divided && asked_under != stamp) continue;
     if (node->inode.is_inline()) {
       // The server has all there is, and its record was read under the lock.
       if (!node->valid && asked_under != stamp) continue;
@@ -102,7 +106,12 @@ Task<Result<fs::Inode>> FileSystem::Impl::attributes(fs::InodeId inode, std::uin
   NodeRef node = inodes.get(inode);
   Status status = co_await know(node, true);
   if (status.ok() && node->lock.divided) {
-    status = to_read ? co_await ask_size_to_read(node) : co_await ask_size(node);
+    // Not in one expression: g++ 12 would wait for both.
+    if (to_read) {
+      status = co_await ask_size_to_read(node);
+    } else {
+      status = co_await ask_size(node);
+    }
     if (status.ok()) status = co_await know(node, true);
   }
   if (!status.ok()) co_return status;
@@ -144,6 +153,16 @@ void FileSystem::Impl::end_resize(Node& node) {
   resizing.erase(node.inode.id);
   sent.wake_all();
   if (node.changed) kick_closes();
+}
+
+// Of a file in parts the cut is durable at once: whoever asks the objects how large it is must not meet one that is
+// made again.
+Task<Status> FileSystem::Impl::cut_objects(NodeRef node, std::uint64_t old_size, std::uint64_t size) {
+  const std::shared_ptr<FileData> data = data_of(*node);
+  const Status status = co_await data->truncate(old_size, size);
+  constexpr std::uint64_t kBehindAll = lock::kExtentEnd - kExtentBytes;
+  if (node->lock.divided) static_cast<void>(co_await data->settle(kBehindAll, lock::kExtentEnd));
+  co_return status;
 }
 
 // Grown objects come before the record that says so, cut ones after it: a crash in between leaves zeros or bytes beyond
@@ -206,7 +225,7 @@ Task<MetaReply<fs::InodeReply>> FileSystem::Impl::resize(fs::SetAttributesReques
     kick_closes();
   }
   if (!grows) {
-    const Status cut = co_await data->truncate(old_size, request.size);
+    const Status cut = co_await cut_objects(node, old_size, request.size);
     if (!cut.ok()) reply.status = cut;
   }
   co_return reply;

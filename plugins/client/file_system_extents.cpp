@@ -13,22 +13,13 @@
 #include "plugins/client/file_system_impl.hpp"
 
 #include "framework/base/sim_hooks.hpp"
+#include "plugins/client/part_release.hpp"
 
 #include <algorithm>
 
 namespace rideau::client {
 
 using lock::Extent;
-
-namespace {
-
-constexpr std::uint64_t kPageBytesMin = 4096;
-
-constexpr Extent in_whole_pages(Extent range) noexcept {
-  return {range.begin / kPageBytesMin * kPageBytesMin, (range.end + kPageBytesMin - 1) / kPageBytesMin * kPageBytesMin};
-}
-
-}  // namespace
 
 bool FileSystem::Impl::try_enter_part(Node& node, Mode mode, DataCall& call) {
   NodeParts& parts = *node.parts;
@@ -78,6 +69,7 @@ Task<> FileSystem::Impl::fetch_part(NodeRef node, std::list<NodeParts::Wanted>::
     }
   }
   parts.wanted.erase(wanted);
+  if (parts.wanted.empty()) parts.given.clear();
   gate_changed.wake_all();
 }
 
@@ -89,15 +81,30 @@ void FileSystem::Impl::take_part(NodeRef node, std::uint64_t stamp, const fs::Lo
   // Inodes that are open for writing here are read under exclusive parts, or two of us could wait for each other's
   // shared ones.
   const bool too_weak = mode == Mode::shared && node->writers != 0;
-  const bool held = lock.divided && lock.stamp == stamp && !lock.closing && reply.number > parts.newest && !too_weak;
   parts.newest = std::max(parts.newest, reply.number);
-  if (held) {
-    parts.held.add(range, mode);
-    if (parts.held.count() > kPartsMax) start_part_release(node, {0, lock::kExtentEnd});
+  if (!lock.divided || lock.stamp != stamp) {
+    // Of a share that is gone: what is held under this one has greater numbers.
+    give_back_part(node, range, reply.number);
+  } else if (lock.closing || too_weak) {
+    // The grant is also the newest one of what was held in its range before, which must not go unwritten.
+    if (parts.held.holds_any(range))
+      start_part_release(node, range);
+    else
+      give_back_part(node, range, reply.number);
   } else {
-    queue_give_back_part({node->inode.id, range.begin, range.end, reply.number}, node);
+    const std::vector<Extent> left = left_of_grant(parts, range, reply.number);
+    if (left.size() != 1 || left.front() != range) RIDEAU_MARK(grant_of_part_was_void);
+    for (const Extent one : left) parts.held.add(one, mode);
+    if (parts.held.count() > kPartsMax) start_part_release(node, {0, lock::kExtentEnd});
   }
   gate_changed.wake_all();
+}
+
+// What the server has of it as ours goes, up to that number: also grants whose answers are still on their way.
+void FileSystem::Impl::give_back_part(NodeRef node, Extent range, lock::GrantNumber number) {
+  NodeParts& parts = *node->parts;
+  if (!parts.wanted.empty()) parts.given.push_back({range, number});
+  queue_give_back_part({node->inode.id, range.begin, range.end, number}, node);
 }
 
 void FileSystem::Impl::on_revoke_part(const fs::ExtentItem& item) {
@@ -114,7 +121,7 @@ void FileSystem::Impl::on_revoke_part(const fs::ExtentItem& item) {
   const Extent range = parts.held.to_give(wanted);
   if (range.empty() || !node->lock.divided) {
     // It was given back, or the grant is on its way and void by now.
-    queue_give_back_part({item.resource, item.begin, item.end, parts.newest}, NodeRef(*node));
+    give_back_part(NodeRef(*node), wanted, parts.newest);
     return;
   }
   start_part_release(NodeRef(*node), {std::min(range.begin, wanted.begin), std::max(range.end, wanted.end)});
@@ -131,10 +138,8 @@ Task<> FileSystem::Impl::release_part(NodeRef node, Extent range) {
   NodeParts& parts = *node->parts;
   // What lies below the last page of a WRITE that waits goes by itself: the page is locked until others have given back
   // what the WRITE waits for, and they may wait for what is below.
-  for (const DataCall& call : parts.waiting) {
-    if (call.fills_pages) continue;
-    const std::uint64_t border = (call.range.end - 1) / kExtentBytes * kExtentBytes;
-    if (border <= range.begin || border >= range.end) continue;
+  if (const std::uint64_t border = border_in(parts.waiting, range); border != 0) {
+    RIDEAU_MARK(part_given_back_around_a_write);
     start_part_release(node, {range.begin, border});
     co_await release_part(node, {border, range.end});
     co_return;
@@ -165,8 +170,11 @@ Task<> FileSystem::Impl::release_part(NodeRef node, Extent range) {
     }
     if (!settled.ok()) log.warning("writing back before giving up a part of a file: %s", code_name(settled.code));
   }
+  lock::GrantNumber number = 0;
   if (epoch == before) {
     parts.held.remove(range);
+    number = parts.newest;  // what is granted from here on is held
+    if (!parts.wanted.empty()) parts.given.push_back({range, number});
     parts.end_known = false;
     parts.same_size = 0;
     data = plane.find(inode);
@@ -174,33 +182,9 @@ Task<> FileSystem::Impl::release_part(NodeRef node, Extent range) {
     // Who has nothing exclusively is not asked for the size any more.
     if (!parts.held.any_exclusive()) co_await tell_news(node);
   }
-  if (epoch == before) queue_give_back_part({inode, range.begin, range.end, parts.newest}, node);
+  if (epoch == before) queue_give_back_part({inode, range.begin, range.end, number}, node);
   parts.going.erase(self);
   gate_changed.wake_all();
-}
-
-// What of it the kernel may have: what is held, but for the pages of READs that wait.
-std::vector<Extent> FileSystem::Impl::pages_to_drop(const NodeParts& parts, Extent range) {
-  std::vector<Extent> left;
-  for (const HeldExtents::Held& one : parts.held.all()) {
-    const Extent both{std::max(one.range.begin, range.begin), std::min(one.range.end, range.end)};
-    if (!both.empty()) left.push_back(both);
-  }
-  for (const DataCall& call : parts.waiting) {
-    if (!call.fills_pages) continue;
-    const Extent pages = in_whole_pages(call.range);
-    std::vector<Extent> rest;
-    for (const Extent one : left) {
-      if (!one.overlaps(pages)) {
-        rest.push_back(one);
-        continue;
-      }
-      if (one.begin < pages.begin) rest.push_back({one.begin, pages.begin});
-      if (pages.end < one.end) rest.push_back({pages.end, one.end});
-    }
-    left = std::move(rest);
-  }
-  return left;
 }
 
 // As drop_pages_of(). One that waits for a READ which came meanwhile, and waits itself, is left alone: it ends behind

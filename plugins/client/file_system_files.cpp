@@ -57,8 +57,7 @@ Task<Status> FileSystem::Impl::cut_opened(NodeRef node, std::uint64_t old_size) 
   ++node->change_count;
   ++node->cuts;
   if (!plane.knows(node->inode.layout)) co_await learn_targets();
-  const std::shared_ptr<FileData> data = data_of(*node);
-  const Status status = co_await data->truncate(old_size, 0);
+  const Status status = co_await cut_objects(node, old_size, 0);
   co_return status;
 }
 
@@ -397,7 +396,12 @@ Task<Status> FileSystem::Impl::enter_write(HandleRef handle, std::uint64_t offse
     }
     Status status = co_await enter(handle->node, true, call);
     if (!status.ok()) co_return status;
-    status = appends ? co_await know_end(handle->node) : co_await know(handle->node, true);
+    // Not in one expression: g++ 12 would wait for both.
+    if (appends) {
+      status = co_await know_end(handle->node);
+    } else {
+      status = co_await know(handle->node, true);
+    }
     const bool fits = !appends || call.range.begin <= node.inode.size;
     const bool in_parts = node.lock.divided;
     if (status.ok() && (fits || !in_parts) && (kills() == 0 || killed)) co_return kOk;

@@ -145,12 +145,12 @@ struct FileSystem::Impl final : rpc::SessionEvents, InlineHome {
   void on_revoke_part(const fs::ExtentItem& item);
   void start_part_release(NodeRef node, lock::Extent range);
   Task<> release_part(NodeRef node, lock::Extent range);
-  static std::vector<lock::Extent> pages_to_drop(const NodeParts& parts, lock::Extent range);
   Task<> drop_pages_of_part(NodeRef node, NodeParts::Going& going);
   Task<> drop_range(fs::InodeId inode, std::shared_ptr<std::list<lock::Extent>> running,
                     std::list<lock::Extent>::iterator range);
   void hold_up_part(NodeRef node, lock::Extent range);
   Task<> end_hold_up(NodeRef node, lock::Extent range);
+  void give_back_part(NodeRef node, lock::Extent range, lock::GrantNumber number);
   void queue_give_back_part(const fs::ExtentItem& item, NodeRef node);
   void become_whole(Node& node);
   Task<Status> ask_size(NodeRef node);
@@ -193,6 +193,7 @@ struct FileSystem::Impl final : rpc::SessionEvents, InlineHome {
   // Around a cut: no size of before comes to the server behind it.
   Task<> begin_resize(NodeRef node);
   void end_resize(Node& node);
+  Task<Status> cut_objects(NodeRef node, std::uint64_t old_size, std::uint64_t size);
   void attributes_changed(fs::InodeId inode, std::uint64_t transaction);
   Task<> list_changed(NodeRef node, bool was_open);
   Task<Status> tell_before_layout(fs::InodeId inode);

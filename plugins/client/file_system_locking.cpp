@@ -87,11 +87,11 @@ fs::SizeUpdate FileSystem::Impl::glimpse(const fs::LockItem& item) {
   if (node == nullptr || node->lock.mode == Mode::none) return {};
   if (item.number < node->lock.first || item.number > node->lock.number) return {};
   if (node->lock.divided) {
-    // What is known is so also while a part, or all of it, is given back, or the file is cut here. Who knows nothing
-    // yet has changed nothing.
+    // What is known is so also while a part, or all of it, is given back. Who knows nothing yet has changed nothing.
     const fs::Inode& inode = node->inode;
-    if (!node->size_known) return {0, 0, 0, inode.time_generation, true, true};
-    return {inode.size, inode.blocks, inode.mtime_ns, inode.time_generation, true, true};
+    const bool cutting = resizing.contains(inode.id);
+    if (!node->size_known) return {0, 0, 0, inode.time_generation, true, true, cutting};
+    return {inode.size, inode.blocks, inode.mtime_ns, inode.time_generation, true, true, cutting};
   }
   if (node->lock.mode != Mode::exclusive || node->lock.closing) return {};
   return size_update(*node);
@@ -134,7 +134,7 @@ Task<> FileSystem::Impl::release_lock(NodeRef node) {
   const std::shared_ptr<FileData> data = plane.find(node->inode.id);
   if (data != nullptr) data->drop();
   lock.mode = Mode::none;
-  lock.divided = false;
+  if (std::exchange(lock.divided, false)) node->parts->held.clear();
   --locks_held;
   lock.closing = lock.releasing = lock.sealed = lock.expiring = false;
   queue_give_back({node->inode.id, lock.number}, node);

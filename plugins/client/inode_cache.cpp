@@ -60,7 +60,10 @@ NodeRef InodeCache::update(const fs::Inode& fresh, bool covered) {
   const fs::Inode before = node->inode;
   node->inode = fresh;
   if (node->at_least) {
-    if (node->size_known) keep_greater_values(before, node->inode);
+    // A size of before a cut is none, however large.
+    const bool older = !covered || fresh.change < before.change;
+    if (node->size_known && older) keep_local_values(before, node->inode);
+    if (node->size_known && !older) keep_greater_values(before, node->inode);
     // What a writer left who died, the objects alone know: they are asked once, as for a whole lock.
     node->size_known = node->size_known || !fresh.is_regular();
     node->at_least = node->lock.divided || !covered;

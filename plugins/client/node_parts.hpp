@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <list>
+#include <vector>
 
 namespace rideau::client {
 
@@ -29,6 +30,11 @@ struct NodeParts {
     bool held_up = false;  // for a moment
     bool entered = false;  // one has since the last drop of its pages began
   };
+  // A range that was given back, with every grant up to the number.
+  struct Given {
+    lock::Extent range{};
+    lock::GrantNumber number = 0;
+  };
   struct Wanted {
     lock::Extent range{};
     lock::Mode mode = lock::Mode::none;
@@ -39,7 +45,8 @@ struct NodeParts {
   DataCalls waiting;
   std::list<Going> going;
   std::list<Wanted> wanted;       // asked of the server
-  lock::GrantNumber newest = 0;   // of a grant; older ones that come later are void
+  std::vector<Given> given;       // while answers to these are on their way: what they grant may be void by now
+  lock::GrantNumber newest = 0;   // of a grant
   std::uint32_t giving_back = 0;  // messages on their way that give parts back
   std::uint32_t same_size = 0;    // questions for the size in a row that brought nothing new
   bool end_known = false;         // nobody can make the file larger: the end is held, and its size was asked since

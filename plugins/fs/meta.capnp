@@ -125,6 +125,7 @@ struct SizeUpdate {
   mtimeNs @2 :Int64;
   timeGeneration @3 :UInt32;
   atLeast @4 :Bool;             # others write the file as well
+  cutting @5 :Bool;             # of glimpses: it is being cut or grown just now, and this may be of before
 }
 struct CloseItem {
   inode @0 :UInt64;

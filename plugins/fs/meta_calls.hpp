@@ -160,6 +160,7 @@ struct SizeUpdate {
   std::uint32_t time_generation = 0;
   bool present = false;
   bool at_least = false;  // others write the file as well, and may have made it larger
+  bool cutting = false;   // in a glimpse: it is being cut or grown, and the rest may be of before or after
 };
 struct CloseItem {
   InodeId inode = kNoInode;

@@ -125,9 +125,11 @@ void fill(schema::SizeUpdate::Builder to, const SizeUpdate& from) {
   to.setMtimeNs(from.mtime_ns);
   to.setTimeGeneration(from.time_generation);
   to.setAtLeast(from.at_least);
+  to.setCutting(from.cutting);
 }
 void take(schema::SizeUpdate::Reader from, SizeUpdate* to) {
-  *to = {from.getSize(), from.getBlocks(), from.getMtimeNs(), from.getTimeGeneration(), true, from.getAtLeast()};
+  *to = {from.getSize(), from.getBlocks(),  from.getMtimeNs(), from.getTimeGeneration(),
+         true,           from.getAtLeast(), from.getCutting()};
 }
 
 }  // namespace

@@ -27,7 +27,7 @@ bool DividedFiles::note_conflict(fs::InodeId inode) {
 
 void DividedFiles::divide(fs::InodeId inode) {
   RIDEAU_MARK(file_divided);
-  files_.insert(inode);
+  files_.try_emplace(inode);
 }
 
 bool DividedFiles::rejoin(std::uint64_t session, fs::InodeId inode) {
@@ -63,7 +63,7 @@ void DividedFiles::drop(std::uint64_t session) {
   locks_.drop(session);
   extents_.drop(session);
   for (auto file = files_.begin(); file != files_.end();) {
-    const fs::InodeId inode = *file++;
+    const fs::InodeId inode = (file++)->first;
     if (!is_held(inode)) forget(inode);
   }
 }

@@ -14,7 +14,6 @@
 #include <cstdint>
 #include <deque>
 #include <map>
-#include <set>
 #include <utility>
 #include <vector>
 
@@ -34,13 +33,21 @@ class DividedFiles {
   const lock::ExtentLocks& extents() const noexcept { return extents_; }
 
   bool contains(fs::InodeId inode) const { return files_.contains(inode); }
+  // How often it was cut or grown to a given size since it was divided: sizes that were told before mean nothing then.
+  std::uint64_t resizes(fs::InodeId inode) const {
+    const auto file = files_.find(inode);
+    return file != files_.end() ? file->second : 0;
+  }
+  void note_resize(fs::InodeId inode) {
+    if (const auto file = files_.find(inode); file != files_.end()) ++file->second;
+  }
   std::size_t size() const noexcept { return files_.size(); }
   // A data call met others' locks in its way. True: not for the first time, and the file is better divided.
   bool note_conflict(fs::InodeId inode);
   // Nobody holds it.
   void divide(fs::InodeId inode);
   // It is claimed as divided, after a restart.
-  void claim(fs::InodeId inode) { files_.insert(inode); }
+  void claim(fs::InodeId inode) { files_.try_emplace(inode); }
   // Makes it whole again, and the session's own, if nobody else holds or wants it.
   bool rejoin(std::uint64_t session, fs::InodeId inode);
   // What the session holds, as its client is told.
@@ -63,7 +70,7 @@ class DividedFiles {
   Runtime& runtime_;
   lock::LockManager& locks_;
   lock::ExtentLocks extents_;
-  std::set<fs::InodeId> files_;
+  std::map<fs::InodeId, std::uint64_t> files_;                        // with their resizes
   std::map<fs::InodeId, std::uint64_t> conflicts_;                    // when, of the last one
   std::deque<std::pair<std::uint64_t, fs::InodeId>> conflict_order_;  // oldest first
 };

@@ -27,8 +27,14 @@ void Glimpse::tell(fs::Inode& to) const {
   }
 }
 
-bool Glimpse::covers(const fs::Inode& now, const std::vector<lock::LockManager::Held>& holders_now) const {
-  if (!in_parts || inode != now.id) return false;
+bool Glimpse::covers(const fs::Inode& now, const std::vector<lock::LockManager::Held>& holders_now,
+                     std::uint64_t resizes_now, bool leaving) const {
+  if (!in_parts || inode != now.id || resizes != resizes_now) return false;
+  const bool cutting = std::any_of(told.begin(), told.end(), [](const fs::SizeUpdate& one) { return one.cutting; });
+  if (cutting && !leaving) {
+    RIDEAU_MARK(size_was_being_cut);
+    return false;
+  }
   return std::all_of(holders_now.begin(), holders_now.end(), [this](const lock::LockManager::Held& holder) {
     const auto asked = std::find(holders.begin(), holders.end(), holder);
     return asked != holders.end() && told[static_cast<std::size_t>(asked - holders.begin())].present;

@@ -28,6 +28,18 @@ fs::Inode* told_in_parts(const DividedFiles&, Reply&) {
   return nullptr;
 }
 
+// The file that a change cuts or grows to a given size; none: it is another change.
+inline fs::InodeId resized_by(const fs::SetAttributesRequest& request) {
+  return (request.mask & fs::kSetSize) != 0 ? request.inode : fs::kNoInode;
+}
+inline fs::InodeId resized_by(const fs::OpenRequest& request) {
+  return (request.flags & fs::kOpenTruncate) != 0 ? request.inode : fs::kNoInode;
+}
+template <class Request>
+fs::InodeId resized_by(const Request&) {
+  return fs::kNoInode;
+}
+
 // Who opens a file to write wants it for himself, if nobody else has it.
 inline bool exclusive_wanted(const fs::OpenRequest& request) { return (request.flags & fs::kOpenWrite) != 0; }
 inline bool exclusive_wanted(const fs::MakeRequest& request) {

@@ -236,8 +236,10 @@ Task<Glimpse> Mds::ask_writers(std::uint64_t session, const Inode& inode) {
 }
 
 Task<Glimpse> Mds::ask_parts(std::uint64_t session, const Inode& inode) {
+  const std::uint64_t resizes = divided_.resizes(inode.id);
   auto glimpse = co_await glimpses_.ask(inode, divided_.writers(inode.id, session));
   glimpse.in_parts = true;
+  glimpse.resizes = resizes;
   co_return glimpse;
 }
 
@@ -269,7 +271,8 @@ Task<> Mds::look(rpc::ServerCall& call) {
       }
     } else if (inode = result.ok() ? told_in_parts(divided_, *result) : nullptr; inode != nullptr) {
       const auto writers = divided_.writers(inode->id, session);
-      if (glimpse.covers(*inode, writers)) {
+      const bool leaving = locks_.is_asked_back(session, inode->id);
+      if (glimpse.covers(*inode, writers, divided_.resizes(inode->id), leaving)) {
         glimpse.tell(*inode);
       } else if (!writers.empty()) {
         // Who does not know gives his part back just now, or has no link. Whoever asks may have a share himself, so
@@ -347,6 +350,7 @@ Task<> Mds::change(rpc::ServerCall& call, Need need) {
     }
     status = to_body(result, body);
     if (number != 0) {
+      divided_.note_resize(resized_by(request));
       target_.sessions.made(number, id, target_.committer.durable());
       if (target_.options.commit_first || must_be_durable(request)) seen = number;
       if (seen != 0) target_.sessions.hold_back(number);
@@ -546,9 +550,8 @@ Task<> Mds::lock_extent(rpc::ServerCall& call) {
   if (status.ok())
     status = co_await target_.committer.wait_durable(target_.sessions.last_transaction_of_others(holder));
   const bool granted = reply.number != 0;
-  if (granted && status.ok() && !(has_share() && extents.holds(holder, request.resource, wanted, mode))) {
-    status = ask_again;
-  }
+  // What its client has given back meanwhile he knows better.
+  if (granted && status.ok() && !has_share()) status = ask_again;
   if (granted && !status.ok()) {
     extents.release(holder, request.resource, {reply.begin, reply.end}, reply.number);
   }

@@ -65,6 +65,9 @@ constexpr HookName kMarks[] = {
     {"file_whole_again", "one of them is left"},
     {"extent_claimed", "a part was claimed after a restart"},
     {"part_asked_back", "a part was asked back"},
+    {"part_given_back_around_a_write", "in two pieces, since a write that waits has a page of it"},
+    {"grant_of_part_was_void", "what a grant brought was given back before the answer came", true},
+    {"size_was_being_cut", "somebody asked for the size of a divided file while it was cut"},
     {"dirty_bytes_asked_back", "a lock was asked back with bytes to write"},
     // Inline files.
     {"inline_bytes_fetched", "the bytes of a small file were asked of the metadata server"},

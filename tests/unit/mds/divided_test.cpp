@@ -56,8 +56,17 @@ struct Bench {
     request.items.push_back({file, word >> 2});
     REQUIRE(client.run(client.call(MetaMethod::unlock, request, false)).ok());
   }
-  static void knows(Client& client, InodeId inode, std::uint64_t size) {
-    client.sizes[inode] = {size, size / 512, 5, 0, true, true};
+  static void knows(Client& client, InodeId inode, std::uint64_t size, bool cutting = false) {
+    client.sizes[inode] = {size, size / 512, 5, 0, true, true, cutting};
+  }
+  Task<rpc::Reply> cut(Client& client, std::uint64_t size) {
+    SetAttributesRequest request;
+    request.inode = file;
+    request.mask = kSetSize;
+    request.size = size;
+    request.handle = 1;  // a's
+    rpc::Reply done = co_await client.call(MetaMethod::set_attributes, request, true);
+    co_return std::move(done);
   }
 
   Served served;
@@ -110,6 +119,54 @@ TEST_CASE("the size of a file in parts is the greatest that anybody who writes i
   REQUIRE(bench.a.run(bench.a.call(MetaMethod::close, close, true)).ok());
   CHECK(bench.served.f.stat(bench.file).size == kMiB + 7);
   CHECK((bench.served.f.stat(bench.file).flags & kExact) == 0);
+}
+
+TEST_CASE("what is told of a file in parts before a cut is not told after it", "[mds]") {
+  Bench bench;
+  REQUIRE(is_divided(bench.lock(bench.a)));
+  bench.extent(bench.a, 0, kMiB);
+  Bench::knows(bench.a, bench.file, kMiB);
+  // The file is cut when its writer has answered, and his answer is slow.
+  bench.a.before_glimpse = [&]() -> Task<> {
+    if (bench.a.glimpses != 1) co_return;
+    const rpc::Reply done = co_await bench.cut(bench.a, 7);
+    CHECK(done.ok());
+    Bench::knows(bench.a, bench.file, 7);
+  };
+  CHECK(bench.stat(bench.c).size == 7);
+  CHECK(bench.a.glimpses == 2);
+}
+
+TEST_CASE("who cuts a file in parts is asked until he knows what is left of it", "[mds]") {
+  Bench bench;
+  REQUIRE(is_divided(bench.lock(bench.a)));
+  bench.extent(bench.a, 0, kMiB);
+  Bench::knows(bench.a, bench.file, kMiB, true);
+  bench.a.before_glimpse = [&]() -> Task<> {
+    if (bench.a.glimpses == 3) Bench::knows(bench.a, bench.file, 7);
+    co_return;
+  };
+  CHECK(bench.stat(bench.b).size == 7);
+  CHECK(bench.a.glimpses == 4);
+}
+
+TEST_CASE("who keeps a cut waiting with his share is told of before, and can give it back", "[mds]") {
+  Bench bench;
+  REQUIRE(is_divided(bench.lock(bench.a)));
+  bench.extent(bench.a, 0, kMiB);
+  const LockWord share = bench.lock(bench.b);
+  REQUIRE(is_divided(share));
+  Bench::knows(bench.a, bench.file, kMiB, true);
+  bench.b.on_revoke = Client::OnRevoke::keep;
+  std::optional<rpc::Reply> cut;
+  bench.a.tasks->spawn(Client::store(bench.cut(bench.a, 7), cut));
+  bench.served.f.world.run_for(kSecond);
+  REQUIRE_FALSE(cut.has_value());
+  CHECK(bench.stat(bench.b).size == kMiB);
+  bench.give_back(bench.b, share);
+  bench.served.f.world.run_for(kSecond);
+  REQUIRE(cut.has_value());
+  CHECK(cut->ok());
 }
 
 TEST_CASE("a file in parts is whole again when one is left, or one comes who knows no parts", "[mds]") {
