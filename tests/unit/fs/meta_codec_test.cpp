@@ -11,8 +11,8 @@
 
 namespace rideau::fs {
 bool operator==(const SizeUpdate& a, const SizeUpdate& b) {
-  return std::tie(a.size, a.blocks, a.mtime_ns, a.time_generation, a.present) ==
-         std::tie(b.size, b.blocks, b.mtime_ns, b.time_generation, b.present);
+  return std::tie(a.size, a.blocks, a.mtime_ns, a.time_generation, a.present, a.at_least, a.cutting) ==
+         std::tie(b.size, b.blocks, b.mtime_ns, b.time_generation, b.present, b.at_least, b.cutting);
 }
 bool operator==(const LockItem& a, const LockItem& b) { return a.resource == b.resource && a.number == b.number; }
 bool operator==(const ReclaimedOpen& a, const ReclaimedOpen& b) {
@@ -112,7 +112,7 @@ auto fields(const ReclaimRequest& x) { return std::tie(x.opens, x.locks, x.advis
 auto fields(const ReclaimReply& x) { return std::tie(x.locks, x.extents); }
 auto fields(const CloseItem& x) {
   return joined(std::tie(x.inode, x.handle, x.update.present, x.update.size, x.update.blocks, x.update.mtime_ns,
-                         x.update.time_generation, x.update.at_least, x.untouched),
+                         x.update.time_generation, x.update.at_least, x.update.cutting, x.untouched),
                 fields(x.bytes));
 }
 auto fields(const DirectoryEntry& x) {
@@ -252,7 +252,7 @@ TEST_CASE("bodies about inodes and sessions survive the way there and any damage
   CloseRequest close;
   for (std::uint64_t i = 0; i < 20; ++i) {
     CloseItem item{i, i * 3, {}, i % 3 == 0, {}};
-    if (i % 2 == 1) item.update = {i << 30, i, -static_cast<std::int64_t>(i), 4, true, i % 4 == 1};
+    if (i % 2 == 1) item.update = {i << 30, i, -static_cast<std::int64_t>(i), 4, true, i % 4 == 1, i % 8 == 5};
     if (i % 4 == 1) item.bytes = {true, std::string_view("some bytes").substr(i / 2), false};
     if (i % 4 == 3) item.bytes.moved_out = true;
     close.items.push_back(item);
@@ -274,7 +274,7 @@ TEST_CASE("bodies about inodes and sessions survive the way there and any damage
   check(UnlockRequest{{{9, 1}, {10, 1ull << 60}}, {{9, 0, ~0ull, 7}}});
   check(RevokeRequest{{{9, 1}, {10, 1ull << 60}}, 1'000, {{9, 1 << 16, 1 << 20, 1ull << 60}, {10, 0, 1, 2}}});
   check(GlimpseRequest{{{9, 1}, {10, 1ull << 60}}});
-  check(GlimpseReply{{{}, {1ull << 60, 8, -5, 7, true}}});
+  check(GlimpseReply{{{}, {1ull << 60, 8, -5, 7, true}, {9, 1, 5, 7, true, true, true}}});
   check(ScanRecordsRequest{std::string_view("\x11\0key", 5), 77});
   check(ScanRecordsReply{{{"key", std::string("\0value", 6)}, {"other", ""}}, 1ull << 50});
   check(GetRecordsRequest{{"one", "another"}});
