@@ -20,7 +20,13 @@ BlockStore::Room BlockStore::room_for(std::uint64_t fresh, std::uint64_t replace
   const std::uint64_t unused = free_.count() + window_blocks_;
   const std::uint64_t spare = unused - std::min(unused, reserve_);
   const bool blocks = (fresh == 0 || fresh <= spare) && fresh + replaced <= unused;
-  const bool map = records == 0 || (map_.dirty_records() + records) * kRecordBytes <= index_room_;
+  const auto has_records = [&] { return (map_.dirty_records() + records) * kRecordBytes <= index_room_; };
+  bool map = records == 0 || has_records();
+  if (!map) {
+    // Others use the index too, and may have left room since it was last asked.
+    learn_index_room();
+    map = has_records();
+  }
   if (blocks && map) return Room::yes;
   const bool blocks_come = commit_ != nullptr || !released_.empty() || discarding_ != 0;
   const bool map_comes = commit_ != nullptr || !map_.clean();

@@ -248,10 +248,8 @@ void BlockStore::end_change(Op& op) noexcept {
     return finish(op, op.status, 0);
   }
   for (std::size_t i = 0; i < op.items.size(); ++i) {
-    const Item& item = op.items[i];
-    const bool fresh = item.before.state == Block::State::kept ? item.before.fresh : true;
-    set_block(object, item.index,
-              {item.place, crc32c(op.memory + i * kBlockBytes, kBlockBytes), Block::State::data, fresh});
+    const std::uint32_t sum = crc32c(op.memory + i * kBlockBytes, kBlockBytes);
+    set_block(object, op.items[i].index, {op.items[i].place, sum, Block::State::data, true});
   }
   const bool existed = object.exists;
   const std::uint64_t old_size = object.record.size;
@@ -295,12 +293,15 @@ void BlockStore::set_block(Object& object, std::uint64_t index, const Block& blo
   const std::uint64_t at = index % kSegmentBlocks;
   if (segment.blocks.size() <= at) segment.blocks.resize(at + 1);
   Block& own = segment.blocks[at];
+  // A commit may have begun while a block that was kept got its bytes: whether a map names it is known only here.
+  const bool fresh = own.state == Block::State::none || own.place != block.place ? block.fresh : own.fresh;
   if (own.state == Block::State::none) {
     ++object.record.blocks;
   } else if (own.place != block.place) {
     give_up(own);
   }
   own = block;
+  own.fresh = fresh;
   map_.mark(object, index / kSegmentBlocks);
   map_.mark(object);
 }

@@ -186,6 +186,10 @@ class SimBlockDevice final : public block_device::Device {
 
   Status perform(Errand& errand, Request& request) noexcept {
     constexpr Status kFailed{Code::io_error, 5, "the simulated device"};
+    // Also one that fails: what is written to its place later must not be undone by a power cut.
+    if (request.kind == Request::Kind::write) {
+      for (SimBlockDisk::Write& write : disk_.writes_) write.ended = write.ended || write.number == errand.write;
+    }
     const bool moves = request.kind == Request::Kind::read || request.kind == Request::Kind::write;
     if (moves && disk_.failing_ != 0) {
       --disk_.failing_;
@@ -204,7 +208,6 @@ class SimBlockDevice final : public block_device::Device {
         disk_.read(request.offset, request.memory, request.size);
         return kOk;
       case Request::Kind::write:
-        for (SimBlockDisk::Write& write : disk_.writes_) write.ended = write.ended || write.number == errand.write;
         return disk_.fails_writes ? kFailed : kOk;
       case Request::Kind::flush:
         if (disk_.fails_flushes) return kFailed;

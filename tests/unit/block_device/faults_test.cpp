@@ -219,6 +219,51 @@ TEST_CASE("an index that is full for a while fails flushes, which work again whe
   again->stop();
 }
 
+TEST_CASE("an index that had no room is asked again before a write is refused") {
+  Bench bench;
+  bench.fill(std::string(5'000, 'o'));
+  const auto life = bench.live();
+  REQUIRE(life->start().ok());
+  bench.index_disk.set_full(true);
+  life->run([](StoreCalls calls, sim::SimIndexDisk& index) -> Task<> {
+    Status status = co_await calls.remove(kA);  // gives room back, so it is committed all the same
+    CHECK(status.ok());
+    status = co_await calls.flush();
+    CHECK(status.ok());
+    status = co_await calls.write(kB, 0, std::string(9'000, 'n'));
+    CHECK(status.code == Code::no_space);
+    index.set_full(false);
+    status = co_await calls.write(kB, 0, std::string(9'000, 'n'));
+    CHECK(status.ok());
+  }(life->calls(), bench.index_disk));
+  life->stop();
+}
+
+TEST_CASE("bytes of a write that failed do not come back when the power is cut") {
+  Bench bench;
+  {
+    const auto life = bench.live();
+    REQUIRE(life->start().ok());
+    bench.disk.fail_next_calls(1);
+    life->run([](StoreCalls calls) -> Task<> {
+      Status status = co_await calls.write(kA, 0, std::string(5'000, 'f'));
+      CHECK(status.code == Code::io_error);
+      status = co_await calls.write(kA, 0, std::string(5'000, 'n'));
+      CHECK(status.ok());
+      status = co_await calls.flush();
+      CHECK(status.ok());
+    }(life->calls()));
+  }
+  bench.disk.power_cut([](std::size_t) { return true; });
+  const auto life = bench.live();
+  REQUIRE(life->start().ok());
+  Status status;
+  std::string found;
+  life->run(read_whole(life->calls(), 5'000, status, found));
+  CHECK((status.ok() && found == std::string(5'000, 'n')));
+  life->stop();
+}
+
 TEST_CASE("what nobody flushes is committed a little later all the same") {
   Bench bench;
   {
