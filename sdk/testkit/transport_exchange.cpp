@@ -150,6 +150,15 @@ Task<bool> Exchange::talk(std::string address, std::function<bool()> enough) {
   co_return goes_on;
 }
 
+Task<bool> Exchange::more() {
+  send(*near_, near_calls_, 16, 0, near_sent_);
+  bool goes_on = co_await until([&] { return far_->inbox.size() == near_sent_.size(); });
+  if (!goes_on) co_return false;
+  send(*far_, far_calls_, 8, 0, far_sent_);
+  goes_on = co_await until([&] { return near_->inbox.size() == far_sent_.size(); });
+  co_return goes_on;
+}
+
 void Exchange::far_died() {
   far_dead_ = true;
   for_pull_.region = for_push_.region = nullptr;

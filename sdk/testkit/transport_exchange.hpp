@@ -24,6 +24,8 @@ class Exchange {
 
   // Connects and talks until all is done (true), an end hears that the link is over, or `enough` says so.
   Task<bool> talk(std::string address, std::function<bool()> enough = nullptr);
+  // After a talk in which all was done: a message there and one back once more.
+  Task<bool> more();
   // Brings it to its end, and checks. `ends_by_itself`: nobody here has to close the link for that.
   Task<> settle(bool ends_by_itself);
   // The far instance is gone, with all that it had.

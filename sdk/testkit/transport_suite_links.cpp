@@ -22,8 +22,9 @@ constexpr Way kWays[] = {Way::there, Way::back};
 struct Between {
   Stage& stage;
   Relay& relay;
-  std::string address;          // through the relay
-  std::uint64_t bytes[2] = {};  // of an exchange that nobody disturbs
+  std::string address;             // through the relay
+  std::uint64_t bytes[2] = {};     // of an exchange that nobody disturbs
+  std::uint64_t greeting[2] = {};  // of these, before a link carries anything
 };
 
 Task<bool> undisturbed(Between& between) {
@@ -240,8 +241,21 @@ Task<> comes_late(Between& between) {
   for (int round = 0; round < 16 && !between.stage.spoiled; ++round) co_await late_round(between, round % 2 == 0);
 }
 
+Task<> measure_greeting(Between& between) {
+  Stage& stage = between.stage;
+  between.relay.plan({});
+  std::swap(stage.address, between.address);
+  const Pair pair = co_await stage.connect();
+  std::swap(stage.address, between.address);
+  if (pair.near == nullptr) co_return;
+  co_await wait_for_effect(between);
+  for (const Way way : kWays) between.greeting[static_cast<std::size_t>(way)] = between.relay.passed(way);
+  co_await stage.finish(pair);
+}
+
 // Bytes that come twice, never, or changed. Whatever becomes of that link, nothing else is harmed. Where bytes are
-// sealed, it is over at the first of them.
+// sealed, it carries nothing more after the first of them. (Greetings may have bytes that nobody has to look at, and
+// what follows the last byte of an exchange shows in the next.)
 Task<> damaged(Between& between, bool sealed) {
   Stage& stage = between.stage;
   Report& report = stage.report;
@@ -249,19 +263,25 @@ Task<> damaged(Between& between, bool sealed) {
   const Pair other = co_await stage.connect();
   if (other.near == nullptr) co_return;
   const Exchange::Bytes bytes = sealed ? Exchange::Bytes::right : Exchange::Bytes::any;
+  if (sealed) co_await measure_greeting(between);
   std::uint64_t noticed = 0;
   std::uint64_t runs = 0;
   for (int round = 0; round < 40 && !stage.spoiled; ++round) {
     for (const Kind kind : {Kind::duplicate, Kind::leave_out, Kind::change}) {
       const Way way = kWays[stage.dice.below(2)];
       const std::uint64_t size = round % 3 == 0 ? 1 : 1 + stage.dice.below(200);
-      between.relay.plan({kind, way, stage.dice.below(between.bytes[static_cast<std::size_t>(way)]), size});
+      const std::uint64_t at = stage.dice.below(between.bytes[static_cast<std::size_t>(way)]);
+      between.relay.plan({kind, way, at, size});
       Exchange exchange(stage, bytes);
       const auto stuck = [&] { return stage.runtime.now_ns() - between.relay.quiet_since_ns() > kQuietNs; };
       const bool done = co_await exchange.talk(between.address, stuck);
       ++runs;
       if (!done) ++noticed;
-      if (sealed) report.check(!done || !between.relay.happened(), "an exchange does not end well over damaged bytes");
+      const bool carried = at >= between.greeting[static_cast<std::size_t>(way)];
+      if (sealed && done && carried && between.relay.happened()) {
+        const bool goes_on = co_await exchange.more();
+        report.check(!goes_on, "a link carries nothing more after damaged bytes");
+      }
       co_await exchange.settle(false);
       if (stage.spoiled) co_return;
     }
