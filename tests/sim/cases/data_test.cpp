@@ -58,6 +58,23 @@ Task<> make_in_order(SimKernel& kernel, fs::InodeId directory, int count) {
   }
 }
 
+Task<> set_size(SimKernel& kernel, fs::InodeId inode, std::uint64_t size) {
+  const Status set = co_await kernel.truncate(inode, size);
+  CHECK(set.ok());
+}
+
+Task<> get_size(SimKernel& kernel, fs::InodeId inode, std::uint64_t* size) {
+  const Result<fs::Inode> found = co_await kernel.get_attributes(inode);
+  CHECK(found.ok());
+  *size = found.ok() ? found->size : 0;
+}
+
+void black_out(Case& sim) {
+  for (std::size_t i = 0; i < sim.cluster.server_count(); ++i) sim.cluster.kill_server(i, true);
+  for (std::size_t i = 0; i < 3; ++i) sim.cluster.kill_client(sim.node_of(i), true);
+  for (std::size_t i = 0; i < sim.cluster.server_count(); ++i) sim.cluster.restart_server(i);
+}
+
 struct File {
   FileId file = 0;
   fs::InodeId inode = fs::kNoInode;
@@ -155,9 +172,7 @@ TEST_CASE(
     sim.run(0, write_at(sim.kernel(0), later.file, 0, new_bytes));
     sim.run(0, make_in_order(sim.kernel(0), directory, 40));
     sim.world.run_for(sim.world.random().below(2 * kSecond));
-    for (std::size_t i = 0; i < sim.cluster.server_count(); ++i) sim.cluster.kill_server(i, true);
-    for (std::size_t i = 0; i < 3; ++i) sim.cluster.kill_client(sim.node_of(i), true);
-    for (std::size_t i = 0; i < sim.cluster.server_count(); ++i) sim.cluster.restart_server(i);
+    black_out(sim);
     const std::size_t fresh = sim.add_client();
     std::string found;
     sim.run(fresh, read_all(sim.kernel(fresh), synced.inode, &found));
@@ -173,6 +188,29 @@ TEST_CASE(
     std::vector<std::string> names;
     sim.run(fresh, list_names(sim.kernel(fresh), directory, &names));
     for (std::size_t i = 0; i < names.size(); ++i) CHECK(names[i] == std::to_string(1000 + i));
+    sim.end();
+  }
+}
+
+TEST_CASE("S56: a file that was cut is no smaller than that, whichever of its objects knew it", "[S56]") {
+  for (std::uint64_t seed = 1; seed <= 4 * kSeedsOfCase; ++seed) {
+    Case sim(seed);
+    constexpr std::uint64_t kFirst = 500;  // in one object, less than is left of the file
+    constexpr std::uint64_t kFar = 120'000;
+    constexpr std::uint64_t kLeft = 1'600;
+    File one;
+    sim.run(0, make_file(sim.kernel(0), fs::kRootInode, "f", &one.file, &one.inode));
+    sim.run(0, write_at(sim.kernel(0), one.file, 0, pattern(seed, kFirst)));
+    sim.run(0, write_at(sim.kernel(0), one.file, kFar, pattern(seed, kFirst)));
+    sim.run(0, sync_file(sim.kernel(0), one.file));
+    sim.run(0, close_file(sim.kernel(0), one.file));
+    sim.run(0, set_size(sim.kernel(0), one.inode, kLeft));
+    sim.world.run_for(sim.world.random().below(100 * kMillisecond));
+    black_out(sim);
+    const std::size_t fresh = sim.add_client();
+    std::uint64_t size = 0;
+    sim.run(fresh, get_size(sim.kernel(fresh), one.inode, &size));
+    CHECK((size >= kLeft && size <= kFar + kFirst));
     sim.end();
   }
 }
