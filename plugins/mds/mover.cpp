@@ -233,8 +233,11 @@ Task<> Mover::move_one(InodeId id, const Leaving& leaving) {
 
 void Mover::tell_problem(const Inode& inode, const Leaving& leaving, Status status) {
   RIDEAU_MARK(move_given_up);
-  const std::string what =
-      "inode " + std::to_string(inode.id) + ": " + (status.where != nullptr ? status.where : code_name(status.code));
+  // What keeps a file for good: a server that does not give its bytes. Everything else passes.
+  const char* why = errno_of(status) == EIO   ? "its bytes cannot be read, rideau scrub says why"
+                    : status.where != nullptr ? status.where
+                                              : code_name(status.code);
+  const std::string what = "inode " + std::to_string(inode.id) + ": " + why;
   for (const auto& [id, begun] : leaving) {
     const auto& on = inode.layout.targets;
     if (std::count(on.begin(), on.end(), id) == 0) continue;

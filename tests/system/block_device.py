@@ -8,8 +8,9 @@ import errno
 import json
 import os
 import subprocess
+import time
 
-from cluster import cluster, expect, need_fuse, rideau, run, step, temporary_folder
+from cluster import PATIENCE, RIDEAU, cluster, expect, need_fuse, rideau, run, step, temporary_folder
 
 MIB = 1 << 20
 SIZE = 192 * MIB
@@ -140,6 +141,48 @@ def rot(made, device):
     expect(told["clean"] and told["targets"][0]["checksums"] and told["targets"][0]["bytes"] > 20 * MIB // 2, told)
 
 
+def drained_of(made, node):
+    told = json.loads(rideau("status", "--config", made.config, "--json", check=False).stdout)["nodes"]
+    return next(one.get("drain", {}) for one in told if one["node"] == node)
+
+
+def damaged_file_keeps_its_server(scratch):
+    step("a damaged file stays on a server that is drained; the status says what to do, and the drain goes on when it is mended")
+    images = {node: make_image(f"{scratch}/{node}.two") for node in ("oss0", "oss1")}
+    options = ["--objects", "block-device"]
+    for node, image in images.items():
+        rideau("format", "--device", image)
+        options += ["--device", f"{node}={image}"]
+    mark = b"this rots" * 2000
+    with cluster(oss=2, options=options) as made:
+        with open(made.mount + "/rots", "wb") as file:
+            file.write(mark)
+            os.fsync(file.fileno())
+        made.down()
+        for node, image in images.items():
+            with open(image, "r+b") as file:
+                at = file.read().find(mark[:4096])
+                if at < 0:
+                    continue
+                file.seek(at)
+                file.write(b"T")
+                break
+        expect(at > 0, "the file is on neither device")
+        made.up()
+        tool = subprocess.Popen([RIDEAU, "drain", "--config", made.config, node], stdout=subprocess.PIPE, text=True)
+        until = time.monotonic() + 60 * PATIENCE
+        while "rideau scrub" not in drained_of(made, node).get("problem", ""):
+            expect(time.monotonic() < until, f"the status does not say why the drain waits: {drained_of(made, node)}")
+            time.sleep(0.1)
+        with open(made.mount + "/rots", "r+b") as file:
+            file.write(mark)
+            os.fsync(file.fileno())
+        told, _ = tool.communicate(timeout=120 * PATIENCE)
+        expect(tool.returncode == 0 and f"{node} is drained" in told, told)
+        with open(made.mount + "/rots", "rb") as file:
+            expect(file.read() == mark, "other bytes")
+
+
 def foreign(made, folder):
     step("the device of another target is refused with clear words")
     made.down()
@@ -177,4 +220,5 @@ with temporary_folder() as scratch:
             reread(made, bytes_of_big)
             made.down()
             made.check()
+    damaged_file_keeps_its_server(scratch)
 print("block devices serve, survive and refuse")
