@@ -21,7 +21,11 @@ Status NamespaceStore::get(InodeId inode, InodeRecord* to) {
   const Key key = inode_key(inode);
   Bytes record;
   Status status = committer_.get(key, &record);
-  if (status.code == Code::not_found) return posix_error(ESTALE);
+  if (status.code == Code::not_found) {
+    const auto gone = gone_.find(inode);
+    if (gone != gone_.end() && gone->second > committer_.durable()) seen_.push_back(gone->second);
+    return posix_error(ESTALE);
+  }
   if (status.ok()) status = decode(key, record, to);
   if (!status.ok()) return damaged(status, "record", inode);
   if (to->inode.change > committer_.durable()) seen_.push_back(to->inode.change);
@@ -55,6 +59,15 @@ Status NamespaceStore::get_to_search(InodeId directory, InodeRecord* to) {
   seen_.resize(before);
   if (growth->second.other > committer_.durable()) seen_.push_back(growth->second.other);
   return status;
+}
+
+void NamespaceStore::erase_inode(InodeId inode, std::uint64_t change) {
+  constexpr std::size_t kGoneMax = 4096;
+  if (gone_.size() >= kGoneMax) {
+    std::erase_if(gone_, [this](const auto& one) { return one.second <= committer_.durable(); });
+  }
+  gone_[inode] = change;
+  committer_.erase(inode_key(inode));
 }
 
 void NamespaceStore::note_growth(InodeId directory, std::uint64_t before, std::uint64_t change) {

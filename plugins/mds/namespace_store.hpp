@@ -26,7 +26,8 @@ class NamespaceStore {
   NamespaceStore(Committer& committer, Logger& log) : committer_(committer), log_(log) {}
   void set_hash_seed(std::uint64_t seed) noexcept { hash_seed_ = seed; }
 
-  // Changes that are not durable yet, of the inodes that were read since the last call of forget_seen().
+  // Changes that are not durable yet, of the inodes that were read, or found to be gone, since the last call of
+  // forget_seen().
   const std::vector<std::uint64_t>& seen() const noexcept { return seen_; }
   void forget_seen() noexcept { seen_.clear(); }
 
@@ -52,7 +53,7 @@ class NamespaceStore {
   Status get_inline(const fs::Inode& inode, Bytes* bytes);
 
   void put(const fs::InodeRecord& record);
-  void erase_inode(fs::InodeId inode) { committer_.erase(fs::inode_key(inode)); }
+  void erase_inode(fs::InodeId inode, std::uint64_t change);
   void put_entry(fs::InodeId directory, fs::Cookie cookie, std::string_view name, fs::InodeId inode,
                  std::uint32_t type);
   void erase_entry(fs::InodeId directory, fs::Cookie cookie) { committer_.erase(fs::entry_key(directory, cookie)); }
@@ -83,6 +84,7 @@ class NamespaceStore {
     std::uint64_t other = 0;
   };
   std::map<fs::InodeId, Growth> growths_;
+  std::map<fs::InodeId, std::uint64_t> gone_;  // with which change; those that are not durable, and some more
 };
 
 }  // namespace rideau::mds

@@ -79,7 +79,7 @@ void Transaction::purge(const InodeRecord& record) {
   }
   destroy_objects(inode);
   if (inode.is_inline()) names.put_inline(inode.id, Bytes());
-  names.erase_inode(inode.id);
+  names.erase_inode(inode.id, number_);
   target_.purged.push_back(inode.id);
   std::uint64_t& inodes = target_.committer.counters().inodes;
   if (inodes != 0) --inodes;

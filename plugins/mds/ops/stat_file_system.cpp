@@ -8,7 +8,10 @@ Result<fs::StatFileSystemReply> apply_stat_file_system(Target& target) {
   constexpr std::uint64_t kBytesEachInode = 512;  // record, entry and their share of half-full pages
   IndexSpace space;
   if (const Status status = target.committer.space(&space); !status.ok()) return status;
-  return fs::StatFileSystemReply{target.committer.counters().inodes, space.bytes_free / kBytesEachInode};
+  fs::StatFileSystemReply reply;
+  reply.inodes_used = target.committer.counters().inodes;
+  reply.inodes_free = space.bytes_free / kBytesEachInode;
+  return reply;
 }
 
 }  // namespace rideau::mds

@@ -322,6 +322,23 @@ TEST_CASE("a page of a directory fits into one reply", "[mds]") {
   REQUIRE(f.name_set(dir) == made);
 }
 
+TEST_CASE("that an inode is gone counts as seen until it is durable", "[mds]") {
+  Fixture f;
+  f.begin();
+  const InodeId file = f.file(kRootInode, "f");
+  REQUIRE(f.settle().ok());
+  REQUIRE(f.remove(kRootInode, "f").ok());
+  NamespaceStore& names = f.target().names;
+  InodeRecord record;
+  names.forget_seen();
+  REQUIRE(names.get(file, &record).os_error == ESTALE);
+  REQUIRE(names.seen() == std::vector<std::uint64_t>{f.target().committer.last()});
+  REQUIRE(f.settle().ok());
+  names.forget_seen();
+  REQUIRE(names.get(file, &record).os_error == ESTALE);
+  REQUIRE(names.seen().empty());
+}
+
 TEST_CASE("names of equal hash stand side by side, and the gap that one leaves is used again", "[mds]") {
   Fixture f;
   f.begin();
