@@ -242,8 +242,8 @@ Task<Result<fs::Inode>> FileSystem::Impl::set_attributes(fs::SetAttributesReques
   // What the caller set overrides what writes of before left here.
   if (sets_mtime && node->inode.change == reply.body.inode.change) node->inode.mtime_ns = reply.body.inode.mtime_ns;
   if (was_open && !open_to_all(node->inode)) co_await expire_names();
+  // Whatever comes of this, the change is made.
   const Status known = co_await know(node, true);
-  if (!known.ok() && errno_of(known) != ESTALE) co_return known;
   co_return tell_change(*node, reply.body.inode, known, asked);
 }
 

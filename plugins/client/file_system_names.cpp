@@ -171,8 +171,8 @@ Task<Result<fs::Inode>> FileSystem::Impl::link(fs::LinkRequest& request, std::ui
   if (stamp != 0 && stamp == names_stamp(*directory)) {
     put_name(*directory, request.name, node->inode.id, reply.transaction);
   }
+  // Whatever comes of this, the name is there.
   const Status status = co_await know(node, true);
-  if (!status.ok() && errno_of(status) != ESTALE) co_return status;
   co_return tell_change(*node, reply.body.inode, status, asked);
 }
 

@@ -344,7 +344,11 @@ Task<> Mds::change(rpc::ServerCall& call, Need need) {
   if (seen != 0) {
     RIDEAU_MARK(change_waited_for_commit);
     const Status durable = co_await target_.committer.wait_durable(seen);
-    if (!durable.ok()) status = durable;
+    if (!durable.ok()) {
+      // Neither is this change: who is told that it failed must not make it again after a restart.
+      status = durable;
+      number = 0;
+    }
   }
   co_await call.reply(status, body.bytes(), number);
 }
