@@ -278,6 +278,7 @@ void Cluster::kill_client(std::size_t number, bool machine_too) {
   std::unique_ptr<Client>& client = clients_[number - servers_.size()];
   client->log.info("killed%s", machine_too ? ", with its machine" : "");
   client->runtime.kill();
+  client->transport->kill();  // what it lent is not taken back any more
   if (!machine_too) client.reset();
 }
 

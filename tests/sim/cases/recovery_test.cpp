@@ -5,6 +5,7 @@
 #include "tests/sim/cases/case.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <map>
 #include <set>
 
@@ -83,6 +84,37 @@ Task<> follow_chain(SimKernel& kernel, const std::vector<fs::InodeId>& chain) {
   }
 }
 
+Task<> remove_name(SimKernel& kernel, fs::InodeId directory, std::string name) {
+  const Status removed = co_await kernel.remove(directory, name, false);
+  CHECK(removed.ok());
+}
+
+Task<> expect_gone(SimKernel& kernel, fs::InodeId inode, fs::InodeId directory, std::string name) {
+  if (inode != fs::kNoInode) {
+    const Result<fs::Inode> found = co_await kernel.get_attributes(inode);
+    CHECK(errno_of(found.status()) == ESTALE);
+  }
+  if (name.empty()) co_return;
+  const Result<fs::Inode> found = co_await kernel.lookup(directory, name);
+  CHECK(errno_of(found.status()) == ENOENT);
+}
+
+Task<> rename_name(SimKernel& kernel, fs::InodeId directory, std::string from, std::string to) {
+  const Status moved = co_await kernel.rename(directory, from, directory, to, 0);
+  CHECK(moved.ok());
+}
+
+Task<> link_errno(SimKernel& kernel, fs::InodeId inode, fs::InodeId directory, std::string name, int* error) {
+  const Result<fs::Inode> linked = co_await kernel.link(inode, directory, name);
+  *error = linked.ok() ? 0 : errno_of(linked.status());
+}
+
+Task<> count_links(SimKernel& kernel, fs::InodeId inode, std::uint64_t* links) {
+  const Result<fs::Inode> found = co_await kernel.get_attributes(inode);
+  CHECK(found.ok());
+  *links = found.ok() ? found->link_count : 0;
+}
+
 }  // namespace
 
 TEST_CASE("S42: a file that is open and has no name outlives a crash, and nothing of it stays after its close",
@@ -156,6 +188,58 @@ TEST_CASE("S44: who used what another one had made loses nothing when that one d
     sim.end();
   }
   CHECK(hits("look_waited_for_commit") + hits("change_waited_for_commit") > waited);
+}
+
+TEST_CASE("S44: who was told that a file is gone never finds it again", "[S44]") {
+  for (std::uint64_t seed = 1; seed <= kSeedsOfCase; ++seed) {
+    Case sim(seed);
+    fs::InodeId directory = fs::kNoInode;
+    fs::InodeId inode = fs::kNoInode;
+    sim.run(0, make_directory(sim.kernel(0), "d", &directory));
+    sim.run(0, make_and_close(sim.kernel(0), directory, "f", &inode));
+    sim.world.run_for(2 * kSecond);
+    sim.run(0, remove_name(sim.kernel(0), directory, "f"));
+    sim.run(1, expect_gone(sim.kernel(1), inode, directory, ""));
+    sim.cluster.kill_client(sim.node_of(0), true);
+    sim.restart(Case::kMds, true);
+    sim.run(1, expect_gone(sim.kernel(1), fs::kNoInode, directory, "f"));
+    sim.end();
+  }
+}
+
+TEST_CASE("S44: a change that failed with its server's disk is seen by its client as by everybody", "[S44]") {
+  int failed = 0;
+  for (std::uint64_t seed = 1; seed <= 4 * kSeedsOfCase; ++seed) {
+    Case sim(seed);
+    fs::InodeId directory = fs::kNoInode;
+    fs::InodeId inode = fs::kNoInode;
+    FileId file = 0;
+    sim.run(0, make_directory(sim.kernel(0), "d", &directory));
+    sim.run(1, make_and_close(sim.kernel(1), directory, "other", &inode));
+    sim.run(0, make_file(sim.kernel(0), directory, "f", &file, &inode));
+    sim.run(0, close_file(sim.kernel(0), file));
+    std::uint64_t links = 0;
+    sim.run(0, count_links(sim.kernel(0), inode, &links));
+    sim.world.run_for(2 * kSecond);
+    // It rests on what another client did, so it is answered with the commit, which fails.
+    sim.run(1, rename_name(sim.kernel(1), directory, "other", "moved"));
+    sim.cluster.disk(Case::kMds).index.fail_next_commit();
+    int error = 0;
+    const Case::Running linking = sim.begin(0, link_errno(sim.kernel(0), inode, directory, "g", &error));
+    sim.world.run_for(sim.world.random().below(20 * kMillisecond));
+    sim.cluster.disk(Case::kMds).index.heal();
+    sim.restart(Case::kMds, false);
+    sim.wait(linking);
+    CHECK((error == 0 || error == EIO));
+    std::uint64_t of_others = 0;
+    sim.run(0, count_links(sim.kernel(0), inode, &links));
+    sim.run(1, count_links(sim.kernel(1), inode, &of_others));
+    CHECK(links == of_others);
+    CHECK(links == (error == 0 ? 2u : 1u));
+    failed += error != 0 ? 1 : 0;
+    sim.end();
+  }
+  CHECK(failed > 0);
 }
 
 TEST_CASE("S45: numbers of inodes never come twice, also those that a crash lost", "[S45]") {

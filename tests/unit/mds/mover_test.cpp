@@ -267,7 +267,8 @@ TEST_CASE("what cannot be read stays, and is told", "[mds]") {
   f.targets.at(kLeaving)->read_failure = Status{Code::io_error, EIO, "read"};
   REQUIRE(f.drain(kLeaving).empty());
   REQUIRE_FALSE(f.wait_drained(20));
-  CHECK(f.progress(kLeaving).problem == "inode " + std::to_string(inode) + ": read");
+  CHECK(f.progress(kLeaving).problem ==
+        "inode " + std::to_string(inode) + ": its bytes cannot be read, rideau scrub says why");
   CHECK(f.progress(kLeaving).files_left == 1);
   CHECK(f.await(f.mds().mover().remove(kLeaving)) == "object target 12 is not empty yet");
   f.targets.at(kLeaving)->read_failure = kOk;
