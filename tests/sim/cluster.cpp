@@ -8,6 +8,7 @@
 #include "plugins/check/servers.hpp"
 #include "plugins/check/stores.hpp"
 #include "plugins/roles/roles.hpp"
+#include "tests/sim/message_text.hpp"
 #include "tests/sim/sim_memory_gauge.hpp"
 
 #include <cstdint>
@@ -210,6 +211,10 @@ Cluster::Cluster(SimWorld& world, ClusterOptions options)
       network_(world, network_of(world)),
       catalog_(
           {{&kSimTransportDescriptor, &kSimIndexDescriptor, &kSimObjectsDescriptor, &kSimBlockStoreDescriptor}, {}}) {
+  network_.set_describe([&world](Bytes head, NodeId from, NodeId to) {
+    const auto serves_objects = [&world](NodeId node) { return world.node_name(node).starts_with("oss"); };
+    return message_text(head, serves_objects(from) || serves_objects(to));
+  });
   Random& random = world.random();
   config_.file = "cluster.toml";
   config_.folder = "/";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // rideau-sim: runs seeds of the simulated cluster on all cores, says how to repeat what failed, and makes that smaller.
+#include "tests/sim/failure_story.hpp"
 #include "tests/sim/hooks.hpp"
 #include "tests/sim/run_seed.hpp"
 #include "tests/sim/shrink.hpp"
@@ -9,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -106,7 +108,6 @@ bool parse_value(const std::string& word, const char* value, Options* to) {
   if (word == "--only-calls") return parse_numbers(value, &to->run.only_calls);
   if (word == "--plant") {
     to->planted = value;
-    to->shrinks = false;
     return plant(value);
   }
   if (word == "--minutes") {
@@ -136,6 +137,8 @@ bool parse(int count, char** words, Options* to) {
     if (i + 1 >= count || !parse_value(words[i], words[i + 1], to)) return false;
     ++i;
   }
+  // Of a mistake that is looked for it is enough that it was found.
+  if (!to->planted.empty() && to->seeds != 1) to->shrinks = false;
   return to->seeds > 0;
 }
 
@@ -212,8 +215,9 @@ bool run_one(std::uint64_t seed, const Options& options, Progress& progress) {
   return result.problem.empty();
 }
 
-// A run in a process of its own: what is wrong with it, also when it crashes or does not end.
-SeedResult run_apart(std::uint64_t seed, const Options& options, const RunOptions& how) {
+// A run in a process of its own: what is wrong with it, also when it crashes or does not end. `account`: where that
+// goes; null: nowhere.
+SeedResult run_apart(std::uint64_t seed, const Options& options, const RunOptions& how, std::FILE* account) {
   constexpr unsigned kSecondsMax = 120;
   int ends[2];
   if (::pipe(ends) != 0) std::abort();
@@ -222,7 +226,8 @@ SeedResult run_apart(std::uint64_t seed, const Options& options, const RunOption
   if (pid == 0) {
     ::close(ends[0]);
     ::alarm(kSecondsMax);
-    const SeedResult result = run_once_or_twice(seed, options, how, nullptr);
+    if (account != nullptr) std::setvbuf(account, nullptr, _IOLBF, 0);  // also what a crash leaves
+    const SeedResult result = run_once_or_twice(seed, options, how, account);
     const std::string text =
         std::to_string(result.faults_planned) + " " + std::to_string(result.calls_planned) + " " + result.problem;
     for (std::size_t at = 0; at < text.size();) {
@@ -253,9 +258,21 @@ SeedResult run_apart(std::uint64_t seed, const Options& options, const RunOption
   return result;
 }
 
+// What went on while the call that shows the failure was under way.
+void print_story(std::uint64_t seed, const Options& options, const RunOptions& how) {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> account(std::tmpfile(), &std::fclose);
+  if (account == nullptr) return;
+  const SeedResult failed = run_apart(seed, options, how, account.get());
+  std::string text;
+  char buffer[65536];
+  std::rewind(account.get());
+  while (const std::size_t got = std::fread(buffer, 1, sizeof buffer, account.get())) text.append(buffer, got);
+  std::printf("what happened meanwhile, in seconds:\n%s", tell_failure(text, failed.problem).c_str());
+}
+
 void make_smaller(std::uint64_t seed, const Options& options) {
   constexpr std::uint32_t kRunsMax = 300;
-  SeedResult failed = run_apart(seed, options, options.run);
+  SeedResult failed = run_apart(seed, options, options.run, nullptr);
   if (failed.problem.empty()) {
     std::printf("seed %llu did not fail when it was run again\n", static_cast<unsigned long long>(seed));
     return;
@@ -263,12 +280,13 @@ void make_smaller(std::uint64_t seed, const Options& options) {
   // A run that crashed could not say how much was planned; more than there is does no harm.
   if (failed.calls_planned == 0) failed.calls_planned = 128;
   if (failed.faults_planned == 0 && !options.run.faults.none()) failed.faults_planned = 6;
-  const auto again = [&](const RunOptions& how) { return run_apart(seed, options, how).problem; };
+  const auto again = [&](const RunOptions& how) { return run_apart(seed, options, how, nullptr).problem; };
   Shrunk shrunk = shrink(options.run, failed, kRunsMax, again);
   while (shrunk.problem.ends_with('\n')) shrunk.problem.pop_back();
   std::printf("seed %llu fails in the same way with %zu faults and %zu calls (%u runs): %s\nrepeat it with: %s\n",
               static_cast<unsigned long long>(seed), shrunk.faults, shrunk.calls, shrunk.runs, shrunk.problem.c_str(),
               command(seed, options, shrunk.how).c_str());
+  print_story(seed, options, shrunk.how);
 }
 
 class Workers {

@@ -152,7 +152,9 @@ void SimLink::arrive(std::shared_ptr<SimMessage> message) {
   if (ended_) return;
   const Bytes head(static_cast<const void*>(message->head.data()), message->head_bytes);
   network_.world().mix(Bytes(message->eager.data(), message->eager.size()));
-  mix("from", head.data, head.size, network_.world().tracing() ? network_.describe(head) : std::string());
+  const NodeId here = transport_.runtime().id();
+  mix("from", head.data, head.size,
+      network_.world().tracing() ? network_.describe(head, peer_node_, here) : std::string());
   inbox_.push_back(std::move(message));
   deliver_inbox();
 }

@@ -110,8 +110,8 @@ SimTransport* SimNetwork::find_transport(std::uint64_t id) const noexcept {
   return found == transports_.end() ? nullptr : found->second;
 }
 
-std::string SimNetwork::describe(Bytes head) const {
-  return describe_ ? describe_(head) : "message of " + std::to_string(head.size) + " bytes";
+std::string SimNetwork::describe(Bytes head, NodeId from, NodeId to) const {
+  return describe_ ? describe_(head, from, to) : "message of " + std::to_string(head.size) + " bytes";
 }
 
 }  // namespace rideau::sim

@@ -65,7 +65,8 @@ class SimNetwork {
   std::uint64_t bulk_bytes() const noexcept { return bulk_bytes_; }
 
   // How a head is shown in a trace; without it, only its size.
-  void set_describe(std::function<std::string(Bytes head)> describe) { describe_ = std::move(describe); }
+  using Describe = std::function<std::string(Bytes head, NodeId from, NodeId to)>;
+  void set_describe(Describe describe) { describe_ = std::move(describe); }
 
   SimWorld& world() noexcept { return world_; }
   const NetworkOptions& options() const noexcept { return options_; }
@@ -95,7 +96,7 @@ class SimNetwork {
   void reset(LinkId end, NodeId node, Status why);
   SimLink* find(LinkId id) const noexcept;
   SimTransport* find_transport(std::uint64_t id) const noexcept;
-  std::string describe(Bytes head) const;
+  std::string describe(Bytes head, NodeId from, NodeId to) const;
 
   SimWorld& world_;
   NetworkOptions options_;
@@ -104,7 +105,7 @@ class SimNetwork {
   std::map<std::string, Listener, std::less<>> listeners_;
   std::set<std::pair<NodeId, NodeId>> blocked_;
   std::map<std::pair<NodeId, NodeId>, std::vector<Held>> held_;
-  std::function<std::string(Bytes)> describe_;
+  Describe describe_;
   std::uint64_t next_id_ = 1;
   std::uint64_t next_port_ = 1;
   std::uint64_t messages_ = 0;
