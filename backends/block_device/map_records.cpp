@@ -3,6 +3,9 @@
 
 #include "../shared/packing.hpp"
 
+#include <algorithm>
+#include <cinttypes>
+#include <cstdio>
 #include <cstring>
 
 namespace rideau::block_device {
@@ -11,6 +14,9 @@ namespace {
 using namespace backend;
 
 constexpr std::uint8_t kRecordVersion = 1;
+constexpr std::uint8_t kSmallVersion = 2;  // of an object whose bytes follow
+constexpr std::size_t kObjectFields = 8 + 8;
+constexpr std::size_t kSealBytes = 1 + 4;  // the version before the fields, the checksum behind them
 constexpr std::size_t kRunBytes = 2 + 2 + 1 + 8;
 
 std::string key_of(char kind, const std::uint64_t* numbers, std::size_t count) {
@@ -28,7 +34,7 @@ bool is_kind(Bytes key, char kind, std::size_t size) noexcept {
 
 class Writer {
  public:
-  Writer() : text_(1, static_cast<char>(kRecordVersion)) {}
+  explicit Writer(std::uint8_t version = kRecordVersion) : text_(1, static_cast<char>(version)) {}
   template <class Number>
   Writer& number(Number value) {
     std::uint8_t bytes[sizeof value];
@@ -50,12 +56,14 @@ class Writer {
 };
 
 // The fields of a value whose checksum fits; empty and a status otherwise.
-Status open_value(Bytes key, Bytes value, Bytes* fields) noexcept {
+Status open_value(Bytes key, Bytes value, Bytes* fields, std::uint8_t version_max = kRecordVersion) noexcept {
   constexpr Status kCorrupt{Code::corrupt, 0, "a record of the map is damaged"};
-  if (value.size < 5) return kCorrupt;
+  if (value.size < kSealBytes) return kCorrupt;
   const std::size_t size = value.size - 4;
   if (get_u32(value.data + size) != crc32c(value.data, size, crc32c(key.data, key.size))) return kCorrupt;
-  if (value.data[0] != kRecordVersion) return {Code::unsupported, 0, "a record of the map is of a newer version"};
+  if (value.data[0] == 0 || value.data[0] > version_max) {
+    return {Code::unsupported, 0, "a record of the map is of a newer version"};
+  }
   *fields = Bytes(value.data + 1, size - 1);
   return kOk;
 }
@@ -87,12 +95,19 @@ bool parse_segment_key(Bytes key, ObjectId* id, std::uint64_t* number) noexcept 
   return true;
 }
 
+std::string object_name(ObjectId id) {
+  char text[48];
+  std::snprintf(text, sizeof text, "object %016" PRIx64 "%016" PRIx64, id.high, id.low);
+  return text;
+}
+
 std::string device_value(const DeviceUuid& uuid) {
   return Writer().bytes(uuid.data(), uuid.size()).number(static_cast<std::uint32_t>(kBlockBytes)).seal(device_key());
 }
 
-std::string object_value(const std::string& key, const ObjectRecord& from) {
-  return Writer().number(from.size).number(from.blocks).seal(key);
+std::string object_value(const std::string& key, const ObjectRecord& from, std::string_view bytes) {
+  Writer writer(bytes.empty() ? kRecordVersion : kSmallVersion);
+  return writer.number(from.size).number(from.blocks).bytes(bytes.data(), bytes.size()).seal(key);
 }
 
 std::string segment_value(const std::string& key, const std::vector<Block>& blocks) {
@@ -134,12 +149,21 @@ Status read_device(Bytes value, DeviceUuid* to) noexcept {
   return kOk;
 }
 
-Status read_object(Bytes key, Bytes value, ObjectRecord* to) noexcept {
+Status read_object(Bytes key, Bytes value, ObjectRecord* to, Bytes* bytes) noexcept {
+  constexpr Status kCorrupt{Code::corrupt, 0, "the record of an object is damaged"};
   Bytes fields;
-  if (const Status status = open_value(key, value, &fields); !status.ok()) return status;
-  if (fields.size != 16) return {Code::corrupt, 0, "the record of an object is damaged"};
-  *to = {get_u64(fields.data), get_u64(fields.data + 8)};
+  if (const Status status = open_value(key, value, &fields, kSmallVersion); !status.ok()) return status;
+  if (fields.size < kObjectFields) return kCorrupt;
+  const std::size_t small = fields.size - kObjectFields;
+  if ((small != 0) != (value.data[0] == kSmallVersion) || small > kSmallBytesMax) return kCorrupt;
+  *to = {get_u64(fields.data), get_u64(fields.data + 8), small};
+  if (small != 0 && (to->blocks != 0 || to->size < small)) return kCorrupt;
+  if (bytes != nullptr) *bytes = Bytes(fields.data + kObjectFields, small);
   return kOk;
+}
+
+std::uint64_t small_bytes_of(Bytes object_value) noexcept {
+  return object_value.size - std::min(object_value.size, kObjectFields + kSealBytes);
 }
 
 Status read_segment(Bytes key, Bytes value, std::vector<Block>* to) noexcept {

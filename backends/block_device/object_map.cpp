@@ -2,6 +2,8 @@
 #include "object_map.hpp"
 
 #include <algorithm>
+#include <cstring>
+#include <utility>
 
 namespace rideau::block_device {
 namespace {
@@ -32,9 +34,10 @@ bool maps_nothing(const Segment& segment) {
 
 }  // namespace
 
-Status ObjectMap::find(ObjectId id, Object** out) {
+Status ObjectMap::find(ObjectId id, Object** out, bool even_damaged) {
   const auto known = objects_.find(id);
   if (known != objects_.end()) {
+    if (known->second.damaged && !even_damaged) return {Code::corrupt, 0, "the record of an object is damaged"};
     *out = &known->second;
     return kOk;
   }
@@ -46,10 +49,13 @@ Status ObjectMap::find(ObjectId id, Object** out) {
   Status status = look->get(view(key), &value);
   const bool exists = status.ok();
   if (exists) status = read_object(view(key), value, &record);
-  if (!status.ok() && status.code != Code::not_found) return status;
+  const bool damaged = status.code == Code::corrupt && even_damaged;
+  if (damaged) record = {0, 0, small_bytes_of(value)};
+  if (!status.ok() && status.code != Code::not_found && !damaged) return status;
   Object& object = objects_[id];
   object.id = id;
   object.exists = exists;
+  object.damaged = damaged;
   object.record = record;
   *out = &object;
   return kOk;
@@ -110,6 +116,62 @@ Status ObjectMap::segments_in(Object& object, std::uint64_t first, std::uint64_t
   return kOk;
 }
 
+Status ObjectMap::read_bytes(const Object& object, std::uint64_t offset, std::uint64_t size, std::uint8_t* to) {
+  const auto copy = [&](Bytes from) {
+    const std::uint64_t there = offset < from.size ? std::min<std::uint64_t>(size, from.size - offset) : 0;
+    if (there != 0) std::memcpy(to, from.data + offset, there);
+    std::memset(to + there, 0, size - there);
+  };
+  if (object.has_bytes) {
+    copy(view(object.bytes));
+    return kOk;
+  }
+  Look look(*index_);
+  if (!look.status().ok()) return look.status();
+  const std::string key = object_key(object.id);
+  Bytes value;
+  Bytes bytes;
+  ObjectRecord record;
+  Status status = look->get(view(key), &value);
+  if (status.ok()) status = read_object(view(key), value, &record, &bytes);
+  if (status.code == Code::not_found || (status.ok() && bytes.size != object.record.small_bytes)) {
+    status = {Code::corrupt, 0, "the index has lost the record of an object"};
+  }
+  if (status.ok()) copy(bytes);
+  return status;
+}
+
+Status ObjectMap::take_bytes(Object& object, std::string* out) {
+  if (object.has_bytes) {
+    *out = std::move(object.bytes);
+    forget_bytes(object);
+    return kOk;
+  }
+  out->resize(object.record.small_bytes);
+  return read_bytes(object, 0, out->size(), reinterpret_cast<std::uint8_t*>(out->data()));
+}
+
+void ObjectMap::put_bytes(Object& object, std::string bytes) {
+  forget_bytes(object);
+  object.bytes = std::move(bytes);
+  object.has_bytes = true;
+  object.record.small_bytes = object.bytes.size();
+  bytes_held_ += object.bytes.size();
+}
+
+void ObjectMap::drop_bytes(Object& object) {
+  forget_bytes(object);
+  object.record.small_bytes = 0;
+}
+
+// The count of them stays in the record.
+void ObjectMap::forget_bytes(Object& object) noexcept {
+  if (!object.has_bytes) return;
+  bytes_held_ -= object.record.small_bytes;
+  object.has_bytes = false;
+  object.bytes = {};
+}
+
 Status ObjectMap::list(const ObjectId* after, std::uint32_t capacity, std::vector<ObjectId>* out) {
   Look look(*index_);
   if (!look.status().ok()) return look.status();
@@ -168,9 +230,11 @@ bool ObjectMap::is_committing(ObjectId id) const {
 void ObjectMap::capture(Captured* to) {
   for (const ObjectId id : dirty_) {
     Object& object = objects_.at(id);
+    bool begins = true;
     for (const std::uint64_t number : object.dirty_segments) {
       Segment& segment = object.segments.at(number);
       MapChange change;
+      change.begins_object = std::exchange(begins, false);
       change.key = segment_key(id, number);
       change.erase = maps_nothing(segment);
       if (!change.erase) change.value = segment_value(change.key, segment.blocks);
@@ -183,9 +247,10 @@ void ObjectMap::capture(Captured* to) {
     object.dirty_segments.clear();
     if (!object.dirty) continue;
     MapChange change;
+    change.begins_object = begins;
     change.key = object_key(id);
     change.erase = !object.exists;
-    if (!change.erase) change.value = object_value(change.key, object.record);
+    if (!change.erase) change.value = object_value(change.key, object.record, object.bytes);
     to->changes.push_back(std::move(change));
     object.dirty = false;
     object.committing = true;
@@ -221,7 +286,10 @@ void ObjectMap::drop_clean_segments(Object& object) {
 
 // Objects that nobody uses stay while there is room: without them every call would decode its records anew.
 void ObjectMap::release(Object& object) {
-  if (!object.ops.empty() || object.window.count != 0) return;
+  if (!object.ops.empty()) return;
+  // Each read of a small object is one of its record, with its checksum, as each read of a block is one of the device.
+  if (!object.dirty && !object.committing) forget_bytes(object);
+  if (object.window.count != 0) return;
   if (segments_loaded_ > segments_max_ || !object.exists) drop_clean_segments(object);
   const bool needed = object.dirty || object.committing || !object.segments.empty();
   if (needed || (object.exists && objects_.size() <= segments_max_)) return;

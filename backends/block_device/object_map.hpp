@@ -27,7 +27,11 @@ struct Object {
   bool exists = false;
   bool dirty = false;
   bool committing = false;
+  bool damaged = false;  // its record cannot be read; only what ends all that it had is allowed
+  bool moving = false;   // an op takes its bytes from the index to blocks, and no other changes it
   ObjectRecord record;
+  bool has_bytes = false;  // `bytes` are those of its record; otherwise the index alone has them
+  std::string bytes;
   std::map<std::uint64_t, Segment> segments;  // by number
   std::set<std::uint64_t> dirty_segments;
   std::vector<Op*> ops;          // that were not finished, in the order of their arrival
@@ -41,6 +45,7 @@ struct MapChange {
   std::string key;
   std::string value;
   bool erase = false;
+  bool begins_object = true;  // what precedes it is of another one
 };
 
 // What a commit carries.
@@ -55,14 +60,22 @@ class ObjectMap {
   explicit ObjectMap(std::uint64_t segments_max) : segments_max_(segments_max) {}
   void use(IndexStore& index) noexcept { index_ = &index; }
 
-  // The object, whether it exists or not; it stays in memory until release().
-  Status find(ObjectId id, Object** out);
+  // The object, whether it exists or not; it stays in memory until release(). `even_damaged`: also one whose record is
+  // damaged.
+  Status find(ObjectId id, Object** out, bool even_damaged = false);
   Status segment(Object& object, std::uint64_t number, Segment** out);
   // The same, but one that cannot be read is taken for empty: when all that it maps goes anyway.
   Segment& segment_to_clear(Object& object, std::uint64_t number);
   // Numbers of segments from `first` to `last` that may map something, ascending, at most `limit`.
   Status segments_in(Object& object, std::uint64_t first, std::uint64_t last, std::size_t limit,
                      std::vector<std::uint64_t>* out);
+  // Of a small object: a copy of a range, verified where the index has it; zeros behind the end of what is there.
+  Status read_bytes(const Object& object, std::uint64_t offset, std::uint64_t size, std::uint8_t* to);
+  // Of a small object: all of its bytes, to be changed and put back.
+  Status take_bytes(Object& object, std::string* out);
+  void put_bytes(Object& object, std::string bytes);
+  void drop_bytes(Object& object);                                   // they are in blocks now, or nowhere
+  std::uint64_t bytes_held() const noexcept { return bytes_held_; }  // in memory
   Status list(const ObjectId* after, std::uint32_t capacity, std::vector<ObjectId>* out);
 
   void mark(Object& object);
@@ -80,11 +93,13 @@ class ObjectMap {
 
  private:
   void drop_clean_segments(Object& object);
+  void forget_bytes(Object& object) noexcept;
 
   IndexStore* index_ = nullptr;
   std::map<ObjectId, Object> objects_;
   std::set<ObjectId> dirty_;
   std::uint64_t dirty_records_ = 0;
+  std::uint64_t bytes_held_ = 0;
   std::uint64_t segments_loaded_ = 0;
   const std::uint64_t segments_max_;
 };

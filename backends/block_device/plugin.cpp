@@ -8,7 +8,7 @@
 namespace rideau::block_device {
 namespace {
 
-enum Key : std::uint32_t { kDevice, kPath, kImageSize, kQueueDepth, kMapCache, kDiscard, kKeyCount };
+enum Key : std::uint32_t { kDevice, kPath, kImageSize, kQueueDepth, kMapCache, kDiscard, kSmallObjectMax, kKeyCount };
 
 constexpr ConfigKey kKeys[kKeyCount] = {
     {"device", KeyType::text, "", "", 0, 0, false,
@@ -21,6 +21,8 @@ constexpr ConfigKey kKeys[kKeyCount] = {
     {"map_cache", KeyType::size, "bytes", "64 MiB", 1 << 20, std::int64_t{1} << 40, false,
      "memory for the maps of objects that are not being used"},
     {"discard", KeyType::boolean, "", "true", 0, 0, false, "tell the device which blocks are free again"},
+    {"small_object_max", KeyType::size, "bytes", "4 KiB", 0, kSmallBytesMax, false,
+     "objects of at most so many bytes are kept in the index, under the same checksum; 0: none"},
 };
 
 Status create(Host& host, const ConfigValue* values, Instance** out) noexcept {
@@ -34,6 +36,7 @@ Status create(Host& host, const ConfigValue* values, Instance** out) noexcept {
   StoreSettings settings;
   settings.queue_depth = static_cast<std::uint32_t>(values[kQueueDepth].integer);
   settings.map_cache_bytes = static_cast<std::uint64_t>(values[kMapCache].integer);
+  settings.small_object_max = static_cast<std::uint64_t>(values[kSmallObjectMax].integer);
   if (options.path.empty() || options.path.front() != '/') {
     host.log(Level::error, "block-device: device must be an absolute path");
     return {Code::invalid, 0, "device is not an absolute path"};

@@ -89,7 +89,7 @@ Submitted BlockStore::stat(ObjectId id, ObjectStat* out, Completion& done) noexc
   Object* object = nullptr;
   if (const Status status = map_.find(id, &object); !status.ok()) return done.finish(status);
   const bool exists = object->exists;
-  *out = {object->record.size, object->record.blocks * kBlockBytes};
+  *out = {object->record.size, (object->record.blocks + blocks_for(object->record.small_bytes)) * kBlockBytes};
   map_.release(*object);
   return done.finish(exists ? kOk : Status{Code::not_found, 0, "stat of an object"});
 }
@@ -107,6 +107,10 @@ Submitted BlockStore::find_data(ObjectId id, std::uint64_t offset, ObjectExtent*
   Status status{};
   bool found = false;
   bool ended = offset >= size;
+  if (const std::uint64_t end = blocks_for(object->record.small_bytes) * kBlockBytes; offset < std::min(size, end)) {
+    *out = {offset, std::min(size, end)};
+    ended = true;
+  }
   std::uint64_t block = ended ? 0 : offset / kBlockBytes;
   std::uint64_t expected = 0;  // the block behind the run so far
   for (std::size_t seen = 0; status.ok() && !ended && seen < kFoundSegmentsMax;) {
@@ -148,7 +152,7 @@ Submitted BlockStore::list(const ObjectId* after, ObjectId* out, std::uint32_t c
 
 Status BlockStore::space(ObjectSpace* out) noexcept {
   if (life_ != Life::running) return kClosed;
-  const std::uint64_t unused = blocks_free();
+  const std::uint64_t unused = blocks_free() - std::min(blocks_free(), small_blocks_);
   *out = {};
   out->bytes_total = (blocks_total_ - reserve_) * kBlockBytes;
   out->bytes_free = (unused - std::min(unused, reserve_)) * kBlockBytes;
@@ -183,8 +187,13 @@ Op& BlockStore::take_op() noexcept {
 Submitted BlockStore::submit_op(Op::Kind kind, ObjectId id, std::uint64_t offset, std::uint64_t size,
                                 std::uint64_t first, std::uint64_t last, const IoVec* parts, std::uint32_t part_count,
                                 Completion& done) noexcept {
+  // What ends all that an object had may be done to one whose record is damaged.
+  const bool ends_all = kind == Op::Kind::remove || (kind == Op::Kind::truncate && size == 0);
   Object* object = nullptr;
-  if (const Status status = map_.find(id, &object); !status.ok()) return done.finish(status);
+  if (const Status status = map_.find(id, &object, ends_all); !status.ok()) {
+    if (status.code == Code::corrupt) log(Level::error, object_name(id) + ": its record in the index is damaged");
+    return done.finish(status);
+  }
   Op& op = take_op();
   op.kind = kind;
   op.stage = Op::Stage::waiting;

@@ -7,8 +7,12 @@
 // A call becomes an Op. Ops of one object whose blocks overlap are admitted in the order of their arrival, reads side
 // by side. Admitted ops wait in ready_ for one of queue_depth slots, which is a piece of registered memory.
 //
-// store.cpp has the calls and admission, store_transfer.cpp reads and what writes blocks, store_space.cpp where blocks
-// come from, store_commit.cpp flushes, store_life.cpp start and stop.
+// Small objects have no blocks: their bytes are in their record in the index. Changes of these touch memory alone,
+// until a commit carries them over. One that grows is moved out: the call that makes it grow writes what it had to
+// blocks too.
+//
+// store.cpp has the calls and admission, store_transfer.cpp reads and what writes blocks, store_small.cpp what changes
+// small objects, store_space.cpp where blocks come from, store_commit.cpp flushes, store_life.cpp start and stop.
 #pragma once
 
 #include "device.hpp"
@@ -16,6 +20,7 @@
 #include "object_map.hpp"
 #include "rideau/abi.hpp"
 #include "rideau/object_store.hpp"
+#include "store_settings.hpp"
 #include "superblock.hpp"
 
 #include <deque>
@@ -25,16 +30,13 @@
 
 namespace rideau::block_device {
 
-struct StoreSettings {
-  std::uint32_t queue_depth = 32;
-  std::uint64_t map_cache_bytes = 64 << 20;
-};
-
 constexpr std::uint64_t kObjectBytesMax = 1ull << 44;
 constexpr std::uint32_t kIoBytesMax = 1 << 20;
 constexpr std::uint32_t kPartsMax = 1024;
-constexpr std::uint32_t kCallsMax = 16384;                            // pending; more are answered with busy
-constexpr std::uint64_t kSlotBlocks = kIoBytesMax / kBlockBytes + 1;  // a transfer need not begin at a block
+constexpr std::uint32_t kCallsMax = 16384;                                // pending; more are answered with busy
+constexpr std::uint64_t kHeldBytesMax = 32 << 20;                         // of small objects, in memory for a commit
+constexpr std::uint64_t kTransferBlocks = kIoBytesMax / kBlockBytes + 1;  // it need not begin at a block
+constexpr std::uint64_t kSlotBlocks = kTransferBlocks + kSmallBytesMax / kBlockBytes;  // and may move an object out
 
 constexpr Status kClosed{Code::closed, 0, "block-device store is not running"};
 
@@ -45,10 +47,13 @@ struct CommitTimer;
 // One block that an op writes.
 struct Item {
   std::uint64_t index = 0;  // of the block in the object
-  Block before;
+  Block before{};
   std::uint64_t place = 0;    // where it is written
   bool reads_before = false;  // a part of it stays
+  bool from_small = false;    // the object's bytes in the index have it
 };
+
+constexpr std::uint64_t blocks_for(std::uint64_t bytes) noexcept { return (bytes + kBlockBytes - 1) / kBlockBytes; }
 
 struct Op {
   enum class Kind : std::uint8_t { read, write, truncate, punch, allocate, remove };
@@ -139,13 +144,30 @@ class BlockStore final : public ObjectStore {
   void fill_and_write(Op& op) noexcept;
   void end_change(Op& op) noexcept;
   void allocate_range(Op& op) noexcept;
+  bool zeroes(const Op& op) const noexcept { return op.kind == Op::Kind::truncate || op.kind == Op::Kind::punch; }
   Status verify(Op& op, const Item& item, const std::uint8_t* bytes) noexcept;
   void set_block(Object& object, std::uint64_t index, const Block& block) noexcept;
   void clear_blocks(Object& object, std::uint64_t first, std::uint64_t last) noexcept;
 
+  // Small objects.
+  bool stays_small(const Op& op) const noexcept;
+  void change_small(Op& op) noexcept;
+  Status move_out(Op& op) noexcept;
+  void moved_out(Object& object) noexcept;
+  void put_back(Op& op) noexcept;
+
   // Space.
   enum class Room : std::uint8_t { yes, wait, no };
-  Room room_for(std::uint64_t fresh, std::uint64_t replaced, std::uint64_t records) noexcept;
+  // What a call takes.
+  struct Need {
+    std::uint64_t fresh = 0;        // blocks
+    std::uint64_t replaced = 0;     // blocks; as many come back with the next commit
+    std::uint64_t owed = 0;         // of the fresh ones, those that were held for the bytes of a small object
+    std::uint64_t records = 0;      // of the map
+    std::uint64_t small_bytes = 0;  // in these
+  };
+  Room room_for(const Need& need) noexcept;
+  std::uint64_t index_bytes(std::uint64_t records, std::uint64_t small_bytes) const noexcept;
   void take_blocks(Object& object, std::uint64_t count, std::uint64_t index, std::vector<Run>& out) noexcept;
   void drop_window(Object& object) noexcept;
   void drop_windows() noexcept;
@@ -216,13 +238,15 @@ class BlockStore final : public ObjectStore {
   std::uint64_t blocks_total_ = 0;
   std::uint64_t reserve_ = 0;          // blocks that only replacements may use
   std::uint64_t window_blocks_ = 0;    // set aside for writers
+  std::uint64_t small_blocks_ = 0;     // that small objects would need, held for when they are moved out
   std::deque<ObjectId> windows_;       // who has a window, the oldest first
   std::vector<Run> released_;          // free after the next commit
   std::uint64_t blocks_released_ = 0;  // of these, of a commit under way, and being discarded
   std::uint32_t discarding_ = 0;
   std::vector<std::unique_ptr<Request>> discards_;
   std::uint64_t object_count_ = 0;
-  std::uint64_t index_room_ = 0;  // bytes
+  std::uint64_t index_room_ = 0;   // bytes
+  std::uint64_t index_total_ = 0;  // bytes
 
   Commit* commit_ = nullptr;
   CommitTimer* timer_ = nullptr;  // runs while there is something to commit that nobody may flush

@@ -10,7 +10,6 @@ namespace rideau::block_device {
 namespace {
 
 // Of one call to the index: an index whose map is nearly full needs room for the pages that a call changes.
-constexpr std::size_t kPortionEdits = 500;
 constexpr std::uint64_t kPortionBytes = 1 << 20;
 // How much of the map may be in memory alone, and for how long, when nobody flushes.
 constexpr std::uint64_t kDirtyRecordsMax = 16'384;
@@ -40,7 +39,7 @@ Submitted BlockStore::flush(const ObjectId* ids, std::uint32_t count, Completion
 }
 
 void BlockStore::note_change() noexcept {
-  if (map_.dirty_records() > kDirtyRecordsMax) begin_commit();
+  if (map_.dirty_records() > kDirtyRecordsMax || map_.bytes_held() > kHeldBytesMax / 2) begin_commit();
   if (timer_ != nullptr) return;
   timer_ = new CommitTimer;
   timer_->store = this;
@@ -98,7 +97,9 @@ void BlockStore::commit_more(Commit& commit) noexcept {
   for (std::size_t at = commit.next_change; at < changes.size(); ++at) {
     const MapChange& change = changes[at];
     bytes += change.key.size() + change.value.size();
-    if (!commit.edits.empty() && (commit.edits.size() == kPortionEdits || bytes > kPortionBytes)) break;
+    const std::size_t stretch = change.begins_object ? 1 : settings_.portion_stretch;
+    const bool full = commit.edits.size() >= stretch * settings_.portion_edits || bytes > stretch * kPortionBytes;
+    if (full && !commit.edits.empty()) break;
     if (change.erase) ++erases;
     commit.edits.push_back({change.erase ? Edit::Kind::erase : Edit::Kind::put, view(change.key), view(change.value)});
   }
@@ -162,6 +163,7 @@ void BlockStore::learn_index_room() noexcept {
   IndexSpace space;
   const Status status = index_->space(&space);
   index_room_ = status.ok() ? space.bytes_free : 0;
+  index_total_ = status.ok() ? space.bytes_total : 0;
 }
 
 }  // namespace rideau::block_device

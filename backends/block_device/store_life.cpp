@@ -152,14 +152,15 @@ void BlockStore::judge_superblocks() noexcept {
   claim_device();
 }
 
-// Finds the blocks that are in use, counts objects, and finds segments whose object's record a crash kept from coming.
+// Finds the blocks that are in use, counts objects, and finds segments whose object's record a crash kept from coming:
+// of an object that is not there, or that was small still.
 Status BlockStore::load_map() noexcept {
   const std::uint64_t first = kDataOffset / kBlockBytes;
   const std::uint64_t end = device_->size() / kBlockBytes;
   free_.add({first, end - first});
   blocks_total_ = end - first;
   // Room for what overwriting needs until a commit: some MiB, and no more than an eighth of a small device.
-  reserve_ = std::clamp<std::uint64_t>(blocks_total_ / 64, 4 * kSlotBlocks, 16 * kSlotBlocks);
+  reserve_ = std::clamp<std::uint64_t>(blocks_total_ / 64, 4 * kTransferBlocks, 16 * kTransferBlocks);
   reserve_ = std::min(reserve_, blocks_total_ / 8);
   Snapshot* objects = nullptr;
   Snapshot* segments = nullptr;
@@ -168,14 +169,28 @@ Status BlockStore::load_map() noexcept {
   Bytes object_at;
   Bytes segment_at;
   Bytes value;
+  Bytes object_value;
   std::uint64_t damaged = 0;
   const std::string object_start = objects_prefix();
   const std::string segment_start = segments_prefix();
-  Status object_found = status.ok() ? objects->seek(view(object_start), &object_at, &value) : status;
+  Status object_found = status.ok() ? objects->seek(view(object_start), &object_at, &object_value) : status;
   Status segment_found = status.ok() ? segments->seek(view(segment_start), &segment_at, &value) : status;
+  std::uint64_t mapped = 0;  // blocks of the object at object_at
+  bool whole = true;         // every segment of it could be read
   const auto next_object = [&] {
-    Bytes unused;
-    object_found = objects->next(&object_at, &unused);
+    ++object_count_;
+    // A crash between the portions of a commit can leave the count of an object behind its segments.
+    ObjectRecord record;
+    const bool readable = small_bytes_of(object_value) == 0 && read_object(object_at, object_value, &record).ok();
+    if (readable && whole && record.blocks != mapped) {
+      record.blocks = mapped;
+      const std::string key(object_at.view());
+      leftovers_.push_back({key, block_device::object_value(key, record), false});
+    }
+    mapped = 0;
+    whole = true;
+    small_blocks_ += blocks_for(small_bytes_of(object_value));
+    object_found = objects->next(&object_at, &object_value);
   };
   while (status.ok() && segment_found.ok() && begins_with(segment_at, segment_start)) {
     ObjectId id;
@@ -183,15 +198,15 @@ Status BlockStore::load_map() noexcept {
     std::uint64_t number = 0;
     std::vector<Block> blocks;
     const bool parsed = parse_segment_key(segment_at, &id, &number);
-    while (object_found.ok() && parse_object_key(object_at, &object) && object < id) {
-      ++object_count_;
-      next_object();
-    }
-    const bool owned = object_found.ok() && parse_object_key(object_at, &object) && object == id;
+    while (object_found.ok() && parse_object_key(object_at, &object) && object < id) next_object();
+    ObjectRecord record;
+    bool owned = object_found.ok() && parse_object_key(object_at, &object) && object == id;
+    if (owned && read_object(object_at, object_value, &record).ok()) owned = record.small_bytes == 0;
     if (!parsed || !owned) {
       leftovers_.push_back({std::string(segment_at.view()), {}, true});
     } else if (!read_segment(segment_at, value, &blocks).ok()) {
       ++damaged;
+      whole = false;
     }
     for (std::size_t at = 0; owned && at < blocks.size() && status.ok();) {
       if (blocks[at].state == Block::State::none) {
@@ -204,14 +219,12 @@ Status BlockStore::load_map() noexcept {
         ++run.count;
         ++at;
       }
+      mapped += run.count;
       if (!free_.take_exactly(run)) status = {Code::corrupt, 0, "two objects have one block, or one lies outside"};
     }
     segment_found = segments->next(&segment_at, &value);
   }
-  while (status.ok() && object_found.ok() && begins_with(object_at, object_start)) {
-    ++object_count_;
-    next_object();
-  }
+  while (status.ok() && object_found.ok() && begins_with(object_at, object_start)) next_object();
   for (Snapshot* snapshot : {objects, segments}) {
     if (snapshot != nullptr) snapshot->release();
   }
@@ -238,8 +251,11 @@ void BlockStore::on_claimed(Status status) noexcept {
     return start_failed(status, device_->name() + ": the index cannot be written (" +
                                     (status.where != nullptr ? status.where : "") + ")");
   }
-  if (superblock_.state == Superblock::State::in_use) return started();
+  // A reader that knows no small objects would take them for damage.
+  const std::uint32_t version = settings_.small_object_max != 0 ? kFormatVersion : kFormatPlain;
+  if (superblock_.state == Superblock::State::in_use && superblock_.version >= version) return started();
   superblock_.state = Superblock::State::in_use;
+  superblock_.version = std::max(superblock_.version, version);
   ++superblock_.sequence;
   claim_copy_ = 1;
   write_claim();

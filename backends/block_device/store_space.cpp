@@ -16,12 +16,17 @@ constexpr std::uint64_t kRecordBytes = 6 << 10;  // the most that one record tak
 
 }  // namespace
 
-BlockStore::Room BlockStore::room_for(std::uint64_t fresh, std::uint64_t replaced, std::uint64_t records) noexcept {
+// What the index must have free when this comes on top of what is not committed.
+std::uint64_t BlockStore::index_bytes(std::uint64_t records, std::uint64_t small_bytes) const noexcept {
+  return (map_.dirty_records() + records) * kRecordBytes + map_.bytes_held() + small_bytes;
+}
+
+BlockStore::Room BlockStore::room_for(const Need& need) noexcept {
   const std::uint64_t unused = free_.count() + window_blocks_;
-  const std::uint64_t spare = unused - std::min(unused, reserve_);
-  const bool blocks = (fresh == 0 || fresh <= spare) && fresh + replaced <= unused;
-  const auto has_records = [&] { return (map_.dirty_records() + records) * kRecordBytes <= index_room_; };
-  bool map = records == 0 || has_records();
+  const std::uint64_t spare = unused - std::min(unused, reserve_ + small_blocks_ - need.owed);
+  const bool blocks = (need.fresh == 0 || need.fresh <= spare) && need.fresh + need.replaced <= unused;
+  const auto has_records = [&] { return index_bytes(need.records, need.small_bytes) <= index_room_; };
+  bool map = need.records == 0 || has_records();
   if (!map) {
     // Others use the index too, and may have left room since it was last asked.
     learn_index_room();

@@ -1,34 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads, and everything that writes blocks: write, and the parts of blocks that truncate and punch make zero.
+// Reads, and everything that writes blocks: write, the parts of blocks that truncate and punch make zero, and small
+// objects that are moved out.
+#include "copy_parts.hpp"
 #include "store.hpp"
 
 #include <algorithm>
-#include <cinttypes>
-#include <cstdio>
 #include <cstring>
 
 namespace rideau::block_device {
 namespace {
 
-// Copies between `size` bytes at `memory` and the parts of a buffer.
-void copy_parts(const std::vector<IoVec>& parts, std::uint8_t* memory, std::uint64_t size, bool to_parts) noexcept {
-  for (const IoVec& part : parts) {
-    const std::uint64_t count = std::min<std::uint64_t>(size, part.size);
-    if (to_parts) {
-      std::memcpy(part.base, memory, count);
-    } else {
-      std::memcpy(memory, part.base, count);
-    }
-    memory += count;
-    size -= count;
-  }
-}
-
 std::string block_name(const Op& op, const Item& item) {
-  char text[128];
-  std::snprintf(text, sizeof text, "object %016" PRIx64 "%016" PRIx64 ", offset %" PRIu64 ", block %" PRIu64,
-                op.object->id.high, op.object->id.low, item.index * kBlockBytes, item.before.place);
-  return text;
+  return object_name(op.object->id) + ", offset " + std::to_string(item.index * kBlockBytes) + ", block " +
+         std::to_string(item.before.place);
 }
 
 Block block_at(const Segment& segment, std::uint64_t index) noexcept {
@@ -85,6 +69,11 @@ void BlockStore::start_read(Op& op) noexcept {
   const std::uint64_t size = op.object->record.size;
   op.size = op.offset < size ? std::min(op.size, size - op.offset) : 0;
   if (op.size == 0) return finish(op, kOk, 0);
+  if (op.object->record.small_bytes != 0) {
+    op.status = map_.read_bytes(*op.object, op.offset, op.size, op.memory + op.offset % kBlockBytes);
+    if (!op.status.ok()) log(Level::error, object_name(op.object->id) + ": its record in the index is damaged");
+    return end_read(op);
+  }
   const std::uint64_t first = op.offset / kBlockBytes;
   const std::uint64_t last = (op.offset + op.size - 1) / kBlockBytes;
   Segment* segment = nullptr;
@@ -92,12 +81,12 @@ void BlockStore::start_read(Op& op) noexcept {
     if (segment == nullptr || index % kSegmentBlocks == 0) {
       const Status status = map_.segment(*op.object, index / kSegmentBlocks, &segment);
       if (!status.ok()) {
-        log(Level::error, "the map of an object cannot be read: " + block_name(op, {index, {}, 0, false}));
+        log(Level::error, "the map of an object cannot be read: " + block_name(op, {.index = index}));
         return finish(op, status, 0);
       }
     }
     const Block block = block_at(*segment, index);
-    op.items.push_back({index, block, 0, false});
+    op.items.push_back({.index = index, .before = block});
     const std::size_t at = index - first;
     if (block.state == Block::State::data) {
       add_request(op, Request::Kind::read, block.place, at);
@@ -129,18 +118,18 @@ Status BlockStore::verify(Op& op, const Item& item, const std::uint8_t* bytes) n
 Status BlockStore::add_item(Op& op, std::uint64_t index, bool partial) noexcept {
   Segment* segment = nullptr;
   if (const Status status = map_.segment(*op.object, index / kSegmentBlocks, &segment); !status.ok()) {
-    log(Level::error, "the map of an object cannot be read: " + block_name(op, {index, {}, 0, false}));
+    log(Level::error, "the map of an object cannot be read: " + block_name(op, {.index = index}));
     return status;
   }
   const Block block = block_at(*segment, index);
-  op.items.push_back({index, block, 0, partial && block.state == Block::State::data});
+  op.items.push_back({.index = index, .before = block, .reads_before = partial && block.state == Block::State::data});
   return kOk;
 }
 
 Status BlockStore::plan_write(Op& op) noexcept {
   if (op.size == 0) return kOk;
   const std::uint64_t end = op.offset + op.size;
-  for (std::uint64_t index = op.first; index <= op.last; ++index) {
+  for (std::uint64_t index = std::max(op.first, op.items.size()); index <= op.last; ++index) {
     const bool partial = index * kBlockBytes < op.offset || (index + 1) * kBlockBytes > end;
     if (const Status status = add_item(op, index, partial); !status.ok()) return status;
   }
@@ -166,20 +155,28 @@ Status BlockStore::plan_edges(Op& op) noexcept {
 void BlockStore::start_change(Op& op) noexcept {
   op.items.clear();
   op.requests.clear();
-  const Status planned = op.kind == Op::Kind::write    ? plan_write(op)
-                         : op.kind == Op::Kind::remove ? kOk
-                                                       : plan_edges(op);
+  if (op.object->moving) return put_back(op);
+  if (stays_small(op)) return change_small(op);
+  Status planned{};
+  if (op.object->record.small_bytes != 0 && !op.object->damaged) planned = move_out(op);
+  if (planned.ok() && op.kind == Op::Kind::write) planned = plan_write(op);
+  if (planned.ok() && zeroes(op)) planned = plan_edges(op);
   if (!planned.ok()) return finish(op, planned, 0);
-  std::uint64_t fresh = 0;
-  std::uint64_t replaced = 0;
+  Need need;
   for (const Item& item : op.items) {
-    if (item.before.state == Block::State::none) ++fresh;
-    if (item.before.state == Block::State::data) ++replaced;
+    if (item.before.state == Block::State::none) ++need.fresh;
+    if (item.before.state == Block::State::data) ++need.replaced;
+    if (item.from_small) ++need.owed;
   }
+  const bool moves = need.owed != 0;
   // Cuts and removals give space back, so a full index does not keep them from being done.
-  const bool grows = op.kind == Op::Kind::write || !op.object->exists;
-  const std::uint64_t records = grows ? (op.last - std::min(op.first, op.last)) / kSegmentBlocks + 2 : 0;
-  switch (room_for(fresh, replaced, op.kind == Op::Kind::write ? records : std::min<std::uint64_t>(records, 1))) {
+  const bool grows = !op.object->exists || moves;
+  if (op.kind == Op::Kind::write) {
+    need.records = (op.last - std::min(op.first, op.last)) / kSegmentBlocks + 2 + (moves ? 1 : 0);
+  } else if (grows) {
+    need.records = moves ? 2 : 1;
+  }
+  switch (room_for(need)) {
     case Room::yes:
       break;
     case Room::wait:
@@ -187,9 +184,10 @@ void BlockStore::start_change(Op& op) noexcept {
     case Room::no:
       return finish(op, {Code::no_space, 0, "the block device is full"}, 0);
   }
-  if (fresh + replaced != 0) {
+  op.object->moving = moves;
+  if (need.fresh + need.replaced != 0) {
     std::vector<Run> runs;
-    take_blocks(*op.object, fresh + replaced, op.items.front().index, runs);
+    take_blocks(*op.object, need.fresh + need.replaced, op.items.front().index, runs);
     auto run = runs.begin();
     for (Item& item : op.items) {
       if (item.before.state == Block::State::kept) continue;
@@ -214,22 +212,26 @@ void BlockStore::fill_and_write(Op& op) noexcept {
   op.requests.clear();
   const std::uint64_t begin = op.kind == Op::Kind::truncate ? op.size : op.offset;
   const std::uint64_t end = op.kind == Op::Kind::truncate ? kObjectBytesMax : op.offset + op.size;
+  std::uint8_t* written = op.memory;  // where the first block of a write is
   for (std::size_t i = 0; i < op.items.size() && op.status.ok(); ++i) {
     const Item& item = op.items[i];
     std::uint8_t* bytes = op.memory + i * kBlockBytes;
+    if (item.index < op.first) written = bytes + kBlockBytes;
     if (item.reads_before) {
       op.status = verify(op, item, bytes);
+    } else if (item.from_small) {
+      op.status = map_.read_bytes(*op.object, item.index * kBlockBytes, kBlockBytes, bytes);
     } else if (item.index * kBlockBytes < begin || (item.index + 1) * kBlockBytes > end) {
       std::memset(bytes, 0, kBlockBytes);
     }
-    if (op.kind == Op::Kind::write) continue;
+    if (!zeroes(op)) continue;
     const std::uint64_t from = std::max(begin, item.index * kBlockBytes) - item.index * kBlockBytes;
     const std::uint64_t to = std::min(end, (item.index + 1) * kBlockBytes) - item.index * kBlockBytes;
     std::memset(bytes + from, 0, to - from);
   }
   if (!op.status.ok()) return end_change(op);
   if (op.kind == Op::Kind::write && op.size != 0) {
-    copy_parts(op.parts, op.memory + op.offset % kBlockBytes, op.size, false);
+    copy_parts(op.parts, written + op.offset % kBlockBytes, op.size, false);
     host_.count(Tally::copied_bytes, op.size);
   }
   for (std::size_t i = 0; i < op.items.size(); ++i) add_request(op, Request::Kind::write, op.items[i].place, i);
@@ -239,6 +241,8 @@ void BlockStore::fill_and_write(Op& op) noexcept {
 // What was written becomes what is read.
 void BlockStore::end_change(Op& op) noexcept {
   Object& object = *op.object;
+  const bool moved = object.moving;
+  object.moving = false;
   if (!op.items.empty()) written_ = true;
   if (!op.status.ok()) {
     // Places that were taken for this were never in a map.
@@ -247,12 +251,15 @@ void BlockStore::end_change(Op& op) noexcept {
     }
     return finish(op, op.status, 0);
   }
+  if (moved) moved_out(object);
   for (std::size_t i = 0; i < op.items.size(); ++i) {
     const std::uint32_t sum = crc32c(op.memory + i * kBlockBytes, kBlockBytes);
     set_block(object, op.items[i].index, {op.items[i].place, sum, Block::State::data, true});
   }
+  if (op.kind == Op::Kind::allocate) return allocate_range(op);  // it was moved out for this
   const bool existed = object.exists;
   const std::uint64_t old_size = object.record.size;
+  if (object.damaged) moved_out(object);
   object.exists = op.kind != Op::Kind::remove;
   if (object.exists && !existed) ++object_count_;
   if (!object.exists && existed) --object_count_;
@@ -261,7 +268,7 @@ void BlockStore::end_change(Op& op) noexcept {
       if (op.size != 0) object.record.size = std::max(old_size, op.offset + op.size);
       break;
     case Op::Kind::truncate:
-      if (op.size < old_size || object.record.blocks != 0) {
+      if (op.size < old_size || object.record.blocks != 0 || object.damaged) {
         clear_blocks(object, (op.size + kBlockBytes - 1) / kBlockBytes, kObjectBytesMax / kBlockBytes);
       }
       object.record.size = op.size;
@@ -283,6 +290,7 @@ void BlockStore::end_change(Op& op) noexcept {
     case Op::Kind::allocate:
       break;
   }
+  object.damaged = false;
   map_.mark(object);
   note_change();
   finish(op, kOk, op.kind == Op::Kind::write ? op.size : 0);
@@ -329,6 +337,7 @@ void BlockStore::clear_blocks(Object& object, std::uint64_t first, std::uint64_t
 // Blocks that are kept have their place and no bytes. All or nothing.
 void BlockStore::allocate_range(Op& op) noexcept {
   Object& object = *op.object;
+  if (object.moving || object.record.small_bytes != 0) return start_change(op);
   const auto full = [&] { finish(op, {Code::no_space, 0, "the block device is full"}, 0); };
   const std::uint64_t wanted = op.size == 0 ? 0 : op.last - op.first + 1;
   // Not even if the object had everything it has in this range.
@@ -342,7 +351,7 @@ void BlockStore::allocate_range(Op& op) noexcept {
     }
     for (; index < end; ++index) missing += block_at(*segment, index).state == Block::State::none ? 1 : 0;
   }
-  switch (room_for(missing, 0, wanted / kSegmentBlocks + 3)) {
+  switch (room_for({.fresh = missing, .records = wanted / kSegmentBlocks + 3})) {
     case Room::yes:
       break;
     case Room::wait:

@@ -13,7 +13,10 @@
 
 namespace rideau::block_device {
 
-constexpr std::uint32_t kFormatVersion = 1;
+// 1: every byte of an object is in a block. 2: the index may have bytes too, in records that a reader of 1 does not
+// know.
+constexpr std::uint32_t kFormatPlain = 1;
+constexpr std::uint32_t kFormatVersion = 2;     // the newest that is read
 constexpr std::uint64_t kDataOffset = 1 << 20;  // where blocks of objects begin
 constexpr std::array<std::uint64_t, 2> kSuperblockOffsets = {0, 64 << 10};
 constexpr std::uint64_t kDeviceBytesMin = kDataOffset + (8 << 20);
@@ -22,7 +25,7 @@ using DeviceUuid = std::array<std::uint8_t, 16>;
 
 struct Superblock {
   enum class State : std::uint32_t { formatted = 0, in_use = 1 };
-  std::uint32_t version = kFormatVersion;
+  std::uint32_t version = kFormatPlain;
   DeviceUuid uuid{};
   std::uint64_t device_bytes = 0;  // when it was formatted; a device that has grown since is used whole
   std::uint64_t sequence = 1;      // of two copies that differ, the greater one counts

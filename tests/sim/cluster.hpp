@@ -24,7 +24,8 @@ namespace rideau::sim {
 struct ClusterOptions {
   std::uint32_t object_servers = 2;
   std::uint32_t clients = 3;
-  bool blocks = false;  // the block-device store, on simulated devices, instead of simulated objects
+  bool blocks = false;                    // the block-device store, on simulated devices, instead of simulated objects
+  std::uint64_t small_object_max = 4096;  // of that store
   SimKernelOptions kernel{};
 };
 

@@ -151,6 +151,9 @@ SeedResult run_seed(std::uint64_t seed, const RunOptions& how, std::FILE* trace)
     ClusterOptions of_cluster;
     of_cluster.kernel.bug = how.bug;
     of_cluster.blocks = how.blocks;
+    // In some runs most objects are small, in some none is.
+    if (seed % 4 == 1) of_cluster.small_object_max = 64 << 10;
+    if (seed % 4 == 2) of_cluster.small_object_max = 0;
     // In some runs directories are read in portions.
     if (!how.faults.none() && seed % 3 == 0) of_cluster.kernel.list_entries_max = 2;
     Cluster cluster(world, of_cluster);

@@ -142,7 +142,11 @@ class SimBlockDevice final : public block_device::Device {
       if (own->device != nullptr) return own->device->end(*own);
       own->disk->errands_.remove_if([own](const Errand& one) { return &one == own; });
     };
+    if (request.kind == Request::Kind::read) ++disk_.counts_.reads;
+    if (request.kind == Request::Kind::flush) ++disk_.counts_.flushes;
     if (request.kind == Request::Kind::write) {
+      ++disk_.counts_.writes;
+      disk_.counts_.bytes_written += request.size;
       errand.write = disk_.next_write_++;
       const auto* bytes = reinterpret_cast<const char*>(request.memory);
       disk_.writes_.push_back({errand.write, request.offset, std::string(bytes, request.size), false});
@@ -249,10 +253,7 @@ constexpr ConfigKey kKeys[] = {
 Status create(Host& host, const ConfigValue* values, Instance** out) noexcept {
   auto* disk = reinterpret_cast<SimBlockDisk*>(static_cast<std::uintptr_t>(values[0].integer));
   if (disk == nullptr) return {Code::invalid, 0, "disk of a simulated block device"};
-  block_device::StoreSettings settings;
-  settings.queue_depth = 4;
-  settings.map_cache_bytes = 1 << 20;
-  *out = new block_device::BlockStore(host, std::make_unique<SimBlockDevice>(host, *disk), settings);
+  *out = new block_device::BlockStore(host, std::make_unique<SimBlockDevice>(host, *disk), disk->settings);
   return kOk;
 }
 

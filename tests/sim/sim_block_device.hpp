@@ -4,6 +4,7 @@
 #pragma once
 
 #include "backends/block_device/device.hpp"
+#include "backends/block_device/store_settings.hpp"
 #include "backends/block_device/superblock.hpp"
 #include "rideau/abi.hpp"
 #include "tests/sim/sim_random.hpp"
@@ -45,11 +46,24 @@ class SimBlockDisk {
   void heal() noexcept { failing_ = 0; }
   void erase(std::uint64_t offset, std::uint64_t size);  // to zeros
   void set_bytes(std::uint64_t bytes) noexcept { bytes_ = bytes; }
+  // Of stores that are made on it from now on.
+  block_device::StoreSettings settings{.queue_depth = 4, .map_cache_bytes = 1 << 20};
   // Every flush, or every write, from now on fails with io_error.
   bool fails_flushes = false;
   bool fails_writes = false;
   // A planted mistake: flushes answer ok and make nothing durable.
   bool forgets_flushes = false;
+
+  // What stores asked of it since it was made, superblocks included.
+  struct Counts {
+    std::uint64_t reads = 0;
+    std::uint64_t writes = 0;
+    std::uint64_t bytes_written = 0;
+    std::uint64_t flushes = 0;
+  };
+  const Counts& counts() const noexcept { return counts_; }
+  // What is there now, durable or not; whole blocks.
+  void read(std::uint64_t offset, std::uint8_t* to, std::size_t size) const;
 
   bool in_use() const noexcept { return in_use_; }
   std::uint64_t bytes() const noexcept { return bytes_; }
@@ -70,7 +84,6 @@ class SimBlockDisk {
 
   static void store(std::map<std::uint64_t, Block>& to, std::uint64_t offset, const std::uint8_t* from,
                     std::size_t size);
-  void read(std::uint64_t offset, std::uint8_t* to, std::size_t size) const;
 
   std::uint64_t bytes_;
   std::map<std::uint64_t, Block> durable_;  // by number; one that is absent is zero
@@ -78,6 +91,7 @@ class SimBlockDisk {
   std::vector<Write> writes_;
   std::uint64_t next_write_ = 1;
   std::uint64_t discarded_ = 0;
+  Counts counts_;
   std::uint32_t slowness_ = 1;
   std::uint32_t failing_ = 0;
   bool in_use_ = false;

@@ -183,6 +183,39 @@ def damaged_file_keeps_its_server(scratch):
             expect(file.read() == mark, "other bytes")
 
 
+def small(made):
+    step("small objects: durable with the index alone, moved out when they grow, and sound for a scrub")
+    folder = made.mount + "/small"
+    os.mkdir(folder)
+    rideau("layout", "set", "--inline", "0", folder)         # else the metadata server would have them
+    contents = {}
+    for number in range(60):
+        contents[number] = os.urandom(1 + number * 4096 // 60)
+        with open(f"{folder}/{number}", "wb") as file:
+            file.write(contents[number])
+            os.fsync(file.fileno())
+
+    def survive():
+        made.kill("oss0")
+        made.up()
+        point = made.mount_another("small")
+        for number, content in contents.items():
+            with open(f"{point}/small/{number}", "rb") as file:
+                expect(file.read() == content, f"other bytes in file {number}")
+            space = os.stat(f"{point}/small/{number}").st_blocks * 512
+            expect(space == (len(content) + 4095) // 4096 * 4096, f"file {number} of {len(content)} bytes takes {space}")
+        rideau("umount", point)
+
+    survive()
+    for number in range(0, 60, 2):
+        with open(f"{folder}/{number}", "ab") as file:
+            file.write(b"+" * 5000)
+            os.fsync(file.fileno())
+        contents[number] += b"+" * 5000
+    survive()
+    expect(json.loads(rideau("scrub", "--config", made.config, "--json").stdout)["clean"], "the scrub finds something")
+
+
 def foreign(made, folder):
     step("the device of another target is refused with clear words")
     made.down()
@@ -212,6 +245,7 @@ with temporary_folder() as scratch:
             made.kill("oss0")
             made.up()
             reread(made, bytes_of_big)
+            small(made)
             fill(made)
             rot(made, path)
             foreign(made, scratch)

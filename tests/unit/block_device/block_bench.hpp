@@ -102,6 +102,18 @@ class BlockLife {
     REQUIRE(node_.world().run_until([&] { return ended_; }, node_.world().now_ns() + 600 * kSecond) ==
             sim::SimWorld::End::done);
   }
+  // All of them at once, begun in this order.
+  void run_together(std::vector<Task<>> tasks) {
+    std::size_t left = tasks.size();
+    for (Task<>& task : tasks) {
+      tasks_->spawn([](Task<> one, std::size_t& count) -> Task<> {
+        co_await std::move(one);
+        --count;
+      }(std::move(task), left));
+    }
+    REQUIRE(node_.world().run_until([&] { return left == 0; }, node_.world().now_ns() + 600 * kSecond) ==
+            sim::SimWorld::End::done);
+  }
   // The task is run by whoever runs the world; ended() tells.
   void spawn(Task<> task) {
     ended_ = false;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Goal: wherever a short history is cut, and whichever of its unflushed sectors survive, the store starts again, what
 // was flushed is there byte for byte, everything else is old or new in whole blocks, and no block is lost.
+#include "backends/block_device/map_records.hpp"
 #include "sdk/testkit/dice.hpp"
 #include "tests/unit/block_device/block_bench.hpp"
 
@@ -99,6 +100,58 @@ const std::vector<std::vector<Step>> kHistories = {
      {K::write, kA, 800'000, 5000},
      {K::truncate, kA, 0, 100},
      {K::flush}},
+    // A small object, changed in its middle, cut, grown to the limit, and moved out.
+    {{K::write, kA, 0, 3000},
+     {K::flush},
+     {K::write, kA, 1000, 200},
+     {K::truncate, kA, 0, 1500},
+     {K::flush},
+     {K::write, kA, 3900, 196},
+     {K::punch, kA, 100, 300},
+     {K::flush},
+     {K::write, kA, 4000, 200},
+     {K::flush},
+     {K::write, kA, 10, 20},
+     {K::flush}},
+    // Moved out by a write far behind, emptied, and small again, also within one flush.
+    {{K::write, kA, 0, 4096},
+     {K::flush},
+     {K::write, kA, 200'000, 5000},
+     {K::flush},
+     {K::truncate, kA, 0, 0},
+     {K::write, kA, 0, 100},
+     {K::flush},
+     {K::write, kA, 70'000, 10},
+     {K::truncate, kA, 0, 0},
+     {K::write, kA, 50, 100},
+     {K::flush},
+     {K::remove, kA},
+     {K::write, kA, 10, 20}},
+    // Small ones beside each other: kept space, a larger size without bytes, removals, and blocks that others had.
+    {{K::write, kA, 0, 4000},
+     {K::write, kB, 0, 2000},
+     {K::flush},
+     {K::allocate, kA, 0, 8192},
+     {K::truncate, kB, 0, 100'000},
+     {K::write, kB, 100, 9000},
+     {K::flush},
+     {K::remove, kA},
+     {K::write, kC, 0, 4096},
+     {K::flush},
+     {K::write, kC, 4096, 8000},
+     {K::truncate, kB, 0, 60},
+     {K::write, kA, 0, 30},
+     {K::flush},
+     {K::remove, kB}},
+};
+
+// The small tier off, as large as is usual, as large as can be; and with commits in many portions.
+const std::vector<StoreSettings> kSettings = {
+    {.queue_depth = 4, .map_cache_bytes = 1 << 20, .small_object_max = 0},
+    {.queue_depth = 4, .map_cache_bytes = 1 << 20},
+    {.queue_depth = 4, .map_cache_bytes = 1 << 20, .small_object_max = kSmallBytesMax},
+    {.queue_depth = 4, .map_cache_bytes = 1 << 20, .small_object_max = 0, .portion_edits = 1, .portion_stretch = 1},
+    {.queue_depth = 4, .map_cache_bytes = 1 << 20, .portion_edits = 1, .portion_stretch = 1},
 };
 
 ObjectState after(const Step& step, ObjectState state, const std::string& bytes) {
@@ -217,11 +270,13 @@ struct Cut {
   std::string wrong;
 };
 
-Cut run_cut(const std::vector<Step>& steps, std::uint64_t events, std::size_t subset, bool forgets_flushes) {
+Cut run_cut(const std::vector<Step>& steps, const StoreSettings& settings, std::uint64_t events, std::size_t subset,
+            bool forgets_flushes) {
   sim::SimWorld world(1);
   sim::SimIndexDisk index_disk;
   sim::SimBlockDisk disk(kDiskBytes);
   disk.forgets_flushes = forgets_flushes;
+  disk.settings = settings;
   Expectation expected;
   Cut cut;
   {
@@ -262,14 +317,14 @@ struct Matrix {
   std::set<std::string> wrong;
 };
 
-Matrix run_matrix(const std::vector<Step>& steps, bool forgets_flushes) {
+Matrix run_matrix(const std::vector<Step>& steps, const StoreSettings& settings, bool forgets_flushes) {
   Matrix matrix;
   for (std::uint64_t events = 0;; ++events) {
-    Cut first = run_cut(steps, events, 0, forgets_flushes);
+    Cut first = run_cut(steps, settings, events, 0, forgets_flushes);
     const std::size_t subsets = subsets_of(first.sectors);
     if (first.sectors != 0) ++matrix.with_unflushed;
     for (std::size_t subset = 0; subset < subsets; ++subset) {
-      const Cut cut = subset == 0 ? first : run_cut(steps, events, subset, forgets_flushes);
+      const Cut cut = subset == 0 ? first : run_cut(steps, settings, events, subset, forgets_flushes);
       ++matrix.cuts;
       if (!cut.wrong.empty() && matrix.wrong.size() < 5) {
         matrix.wrong.insert("after " + std::to_string(events) + " events, subset " + std::to_string(subset) + ": " +
@@ -286,17 +341,21 @@ TEST_CASE("every cut of short histories leaves what was flushed, whole blocks, a
   std::size_t cuts = 0;
   std::size_t with_unflushed = 0;
   for (std::size_t history = 0; history < kHistories.size(); ++history) {
-    const Matrix matrix = run_matrix(kHistories[history], false);
-    for (const std::string& wrong : matrix.wrong) FAIL_CHECK("history " << history << ", " << wrong);
-    cuts += matrix.cuts;
-    with_unflushed += matrix.with_unflushed;
+    for (std::size_t with = 0; with < kSettings.size(); ++with) {
+      const Matrix matrix = run_matrix(kHistories[history], kSettings[with], false);
+      for (const std::string& wrong : matrix.wrong) {
+        FAIL_CHECK("history " << history << ", settings " << with << ", " << wrong);
+      }
+      cuts += matrix.cuts;
+      with_unflushed += matrix.with_unflushed;
+    }
   }
-  CHECK(cuts > 1'000);
-  CHECK(with_unflushed > 50);  // cuts that lose nothing would prove nothing
+  CHECK(cuts > 10'000);
+  CHECK(with_unflushed > 400);  // cuts that lose nothing would prove nothing
 }
 
 TEST_CASE("the matrix finds a device that forgets its flushes") {
-  const Matrix matrix = run_matrix(kHistories[0], true);
+  const Matrix matrix = run_matrix(kHistories[0], kSettings[0], true);
   CHECK(!matrix.wrong.empty());
 }
 

@@ -323,6 +323,7 @@ TEST_CASE("many writers at once leave long runs, and small files lie side by sid
   sim::SimWorld world{1};
   sim::SimIndexDisk index_disk;
   sim::SimBlockDisk disk{1ull << 32};
+  disk.settings.small_object_max = 0;
   BlockLife life(world, index_disk, disk);
   REQUIRE(life.start().ok());
   life.run([](StoreCalls calls) -> Task<> {

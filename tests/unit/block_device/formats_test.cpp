@@ -120,6 +120,38 @@ TEST_CASE("records of the map come back, and no flipped bit of key or value pass
   }
 }
 
+TEST_CASE("the record of a small object comes back with its bytes, and no flipped bit of it passes") {
+  for (const std::uint64_t size : {std::uint64_t{1}, std::uint64_t{700}, std::uint64_t{4096}, kSmallBytesMax}) {
+    Dice dice(size);
+    const std::string key = object_key({size, 2});
+    const std::string bytes = dice.nonzero_bytes(size);
+    const std::string value = object_value(key, {size + 5, 0, size}, bytes);
+    CHECK(small_bytes_of(view(value)) == size);
+    ObjectRecord record;
+    Bytes found;
+    REQUIRE(read_object(view(key), view(value), &record, &found).ok());
+    CHECK(record.size == size + 5);
+    CHECK(record.blocks == 0);
+    CHECK(record.small_bytes == size);
+    CHECK(found.view() == bytes);
+    const std::size_t bits = value.size() * 8;
+    for (std::size_t bit = 0; bit < bits; bit += 1 + bits / 2000) {
+      CHECK_FALSE(read_object(view(key), view(flipped(value, bit)), &record, &found).ok());
+    }
+    const std::string elsewhere = object_key({size, 3});
+    CHECK(read_object(view(elsewhere), view(value), &record, &found).code == Code::corrupt);
+  }
+  const std::string key = object_key({1, 2});
+  ObjectRecord record;
+  // Records that no store writes: bytes and blocks at once, more bytes than the object has, more than fit.
+  CHECK(read_object(view(key), view(object_value(key, {10, 1, 3}, "abc")), &record).code == Code::corrupt);
+  CHECK(read_object(view(key), view(object_value(key, {2, 0, 3}, "abc")), &record).code == Code::corrupt);
+  const std::string large(kSmallBytesMax + 1, 'l');
+  CHECK(read_object(view(key), view(object_value(key, {1 << 20, 0, 1}, large)), &record).code == Code::corrupt);
+  CHECK(small_bytes_of(view(object_value(key, {10, 1}))) == 0);
+  CHECK(small_bytes_of(Bytes()) == 0);
+}
+
 TEST_CASE("keys order as ids and numbers do, and are told apart") {
   CHECK(object_key({1, 255}) < object_key({1, 256}));
   CHECK(object_key({1, ~0ull}) < object_key({2, 0}));
