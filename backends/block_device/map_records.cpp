@@ -14,7 +14,9 @@ namespace {
 using namespace backend;
 
 constexpr std::uint8_t kRecordVersion = 1;
-constexpr std::uint8_t kSmallVersion = 2;  // of an object whose bytes follow
+constexpr std::uint8_t kSmallVersion = 2;    // of an object whose bytes follow
+constexpr std::uint8_t kPatchedVersion = 2;  // of a segment that patches follow
+constexpr std::size_t kPatchHead = 1 + 2 + 2;
 constexpr std::size_t kObjectFields = 8 + 8;
 constexpr std::size_t kSealBytes = 1 + 4;  // the version before the fields, the checksum behind them
 constexpr std::size_t kRunBytes = 2 + 2 + 1 + 8;
@@ -110,7 +112,7 @@ std::string object_value(const std::string& key, const ObjectRecord& from, std::
   return writer.number(from.size).number(from.blocks).bytes(bytes.data(), bytes.size()).seal(key);
 }
 
-std::string segment_value(const std::string& key, const std::vector<Block>& blocks) {
+std::string segment_value(const std::string& key, const std::vector<Block>& blocks, const Patches& patches) {
   struct Piece {
     std::uint16_t first;
     std::uint16_t count;
@@ -126,7 +128,7 @@ std::string segment_value(const std::string& key, const std::vector<Block>& bloc
       pieces.push_back({static_cast<std::uint16_t>(i), 1});
     }
   }
-  Writer writer;
+  Writer writer(patches.empty() ? kRecordVersion : kPatchedVersion);
   writer.number(static_cast<std::uint16_t>(pieces.size()));
   for (const Piece piece : pieces) {
     const Block& first = blocks[piece.first];
@@ -134,6 +136,12 @@ std::string segment_value(const std::string& key, const std::vector<Block>& bloc
   }
   for (const Block& block : blocks) {
     if (block.state == Block::State::data) writer.number(block.sum);
+  }
+  for (const auto& [block, all] : patches.blocks()) {
+    for (const auto& [offset, bytes] : all) {
+      writer.number(static_cast<std::uint8_t>(block)).number(offset).number(static_cast<std::uint16_t>(bytes.size()));
+      writer.bytes(bytes.data(), bytes.size());
+    }
   }
   return writer.seal(key);
 }
@@ -166,11 +174,31 @@ std::uint64_t small_bytes_of(Bytes object_value) noexcept {
   return object_value.size - std::min(object_value.size, kObjectFields + kSealBytes);
 }
 
-Status read_segment(Bytes key, Bytes value, std::vector<Block>* to) noexcept {
+Status read_patches(Bytes fields, const std::vector<Block>& blocks, Patches* to) noexcept {
+  constexpr Status kCorrupt{Code::corrupt, 0, "the bytes over the blocks of an object are damaged"};
+  std::uint64_t behind = 0;  // the last one
+  if (fields.size == 0) return kCorrupt;
+  while (fields.size != 0) {
+    if (fields.size < kPatchHead) return kCorrupt;
+    const std::uint8_t block = fields.data[0];
+    const std::uint16_t offset = get_u16(fields.data + 1);
+    const std::uint16_t size = get_u16(fields.data + 3);
+    const std::uint64_t begin = block * kBlockBytes + offset;
+    const bool shaped = size != 0 && offset + size <= kBlockBytes && begin >= behind && block < blocks.size() &&
+                        blocks[block].state == Block::State::data;
+    if (!shaped || fields.size - kPatchHead < size) return kCorrupt;
+    to->put(block, offset, Bytes(fields.data + kPatchHead, size).view());
+    behind = begin + size;
+    fields = Bytes(fields.data + kPatchHead + size, fields.size - kPatchHead - size);
+  }
+  return to->bytes() <= kPatchBytesMax ? kOk : kCorrupt;
+}
+
+Status read_segment(Bytes key, Bytes value, std::vector<Block>* to, Patches* patches) noexcept {
   constexpr Status kCorrupt{Code::corrupt, 0, "the map of an object is damaged"};
   to->clear();
   Bytes fields;
-  if (const Status status = open_value(key, value, &fields); !status.ok()) return status;
+  if (const Status status = open_value(key, value, &fields, kPatchedVersion); !status.ok()) return status;
   if (fields.size < 2) return kCorrupt;
   const std::size_t pieces = get_u16(fields.data);
   const std::uint8_t* sums = fields.data + 2 + pieces * kRunBytes;
@@ -196,7 +224,11 @@ Status read_segment(Bytes key, Bytes value, std::vector<Block>* to) noexcept {
       to->push_back(block);
     }
   }
-  return sums == end ? kOk : kCorrupt;
+  if (value.data[0] != kPatchedVersion) return sums == end ? kOk : kCorrupt;
+  Patches found;
+  const Status status = read_patches(Bytes(sums, static_cast<std::size_t>(end - sums)), *to, &found);
+  if (patches != nullptr) *patches = std::move(found);
+  return status;
 }
 
 }  // namespace rideau::block_device

@@ -6,9 +6,12 @@
 //
 //   'B' 'd'                             the device that this map is of
 //   'B' 'o' high:u64 low:u64            an object: its size, how many blocks it has; or (version 2) its bytes
-//   themselves 'B' 'x' high:u64 low:u64 number:u64  a segment: where its blocks are, and the checksum of each
+//   themselves 'B' 'x' high:u64 low:u64 number:u64  a segment: where its blocks are, and the checksum of each; version
+//   2:
+//                                       and bytes that lie over them
 #pragma once
 
+#include "patches.hpp"
 #include "rideau/object_store.hpp"
 #include "superblock.hpp"
 
@@ -22,6 +25,7 @@ namespace rideau::block_device {
 constexpr std::uint64_t kSegmentBlocks = 256;  // blocks that one record maps
 constexpr std::uint64_t kSegmentBytes = kSegmentBlocks * kBlockBytes;
 constexpr std::uint64_t kSmallBytesMax = 64 << 10;  // that the record of an object may hold
+constexpr std::uint64_t kPatchBytesMax = 4 << 10;   // that the record of a segment may hold
 
 struct Block {
   enum class State : std::uint8_t { none = 0, kept = 1, data = 2 };  // kept: has its place, reads as zero
@@ -54,13 +58,13 @@ std::string object_name(ObjectId id);  // for people
 std::string device_value(const DeviceUuid& uuid);
 std::string object_value(const std::string& key, const ObjectRecord& from, std::string_view bytes = {});
 // Blocks beyond the end of the vector are `none`.
-std::string segment_value(const std::string& key, const std::vector<Block>& blocks);
+std::string segment_value(const std::string& key, const std::vector<Block>& blocks, const Patches& patches = {});
 
 // corrupt: the checksum or the shape is wrong; unsupported: a newer version of the record.
 Status read_device(Bytes value, DeviceUuid* to) noexcept;
 Status read_object(Bytes key, Bytes value, ObjectRecord* to, Bytes* bytes = nullptr) noexcept;  // they lie in the value
 // How many bytes the record of a small object holds, without a look at them; also of a damaged one.
 std::uint64_t small_bytes_of(Bytes object_value) noexcept;
-Status read_segment(Bytes key, Bytes value, std::vector<Block>* to) noexcept;
+Status read_segment(Bytes key, Bytes value, std::vector<Block>* to, Patches* patches = nullptr) noexcept;
 
 }  // namespace rideau::block_device

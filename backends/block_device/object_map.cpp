@@ -73,10 +73,12 @@ Status ObjectMap::segment(Object& object, std::uint64_t number, Segment** out) {
   std::vector<Block> blocks;
   const std::string key = segment_key(object.id, number);
   Status status = look->get(view(key), &value);
-  if (status.ok()) status = read_segment(view(key), value, &blocks);
+  Patches patches;
+  if (status.ok()) status = read_segment(view(key), value, &blocks, &patches);
   if (!status.ok() && status.code != Code::not_found) return status;
   *out = &object.segments[number];
   (*out)->blocks = std::move(blocks);
+  (*out)->patches = std::move(patches);
   ++segments_loaded_;
   return kOk;
 }
@@ -84,6 +86,7 @@ Status ObjectMap::segment(Object& object, std::uint64_t number, Segment** out) {
 Segment& ObjectMap::segment_to_clear(Object& object, std::uint64_t number) {
   Segment* found = nullptr;
   if (segment(object, number, &found).ok()) return *found;
+  note_patched(object.id, number, 0);
   ++segments_loaded_;
   return object.segments[number];
 }
@@ -172,6 +175,43 @@ void ObjectMap::forget_bytes(Object& object) noexcept {
   object.bytes = {};
 }
 
+void ObjectMap::put_patch(Object& object, std::uint64_t block, std::uint64_t offset, std::string_view bytes) {
+  const std::uint64_t number = block / kSegmentBlocks;
+  Patches& patches = object.segments.at(number).patches;
+  patches.put(static_cast<std::uint16_t>(block % kSegmentBlocks), static_cast<std::uint16_t>(offset), bytes);
+  note_patched(object.id, number, patches.bytes());
+}
+
+void ObjectMap::drop_patches(Object& object, std::uint64_t block) {
+  const std::uint64_t number = block / kSegmentBlocks;
+  Patches& patches = object.segments.at(number).patches;
+  if (patches.empty()) return;
+  patches.drop(static_cast<std::uint16_t>(block % kSegmentBlocks));
+  note_patched(object.id, number, patches.bytes());
+}
+
+void ObjectMap::note_patched(ObjectId id, std::uint64_t number, std::uint64_t bytes) {
+  const auto known = patched_.find({id, number});
+  if (known != patched_.end()) {
+    patched_bytes_ -= known->second;
+    patched_.erase(known);
+  }
+  if (bytes == 0) return;
+  constexpr std::uint64_t kEntryBytes = 64;  // to remember it
+  patched_.emplace(std::pair(id, number), bytes + kEntryBytes);
+  patched_bytes_ += bytes + kEntryBytes;
+}
+
+bool ObjectMap::next_patched(ObjectId* id, std::uint64_t* number) {
+  if (patched_.empty()) return false;
+  auto next = patched_.upper_bound(last_patched_);
+  if (next == patched_.end()) next = patched_.begin();
+  last_patched_ = next->first;
+  *id = next->first.first;
+  *number = next->first.second;
+  return true;
+}
+
 Status ObjectMap::list(const ObjectId* after, std::uint32_t capacity, std::vector<ObjectId>* out) {
   Look look(*index_);
   if (!look.status().ok()) return look.status();
@@ -237,7 +277,7 @@ void ObjectMap::capture(Captured* to) {
       change.begins_object = std::exchange(begins, false);
       change.key = segment_key(id, number);
       change.erase = maps_nothing(segment);
-      if (!change.erase) change.value = segment_value(change.key, segment.blocks);
+      if (!change.erase) change.value = segment_value(change.key, segment.blocks, segment.patches);
       to->changes.push_back(std::move(change));
       for (Block& block : segment.blocks) block.fresh = false;
       segment.dirty = false;

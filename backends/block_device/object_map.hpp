@@ -18,6 +18,8 @@ struct Op;
 
 struct Segment {
   std::vector<Block> blocks;  // at most kSegmentBlocks; those behind the end are `none`
+  Patches patches;            // over blocks of data; changed through the map
+  bool merging = false;       // an op writes them to blocks
   bool dirty = false;
   bool committing = false;
 };
@@ -76,6 +78,15 @@ class ObjectMap {
   void put_bytes(Object& object, std::string bytes);
   void drop_bytes(Object& object);                                   // they are in blocks now, or nowhere
   std::uint64_t bytes_held() const noexcept { return bytes_held_; }  // in memory
+  // Bytes over a part of one block; `block` counts in the object, whose segment is in memory.
+  void put_patch(Object& object, std::uint64_t block, std::uint64_t offset, std::string_view bytes);
+  void drop_patches(Object& object, std::uint64_t block);
+  // Which segments have such bytes, in memory or not: how many, as a start finds them or as they change.
+  void note_patched(ObjectId id, std::uint64_t number, std::uint64_t bytes);
+  std::uint64_t patched_bytes() const noexcept { return patched_bytes_; }
+  // The next one of them, round and round.
+  bool next_patched(ObjectId* id, std::uint64_t* number);
+  std::size_t patched_segments() const noexcept { return patched_.size(); }
   Status list(const ObjectId* after, std::uint32_t capacity, std::vector<ObjectId>* out);
 
   void mark(Object& object);
@@ -100,6 +111,9 @@ class ObjectMap {
   std::set<ObjectId> dirty_;
   std::uint64_t dirty_records_ = 0;
   std::uint64_t bytes_held_ = 0;
+  std::map<std::pair<ObjectId, std::uint64_t>, std::uint64_t> patched_;  // segments to bytes
+  std::pair<ObjectId, std::uint64_t> last_patched_;                      // that next_patched() told
+  std::uint64_t patched_bytes_ = 0;
   std::uint64_t segments_loaded_ = 0;
   const std::uint64_t segments_max_;
 };

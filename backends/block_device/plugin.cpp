@@ -8,7 +8,17 @@
 namespace rideau::block_device {
 namespace {
 
-enum Key : std::uint32_t { kDevice, kPath, kImageSize, kQueueDepth, kMapCache, kDiscard, kSmallObjectMax, kKeyCount };
+enum Key : std::uint32_t {
+  kDevice,
+  kPath,
+  kImageSize,
+  kQueueDepth,
+  kMapCache,
+  kDiscard,
+  kSmallObjectMax,
+  kDeferredWriteMax,
+  kKeyCount
+};
 
 constexpr ConfigKey kKeys[kKeyCount] = {
     {"device", KeyType::text, "", "", 0, 0, false,
@@ -23,6 +33,8 @@ constexpr ConfigKey kKeys[kKeyCount] = {
     {"discard", KeyType::boolean, "", "true", 0, 0, false, "tell the device which blocks are free again"},
     {"small_object_max", KeyType::size, "bytes", "4 KiB", 0, kSmallBytesMax, false,
      "objects of at most so many bytes are kept in the index, under the same checksum; 0: none"},
+    {"deferred_write_max", KeyType::size, "bytes", "1 KiB", 0, kPatchBytesMax / 2, false,
+     "writes of at most so many bytes over parts of blocks go to the index first, and to the device later; 0: none"},
 };
 
 Status create(Host& host, const ConfigValue* values, Instance** out) noexcept {
@@ -37,6 +49,7 @@ Status create(Host& host, const ConfigValue* values, Instance** out) noexcept {
   settings.queue_depth = static_cast<std::uint32_t>(values[kQueueDepth].integer);
   settings.map_cache_bytes = static_cast<std::uint64_t>(values[kMapCache].integer);
   settings.small_object_max = static_cast<std::uint64_t>(values[kSmallObjectMax].integer);
+  settings.deferred_write_max = static_cast<std::uint64_t>(values[kDeferredWriteMax].integer);
   if (options.path.empty() || options.path.front() != '/') {
     host.log(Level::error, "block-device: device must be an absolute path");
     return {Code::invalid, 0, "device is not an absolute path"};

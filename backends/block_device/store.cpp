@@ -261,8 +261,12 @@ void BlockStore::finish(Op& op, Status status, std::uint64_t value) noexcept {
   }
   std::erase(object.ops, &op);
   --op_count_;
-  op.done->plugin_slot[0] = nullptr;
-  host_.complete(*op.done, status, value);
+  if (op.kind == Op::Kind::merge) {
+    merge_ended(op, status);
+  } else {
+    op.done->plugin_slot[0] = nullptr;
+    host_.complete(*op.done, status, value);
+  }
   std::vector<IoVec> parts = std::move(op.parts);  // their capacity is worth keeping
   std::vector<Item> items = std::move(op.items);
   std::vector<Request> requests = std::move(op.requests);

@@ -11,8 +11,13 @@
 // until a commit carries them over. One that grows is moved out: the call that makes it grow writes what it had to
 // blocks too.
 //
+// A write over a small part of blocks that are there is deferred: its bytes are put over the blocks in the record of
+// their segment, and read from there, until an op of the store's own (merge) writes all those of a segment to free
+// blocks.
+//
 // store.cpp has the calls and admission, store_transfer.cpp reads and what writes blocks, store_small.cpp what changes
-// small objects, store_space.cpp where blocks come from, store_commit.cpp flushes, store_life.cpp start and stop.
+// small objects, store_deferred.cpp deferred writes, store_space.cpp where blocks come from, store_commit.cpp flushes,
+// store_life.cpp start and stop.
 #pragma once
 
 #include "device.hpp"
@@ -56,14 +61,14 @@ struct Item {
 constexpr std::uint64_t blocks_for(std::uint64_t bytes) noexcept { return (bytes + kBlockBytes - 1) / kBlockBytes; }
 
 struct Op {
-  enum class Kind : std::uint8_t { read, write, truncate, punch, allocate, remove };
+  enum class Kind : std::uint8_t { read, write, truncate, punch, allocate, remove, merge };
   enum class Stage : std::uint8_t { waiting, ready, working };
 
   Kind kind = Kind::read;
   Stage stage = Stage::waiting;
   BlockStore* store = nullptr;
   Object* object = nullptr;
-  Completion* done = nullptr;
+  Completion* done = nullptr;  // of merge: none
   std::uint64_t offset = 0;
   std::uint64_t size = 0;   // of truncate: the new one
   std::uint64_t first = 0;  // blocks that it reads or changes
@@ -155,6 +160,15 @@ class BlockStore final : public ObjectStore {
   Status move_out(Op& op) noexcept;
   void moved_out(Object& object) noexcept;
   void put_back(Op& op) noexcept;
+
+  // Deferred writes.
+  bool defers(const Op& op) noexcept;
+  void defer(Op& op) noexcept;
+  void merge(Object& object, std::uint64_t number) noexcept;
+  void merge_some(std::size_t count) noexcept;
+  Status plan_merge(Op& op) noexcept;
+  void merge_ended(Op& op, Status status) noexcept;
+  void apply_patches(Op& op, std::uint64_t index, std::uint8_t* bytes) noexcept;
 
   // Space.
   enum class Room : std::uint8_t { yes, wait, no };

@@ -14,6 +14,7 @@ constexpr std::uint64_t kPortionBytes = 1 << 20;
 // How much of the map may be in memory alone, and for how long, when nobody flushes.
 constexpr std::uint64_t kDirtyRecordsMax = 16'384;
 constexpr std::uint64_t kUnflushedNs = 5'000'000'000;
+constexpr std::size_t kMergesAtOnce = 64;  // when so much time has passed
 
 Bytes view(const std::string& text) { return Bytes(std::string_view(text)); }
 
@@ -59,6 +60,7 @@ void BlockStore::note_change() noexcept {
 
 void BlockStore::on_timer() noexcept {
   if (life_ == Life::running && !map_.clean()) begin_commit();
+  if (life_ == Life::running) merge_some(kMergesAtOnce);
   work();
 }
 

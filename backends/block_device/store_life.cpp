@@ -197,6 +197,7 @@ Status BlockStore::load_map() noexcept {
     ObjectId object;
     std::uint64_t number = 0;
     std::vector<Block> blocks;
+    Patches patches;
     const bool parsed = parse_segment_key(segment_at, &id, &number);
     while (object_found.ok() && parse_object_key(object_at, &object) && object < id) next_object();
     ObjectRecord record;
@@ -204,9 +205,11 @@ Status BlockStore::load_map() noexcept {
     if (owned && read_object(object_at, object_value, &record).ok()) owned = record.small_bytes == 0;
     if (!parsed || !owned) {
       leftovers_.push_back({std::string(segment_at.view()), {}, true});
-    } else if (!read_segment(segment_at, value, &blocks).ok()) {
+    } else if (!read_segment(segment_at, value, &blocks, &patches).ok()) {
       ++damaged;
       whole = false;
+    } else {
+      map_.note_patched(id, number, patches.bytes());
     }
     for (std::size_t at = 0; owned && at < blocks.size() && status.ok();) {
       if (blocks[at].state == Block::State::none) {
@@ -251,8 +254,9 @@ void BlockStore::on_claimed(Status status) noexcept {
     return start_failed(status, device_->name() + ": the index cannot be written (" +
                                     (status.where != nullptr ? status.where : "") + ")");
   }
-  // A reader that knows no small objects would take them for damage.
-  const std::uint32_t version = settings_.small_object_max != 0 ? kFormatVersion : kFormatPlain;
+  // A reader that does not know such records would take them for damage.
+  const bool newer = settings_.small_object_max != 0 || settings_.deferred_write_max != 0;
+  const std::uint32_t version = newer ? kFormatVersion : kFormatPlain;
   if (superblock_.state == Superblock::State::in_use && superblock_.version >= version) return started();
   superblock_.state = Superblock::State::in_use;
   superblock_.version = std::max(superblock_.version, version);

@@ -16,7 +16,7 @@ namespace rideau::block_device {
 bool BlockStore::stays_small(const Op& op) const noexcept {
   const Object& object = *op.object;
   const std::uint64_t old = object.record.small_bytes;
-  if (object.damaged) return false;
+  if (object.damaged || op.kind == Op::Kind::merge) return false;
   if (op.kind != Op::Kind::write || op.size == 0) return old != 0 && op.kind != Op::Kind::allocate;
   const std::uint64_t end = op.offset + op.size;
   if (end > settings_.small_object_max) return false;

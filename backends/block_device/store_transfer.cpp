@@ -100,6 +100,7 @@ void BlockStore::start_read(Op& op) noexcept {
 void BlockStore::end_read(Op& op) noexcept {
   for (std::size_t i = 0; i < op.items.size() && op.status.ok(); ++i) {
     op.status = verify(op, op.items[i], op.memory + i * kBlockBytes);
+    apply_patches(op, op.items[i].index, op.memory + i * kBlockBytes);
   }
   if (!op.status.ok()) return finish(op, op.status, 0);
   copy_parts(op.parts, op.memory + op.offset % kBlockBytes, op.size, true);
@@ -157,7 +158,9 @@ void BlockStore::start_change(Op& op) noexcept {
   op.requests.clear();
   if (op.object->moving) return put_back(op);
   if (stays_small(op)) return change_small(op);
+  if (defers(op)) return defer(op);
   Status planned{};
+  if (op.kind == Op::Kind::merge) planned = plan_merge(op);
   if (op.object->record.small_bytes != 0 && !op.object->damaged) planned = move_out(op);
   if (planned.ok() && op.kind == Op::Kind::write) planned = plan_write(op);
   if (planned.ok() && zeroes(op)) planned = plan_edges(op);
@@ -187,7 +190,9 @@ void BlockStore::start_change(Op& op) noexcept {
   op.object->moving = moves;
   if (need.fresh + need.replaced != 0) {
     std::vector<Run> runs;
+    const std::uint64_t next_index = op.object->next_index;
     take_blocks(*op.object, need.fresh + need.replaced, op.items.front().index, runs);
+    if (op.kind == Op::Kind::merge) op.object->next_index = next_index;  // its writers go on where they were
     auto run = runs.begin();
     for (Item& item : op.items) {
       if (item.before.state == Block::State::kept) continue;
@@ -219,6 +224,7 @@ void BlockStore::fill_and_write(Op& op) noexcept {
     if (item.index < op.first) written = bytes + kBlockBytes;
     if (item.reads_before) {
       op.status = verify(op, item, bytes);
+      apply_patches(op, item.index, bytes);
     } else if (item.from_small) {
       op.status = map_.read_bytes(*op.object, item.index * kBlockBytes, kBlockBytes, bytes);
     } else if (item.index * kBlockBytes < begin || (item.index + 1) * kBlockBytes > end) {
@@ -288,6 +294,7 @@ void BlockStore::end_change(Op& op) noexcept {
       break;
     case Op::Kind::read:
     case Op::Kind::allocate:
+    case Op::Kind::merge:
       break;
   }
   object.damaged = false;
@@ -310,6 +317,7 @@ void BlockStore::set_block(Object& object, std::uint64_t index, const Block& blo
   }
   own = block;
   own.fresh = fresh;
+  map_.drop_patches(object, index);
   map_.mark(object, index / kSegmentBlocks);
   map_.mark(object);
 }
@@ -327,6 +335,7 @@ void BlockStore::clear_blocks(Object& object, std::uint64_t first, std::uint64_t
       if (index < first || index > last || block.state == Block::State::none) continue;
       give_up(block);
       block = Block{};
+      map_.drop_patches(object, index);
       object.record.blocks -= std::min<std::uint64_t>(object.record.blocks, 1);
     }
     map_.mark(object, number);

@@ -13,8 +13,8 @@
 
 namespace rideau::block_device {
 
-// 1: every byte of an object is in a block. 2: the index may have bytes too, in records that a reader of 1 does not
-// know.
+// 1: every byte of an object is in a block. 2: the index may have bytes too, of small objects and over parts of blocks,
+// in records that a reader of 1 does not know.
 constexpr std::uint32_t kFormatPlain = 1;
 constexpr std::uint32_t kFormatVersion = 2;     // the newest that is read
 constexpr std::uint64_t kDataOffset = 1 << 20;  // where blocks of objects begin

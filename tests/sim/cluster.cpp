@@ -234,6 +234,7 @@ Cluster::Cluster(SimWorld& world, ClusterOptions options)
     place.target = kMetaTarget + i;
     place.clock = clock_of(world);
     place.disk.device.settings.small_object_max = options_.small_object_max;
+    place.disk.device.settings.deferred_write_max = options_.deferred_write_max;
   }
   // In some runs names find room at the metadata server, and the bytes of small files often do not.
   if (random.chance(15)) places_[0]->disk.index.set_bytes_total(random.between(1480, 1600) * 1024);

@@ -26,6 +26,7 @@ struct ClusterOptions {
   std::uint32_t clients = 3;
   bool blocks = false;                    // the block-device store, on simulated devices, instead of simulated objects
   std::uint64_t small_object_max = 4096;  // of that store
+  std::uint64_t deferred_write_max = 1024;
   SimKernelOptions kernel{};
 };
 

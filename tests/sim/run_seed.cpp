@@ -151,9 +151,11 @@ SeedResult run_seed(std::uint64_t seed, const RunOptions& how, std::FILE* trace)
     ClusterOptions of_cluster;
     of_cluster.kernel.bug = how.bug;
     of_cluster.blocks = how.blocks;
-    // In some runs most objects are small, in some none is.
+    // In some runs most objects are small, in some none is; and so with writes that are deferred.
     if (seed % 4 == 1) of_cluster.small_object_max = 64 << 10;
     if (seed % 4 == 2) of_cluster.small_object_max = 0;
+    if (seed % 6 < 2) of_cluster.deferred_write_max = 2 << 10;
+    if (seed % 6 == 3) of_cluster.deferred_write_max = 0;
     // In some runs directories are read in portions.
     if (!how.faults.none() && seed % 3 == 0) of_cluster.kernel.list_entries_max = 2;
     Cluster cluster(world, of_cluster);

@@ -50,6 +50,7 @@ void SimIndexDisk::apply(const IndexBatch& batch) {
   for (std::uint32_t i = 0; i < batch.edit_count; ++i) {
     const Edit& edit = batch.edits[i];
     if (edit.kind == Edit::Kind::put) {
+      bytes_put_ += edit.key.size + edit.value.size;
       set(edit.key.view(), std::string(edit.value.view()));
     } else if (entries_.find(edit.key.view()) != entries_.end()) {
       set(edit.key.view(), std::nullopt);

@@ -61,7 +61,8 @@ class SimIndexDisk {
   // For checks between runs: the entries as they are now.
   std::map<std::string, std::string> entries() const;
   std::uint64_t entry_count() const noexcept { return entry_count_; }
-  std::uint64_t count_with(std::string_view prefix) const;  // entries whose keys begin so
+  std::uint64_t count_with(std::string_view prefix) const;         // entries whose keys begin so
+  std::uint64_t bytes_put() const noexcept { return bytes_put_; }  // keys and values, since it was made
   std::uint64_t batches_applied() const noexcept { return applied_; }
   std::uint64_t batches_durable() const noexcept { return durable_; }
   bool in_use() const noexcept { return in_use_; }
@@ -103,6 +104,7 @@ class SimIndexDisk {
   std::uint64_t durable_ = 0;                                 // the newest that survives
   std::uint64_t bytes_used_ = 0;
   std::uint64_t entry_count_ = 0;
+  std::uint64_t bytes_put_ = 0;
   bool in_use_ = false;
   bool full_ = false;
   bool fail_next_ = false;

@@ -216,6 +216,37 @@ def small(made):
     expect(json.loads(rideau("scrub", "--config", made.config, "--json").stdout)["clean"], "the scrub finds something")
 
 
+def overwritten(made):
+    step("small overwrites, each with an fsync: there after kill -9, and again when they are in their blocks")
+    data = bytearray(os.urandom(300_000))
+    descriptor = os.open(made.mount + "/overwritten", os.O_RDWR | os.O_CREAT)
+    os.pwrite(descriptor, data, 0)
+    os.fsync(descriptor)
+
+    def same():
+        point = made.mount_another("overwritten")
+        with open(point + "/overwritten", "rb") as file:
+            expect(file.read() == data, "other bytes")
+        rideau("umount", point)
+
+    for round_number in range(2):
+        for number in range(40):
+            piece = os.urandom(1 + number * 23)
+            at = (number * 7919 + round_number * 100_003) % (len(data) - 300)     # some grow the file
+            data[at:at + len(piece)] = piece
+            os.pwrite(descriptor, piece, at)
+            os.fsync(descriptor)
+        made.kill("oss0")
+        made.up()
+        same()
+    os.close(descriptor)
+    run("sleep", "6")                                        # the store merges what is so old
+    expect(json.loads(rideau("scrub", "--config", made.config, "--json").stdout)["clean"], "the scrub finds something")
+    made.kill("oss0")
+    made.up()
+    same()
+
+
 def foreign(made, folder):
     step("the device of another target is refused with clear words")
     made.down()
@@ -246,6 +277,7 @@ with temporary_folder() as scratch:
             made.up()
             reread(made, bytes_of_big)
             small(made)
+            overwritten(made)
             fill(made)
             rot(made, path)
             foreign(made, scratch)

@@ -55,6 +55,7 @@ TEST_CASE("a flipped bit of data is EIO with a word, for reads and for writes of
   const std::string bytes = dice.nonzero_bytes(20'000);
   for (std::uint64_t bit = 0; bit < 8; ++bit) {
     Bench bench;
+    bench.disk.settings.deferred_write_max = 0;
     bench.fill(bytes);
     // The first object's blocks are the first of the device.
     bench.disk.flip_bit(kDataOffset + kBlockBytes + 100 * bit, static_cast<std::uint8_t>(bit));

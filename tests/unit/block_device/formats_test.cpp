@@ -152,6 +152,46 @@ TEST_CASE("the record of a small object comes back with its bytes, and no flippe
   CHECK(small_bytes_of(Bytes()) == 0);
 }
 
+TEST_CASE("the record of a segment comes back with the bytes over its blocks, and no flipped bit of it passes") {
+  for (std::uint64_t seed = 1; seed <= test::seed_count(40); ++seed) {
+    Dice dice(seed);
+    const std::string key = segment_key({seed, 7}, seed * 3);
+    const std::vector<Block> blocks = some_blocks(seed);
+    Patches patches;
+    for (std::size_t i = 0; i < blocks.size(); ++i) {
+      if (blocks[i].state != Block::State::data || !dice.one_in(8) || patches.bytes() > kPatchBytesMax - 500) continue;
+      const auto offset = static_cast<std::uint16_t>(dice.below(kBlockBytes - 500));
+      patches.put(static_cast<std::uint16_t>(i), offset, dice.nonzero_bytes(1 + dice.below(300)));
+    }
+    const std::string value = segment_value(key, blocks, patches);
+    CHECK(value[0] == (patches.empty() ? 1 : 2));
+    std::vector<Block> found;
+    Patches found_patches;
+    REQUIRE(read_segment(view(key), view(value), &found, &found_patches).ok());
+    CHECK(found_patches.blocks() == patches.blocks());
+    CHECK(found.size() == blocks.size());
+    for (int i = 0; i < 200; ++i) {
+      const std::string other = flipped(value, dice.below(value.size() * 8));
+      CHECK_FALSE(read_segment(view(key), view(other), &found, &found_patches).ok());
+    }
+  }
+  // What no store writes: bytes over a block that has none, and more than fit.
+  const std::string key = segment_key({1, 2}, 3);
+  std::vector<Block> blocks(2);
+  blocks[0] = {100, 7, Block::State::data, false};
+  blocks[1] = {101, 0, Block::State::kept, false};
+  std::vector<Block> found;
+  Patches over_kept;
+  over_kept.put(1, 5, "abc");
+  CHECK(read_segment(view(key), view(segment_value(key, blocks, over_kept)), &found).code == Code::corrupt);
+  blocks[1].state = Block::State::data;
+  Patches much;
+  much.put(0, 0, std::string(kBlockBytes, 'm'));
+  CHECK(read_segment(view(key), view(segment_value(key, blocks, much)), &found).ok());
+  much.put(1, 0, "m");
+  CHECK(read_segment(view(key), view(segment_value(key, blocks, much)), &found).code == Code::corrupt);
+}
+
 TEST_CASE("keys order as ids and numbers do, and are told apart") {
   CHECK(object_key({1, 255}) < object_key({1, 256}));
   CHECK(object_key({1, ~0ull}) < object_key({2, 0}));

@@ -218,6 +218,7 @@ TEST_CASE("a device of the format before is read, and of the new one as soon as 
   Dice dice(3);
   const std::string bytes = dice.nonzero_bytes(3000);
   bench.disk.settings.small_object_max = 0;
+  bench.disk.settings.deferred_write_max = 0;
   bench.live([&](BlockLife& life) -> Task<> { co_await must(life.calls().write(kA, 0, bytes)); });
   CHECK(bench.format() == kFormatPlain);
   CHECK(bench.small_records() == 0);
