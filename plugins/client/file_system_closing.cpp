@@ -91,8 +91,8 @@ Task<> FileSystem::Impl::send_ready() {
 fs::SizeUpdate FileSystem::Impl::size_update(Node& node) {
   fs::SizeUpdate update;
   update.present = node.lock.mode != Mode::none && node.size_known && node.inode.is_regular();
-  if (update.present && resizing.contains(node.inode.id)) {
-    // The record will say what the cut leaves. Whatever was to be told is told afterwards.
+  if (update.present && (resizing.contains(node.inode.id) || node.moving_out != 0)) {
+    // The record will say what the cut leaves, or where the bytes went. Whatever was to be told is told afterwards.
     mark_changed(node);
     update.present = false;
   }
@@ -217,6 +217,11 @@ Task<Status> FileSystem::Impl::send_everything() {
   for (;;) {
     while (sending) co_await sent.wait();
     if (epoch != before) co_return Status{Code::closed, 0, "the metadata server restarted"};
+    const auto moves_out = [](const auto& entry) { return entry.second->moving_out != 0; };
+    if (std::any_of(changed.begin(), changed.end(), moves_out)) {
+      co_await sent.wait();
+      continue;
+    }
     const auto is_news = [](const auto& entry) { return entry.second->changed; };
     if (closes.empty() && std::none_of(changed.begin(), changed.end(), is_news)) co_return kOk;
     if (calls_left-- == 0) co_return kOk;
@@ -226,7 +231,7 @@ Task<Status> FileSystem::Impl::send_everything() {
 }
 
 Task<Status> FileSystem::Impl::send_size(NodeRef node) {
-  while (resizing.contains(node->inode.id)) co_await sent.wait();
+  while (resizing.contains(node->inode.id) || node->moving_out != 0) co_await sent.wait();
   fs::CloseRequest request;
   fs::CloseItem item;
   item.inode = node->inode.id;

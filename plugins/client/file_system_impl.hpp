@@ -216,6 +216,7 @@ struct FileSystem::Impl final : rpc::SessionEvents, InlineHome {
   // The bytes of an inline file go to objects; whoever calls keeps the exclusive lock. `opened`: by a handle that will
   // say so when it is closed, also when its client dies.
   Task<Status> move_out(NodeRef node, bool opened);
+  Task<Status> move_bytes_out(NodeRef node, bool opened);
   // The server had no room for them.
   Task<bool> move_refused(NodeRef node);
   Task<> move_all_refused(std::vector<NodeRef> nodes);

@@ -81,7 +81,16 @@ Task<Result<std::uint64_t>> FileSystem::Impl::write_bytes(HandleRef handle, std:
   co_return result;
 }
 
+// Meanwhile the size is not told: the server would have it without the bytes, and nothing would be news any more here.
 Task<Status> FileSystem::Impl::move_out(NodeRef node, bool opened) {
+  ++node->moving_out;
+  const Status moved = co_await move_bytes_out(node, opened);
+  --node->moving_out;
+  sent.wake_all();
+  co_return moved;
+}
+
+Task<Status> FileSystem::Impl::move_bytes_out(NodeRef node, bool opened) {
   const std::uint64_t before = epoch;
   const bool untouched = (node->inode.flags & fs::kUntouched) != 0;
   if (!opened && untouched) {

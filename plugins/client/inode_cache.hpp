@@ -60,6 +60,7 @@ struct Node {
   bool moved_out = false;          // they are in objects, and the server was not told yet
   bool touched = false;            // there may be objects, whatever the server says
   bool refused = false;            // the server had no room: they are on their way to objects
+  std::uint32_t moving_out = 0;    // tasks that take them there: where they are can be told when these have ended
   std::uint32_t writers = 0;       // handles of this client that are open for writing
   std::uint64_t change_count = 0;  // of local changes to size and times: has one come since a call was sent?
   fs::HandleId kept_open = 0;      // the server has it open for reading, nobody here: for the next who opens it. 0: not
