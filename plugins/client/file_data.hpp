@@ -35,6 +35,7 @@ struct DataOptions {
   std::uint64_t unstable_bytes_max = 128ull << 20;
   std::uint64_t dirty_age_ms = 5'000;
   std::uint64_t read_ahead_bytes = 4ull << 20;
+  std::uint16_t client = 0;            // tells versions of this client from those of others
   LendableMemory* lendable = nullptr;  // for what requests lend; outlives the plane. Null: any memory
   MemoryGauge* memory = nullptr;  // by which the cache is made smaller; outlives the plane. Null: it stays as it is
   Logger* log = nullptr;          // told of bytes that are lost; outlives the plane

@@ -31,6 +31,7 @@ DataOptions data_options(const FileSystemOptions& options, Logger& log) {
   data.unstable_bytes_max = options.unstable_bytes_max;
   data.dirty_age_ms = options.dirty_age_ms;
   data.read_ahead_bytes = options.read_ahead_bytes;
+  data.client = static_cast<std::uint16_t>(options.client.bytes[0] << 8 | options.client.bytes[1]);
   data.lendable = options.lendable;
   data.memory = options.memory;
   return data;
