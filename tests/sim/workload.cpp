@@ -14,7 +14,7 @@ namespace rideau::sim {
 namespace {
 
 constexpr std::uint32_t kGroupSizes[] = {2, 1};
-constexpr std::uint32_t kFiles = 3;
+constexpr std::uint32_t kFiles = 3;  // with one writer each; one more has many
 
 }  // namespace
 
@@ -127,7 +127,7 @@ Task<> Workload::prepare(Mount& mount) {
     co_return;
   }
   data_directory_ = data->id;
-  for (std::uint32_t i = 0; i < kFiles; ++i) {
+  for (std::uint32_t i = 0; i <= kFiles; ++i) {
     SharedFile file;
     file.name = "file" + std::to_string(i);
     const Result<SimKernel::Created> created = co_await kernel.create(data_directory_, file.name, true);
@@ -283,7 +283,8 @@ std::string Workload::check() const {
     std::vector<DataOp> ops;
     std::copy_if(history_.data.begin(), history_.data.end(), std::back_inserter(ops),
                  [file](const DataOp& op) { return op.file == file; });
-    const std::string bytes = check_bytes(std::move(ops), history_.losses);
+    const std::string bytes = file < kFiles ? check_bytes(std::move(ops), history_.losses)
+                                            : check_shared_bytes(std::move(ops), history_.losses);
     if (!bytes.empty()) wrong += "bytes are wrong: " + bytes + "\n";
   }
   return wrong;
