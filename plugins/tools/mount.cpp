@@ -11,6 +11,7 @@
 #include "plugins/tools/setup.hpp"
 #include "plugins/tools/signals.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <set>
@@ -22,6 +23,10 @@
 
 namespace rideau::tools {
 namespace {
+
+// Each drop of pages keeps a thread, in the kernel, until READ requests that have such pages locked are answered; and
+// these may wait for a part of the file that another drop is to make free. So drops must not wait for a thread.
+constexpr std::uint32_t kThreadsOfMount = 256;
 
 // Tells the process that was typed how the one in the background fared: nothing for "mounted", else the problem.
 class Report {
@@ -181,7 +186,7 @@ int mount(const CommonOptions& common, const MountOptions& options) {
   pid_file.record("");
   prepare_node_process();
   const std::unique_ptr<Logger> log = make_log(common, node);
-  RealRuntime runtime({node.spin_ns, node.blocking_threads});
+  RealRuntime runtime({node.spin_ns, std::max(node.blocking_threads, kThreadsOfMount)});
   const bool default_permissions = options.default_permissions || node.client.default_permissions;
   Control control(runtime, *log, cluster, node);
   if (!options.foreground) control.set_log_file(log_path(cluster.folder, node.name));
