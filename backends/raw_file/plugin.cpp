@@ -7,13 +7,15 @@
 namespace rideau::raw_file {
 namespace {
 
-enum Key : std::uint32_t { kPath, kOpenFilesMax, kQueueDepth, kKeyCount };
+enum Key : std::uint32_t { kPath, kOpenFilesMax, kQueueDepth, kChecksums, kKeyCount };
 
 constexpr ConfigKey kKeys[kKeyCount] = {
     {"path", KeyType::path, "", "", 0, 0, true, "folder of the store; made when only its parent exists"},
     {"open_files_max", KeyType::integer, "", "1024", 16, 1'000'000, false,
      "descriptors of objects that are kept open; at least queue_depth"},
     {"queue_depth", KeyType::integer, "", "64", 1, 4096, false, "calls that are worked on at the same time"},
+    {"checksums", KeyType::boolean, "", "true", 0, 0, false,
+     "keep a checksum for every block in the index of the target, and verify it at each read"},
 };
 
 Status create(Host& host, const ConfigValue* values, Instance** out) noexcept {
@@ -21,6 +23,7 @@ Status create(Host& host, const ConfigValue* values, Instance** out) noexcept {
   settings.path = std::string(values[kPath].text.view());
   settings.open_files_max = static_cast<std::uint32_t>(values[kOpenFilesMax].integer);
   settings.queue_depth = static_cast<std::uint32_t>(values[kQueueDepth].integer);
+  settings.checksums = values[kChecksums].integer != 0;
   while (settings.path.size() > 1 && settings.path.back() == '/') settings.path.pop_back();
   if (settings.path.empty()) {
     host.log(Level::error, "raw-file: path is empty; name the folder of the store");
@@ -40,8 +43,8 @@ const PluginDescriptor kDescriptor = {
     .kind = PluginKind::object_store,
     .name = "raw-file",
     .version = "0.1.0",
-    .summary = "one sparse file an object, through io_uring",
-    .capabilities = kObjectPunches | kObjectAllocates | kObjectMaps | kObjectOutlivesProcess,
+    .summary = "one sparse file an object, through io_uring, with a checksum for every block",
+    .capabilities = kObjectPunches | kObjectAllocates | kObjectMaps | kObjectChecksums | kObjectOutlivesProcess,
     .keys = kKeys,
     .key_count = kKeyCount,
     .create = create,

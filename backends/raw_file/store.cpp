@@ -69,9 +69,14 @@ Submitted RawFileStore::transfer(Op::Kind kind, ObjectId id, std::uint64_t offse
   Op& op = take_op(kind);
   op.offset = offset;
   op.size = offset < object_bytes_max_ ? size : 0;  // nothing can be read there
+  op.begin = op.offset;
+  op.end = op.offset + op.size;
+  op.first_block = op.begin / kBlockBytes;
+  op.last_block = op.size != 0 ? (op.end - 1) / kBlockBytes : op.first_block;
   for (std::uint32_t i = 0; i < part_count; ++i) {
     if (parts[i].size != 0) op.parts.push_back(parts[i]);
   }
+  if (keeps_sums()) op.whole = op.parts;
   return submit_call(op, id, done);
 }
 
@@ -181,10 +186,13 @@ Op& RawFileStore::take_op(Op::Kind kind) noexcept {
 
 void RawFileStore::free_op(Op& op) noexcept {
   --op_count_;
-  std::vector<IoVec> parts = std::move(op.parts);  // its capacity is worth keeping
+  std::vector<IoVec> parts = std::move(op.parts);  // their capacity is worth keeping
+  std::vector<IoVec> whole = std::move(op.whole);
   parts.clear();
+  whole.clear();
   op = Op{};
   op.parts = std::move(parts);
+  op.whole = std::move(whole);
   free_ops_.push(op);
 }
 
@@ -225,10 +233,20 @@ void RawFileStore::queue(Op& op, ObjectId id) noexcept {
   admit(file);
 }
 
+bool RawFileStore::may_begin(const File& file, const Op& op) const noexcept {
+  if (file.exclusive || (op.exclusive() && file.shared != 0)) return false;
+  if (!keeps_sums() || !op.transfers()) return true;
+  return std::none_of(file.admitted.begin(), file.admitted.end(), [&op](const Op* other) {
+    const bool changes = op.kind == Op::Kind::write || other->kind == Op::Kind::write;
+    return changes && op.first_block <= other->last_block && other->first_block <= op.last_block;
+  });
+}
+
 void RawFileStore::admit(File& file) noexcept {
   while (Op* op = file.waiting.first) {
-    if (file.exclusive || (op->exclusive() && file.shared != 0)) return;
+    if (!may_begin(file, *op)) return;
     file.waiting.pop();
+    if (keeps_sums() && op->transfers()) file.admitted.push_back(op);
     if (op->exclusive()) {
       file.exclusive = true;
     } else {
@@ -242,7 +260,9 @@ void RawFileStore::admit(File& file) noexcept {
 // Ends an op in whatever stage it is. Delivers last but one: the change is noted before the caller can know of it.
 void RawFileStore::finish(Op& op, Status status, std::uint64_t value) noexcept {
   File& file = *op.file;
+  const ObjectId id = file.id;
   if (op.stage != Op::Stage::waiting) {
+    std::erase(file.admitted, &op);
     if (op.exclusive()) {
       file.exclusive = false;
     } else {
@@ -250,10 +270,13 @@ void RawFileStore::finish(Op& op, Status status, std::uint64_t value) noexcept {
     }
     if (op.stage != Op::Stage::ready) --active_;
   }
+  if (op.held) sums_.release(id);
   if (op.done != nullptr) {
     deliver(*op.done, status, value);
-  } else {
+  } else if (op.flush != nullptr) {
     flush_part_done(*op.flush, status, op.sync_failed);
+  } else {
+    on_summed(op, status, value);
   }
   free_op(op);
   admit(file);
@@ -268,7 +291,9 @@ void RawFileStore::finish(Op& op, Status status, std::uint64_t value) noexcept {
 void RawFileStore::settle() noexcept {
   if (settling_) return;
   settling_ = true;
+  const auto sums_wait = [this] { return sum_commit_ == nullptr && (settle_due_ || !marking_.empty()); };
   do {
+    if (sums_wait()) settle_sums();
     while (!ready_.empty() && active_ < settings_.queue_depth) {
       Op& op = *ready_.pop();
       ++active_;
@@ -276,7 +301,7 @@ void RawFileStore::settle() noexcept {
     }
     ring_.send();
   } while (ring_.reap([this](void* data, int result) { on_result(*static_cast<Op*>(data), result); }) ||
-           (!ready_.empty() && active_ < settings_.queue_depth));
+           (!ready_.empty() && active_ < settings_.queue_depth) || sums_wait());
   start_naming();
   settling_ = false;
   if (life_ == Life::stopping) check_stopped();
