@@ -191,6 +191,7 @@ void FileSystem::Impl::on_new_epoch(std::uint64_t boot_epoch, bool) {
   tell_lock_session();
   if (kernel != nullptr) {
     kernel->expire_names();
+    for (auto& [inode, pages] : paged) pages.lost = true;
     tasks->spawn(drop_all_pages());
   }
   gate_changed.wake_all();

@@ -365,10 +365,20 @@ Task<Result<std::uint64_t>> FileSystem::write(fs::HandleId id, std::uint64_t off
   if (handle == nullptr || !handle->writes() || handle->data == nullptr) co_return posix_error(EBADF);
   const std::uint64_t size = size_of(data, parts);
   if (size == 0) co_return std::uint64_t{0};
+  const bool of_map = details != nullptr && details->pages;
+  if (of_map && impl_->lost_pages(handle->inode())) {
+    co_return Status{Code::io_error, EIO, "what was stored was lost with the session"};
+  }
   Status status = co_await impl_->usable(handle);
   if (!status.ok()) co_return status;
   status = co_await impl_->enter(handle->node, true);
   if (!status.ok()) co_return status;
+  if (of_map) {
+    status = co_await impl_->write_pages(handle, offset, data, parts, size, *details);
+    impl_->leave(*handle->node);
+    if (!status.ok()) co_return status;
+    co_return size;
+  }
   // Two appends must not choose the same end of the file.
   std::shared_ptr<AsyncMutex> appending;
   if (handle->appends(details)) {

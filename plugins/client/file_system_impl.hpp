@@ -195,6 +195,10 @@ struct FileSystem::Impl final : rpc::SessionEvents, InlineHome {
                                     std::uint64_t size, WriteDetails* details);
   static std::uint32_t privileges_to_kill(const Node& node, bool set_id);
   Task<Status> kill_privileges(HandleRef handle, std::uint32_t kills, const fs::Caller& writer);
+  // Of mapped pages (file_system_pages.cpp).
+  bool lost_pages(fs::InodeId inode) const;
+  Task<Status> write_pages(HandleRef handle, std::uint64_t offset, const IoVec* data, std::uint32_t parts,
+                           std::uint64_t size, WriteDetails& details);
   void changed_bytes(Node& node);
   // file_system_inline.cpp
   Task<Result<std::string>> read_inline(fs::InodeId inode) override;
@@ -287,6 +291,7 @@ struct FileSystem::Impl final : rpc::SessionEvents, InlineHome {
     NodeRef node;
     std::uint32_t running = 0;  // data calls of this inode
     bool entered = false;       // since the last drop began
+    bool lost = false;          // the locks that they rested on went with a session
   };
   struct GiveBack {
     fs::LockItem item;
