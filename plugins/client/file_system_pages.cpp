@@ -5,30 +5,12 @@
 // behind the end is left out. And it does not look at how many bytes were written: a request that is not written whole
 // has failed. After a session was lost, whole pages of before must not go over what others have written since.
 #include "plugins/client/file_system_impl.hpp"
+#include "plugins/fs/object_parts.hpp"
 
 #include <algorithm>
 #include <cerrno>
 
 namespace rideau::client {
-
-namespace {
-
-std::vector<IoVec> cut_out(const IoVec* data, std::uint32_t parts, std::uint64_t from, std::uint64_t size) {
-  std::vector<IoVec> out;
-  for (std::uint32_t i = 0; i < parts && size > 0; ++i) {
-    if (from >= data[i].size) {
-      from -= data[i].size;
-      continue;
-    }
-    const std::uint64_t count = std::min<std::uint64_t>(data[i].size - from, size);
-    out.push_back({static_cast<std::uint8_t*>(data[i].base) + from, count});
-    size -= count;
-    from = 0;
-  }
-  return out;
-}
-
-}  // namespace
 
 bool FileSystem::Impl::lost_pages(fs::InodeId inode) const {
   const auto pages = paged.find(inode);
@@ -42,7 +24,8 @@ Task<Status> FileSystem::Impl::write_pages(HandleRef handle, std::uint64_t offse
   const std::uint64_t file_size = handle->node->inode.size;
   const std::uint64_t left = offset < file_size ? std::min(size, file_size - offset) : 0;
   for (std::uint64_t done = 0; status.ok() && done < left;) {
-    const std::vector<IoVec> rest = cut_out(data, parts, done, left - done);
+    std::vector<IoVec> rest;
+    fs::slice_parts(data, parts, done, left - done, parts, rest);
     if (left - done != size) details.lent = nullptr;
     const auto written = co_await write(handle, offset + done, rest.data(), static_cast<std::uint32_t>(rest.size()),
                                         left - done, &details);
