@@ -215,8 +215,7 @@ Task<> Mover::move_one(InodeId id, const Leaving& leaving) {
   const Leaving from = leaving;
   co_await yield_now(target_.runtime);
   InodeRecord record;
-  target_.names.forget_seen();
-  const Status known = target_.names.get(id, &record);
+  const Status known = read_now(id, &record);
   const Status status = co_await move(id, from);
   if (status.ok()) {
     for (const auto& [target, begun] : from) {
@@ -229,6 +228,11 @@ Task<> Mover::move_one(InodeId id, const Leaving& leaving) {
   }
   --running_;
   moved_.wake_all();
+}
+
+Status Mover::read_now(InodeId id, InodeRecord* to) {
+  target_.names.forget_seen();
+  return target_.names.get(id, to);
 }
 
 void Mover::tell_problem(const Inode& inode, const Leaving& leaving, Status status) {
@@ -252,23 +256,19 @@ void Mover::tell_problem(const Inode& inode, const Leaving& leaving, Status stat
 Task<Status> Mover::move(InodeId id, const Leaving& leaving) {
   InodeRecord record;
   Inode& inode = record.inode;
-  const auto look_again = [&] {
-    target_.names.forget_seen();
-    return target_.names.get(id, &record);
-  };
   // What objects may have of an inline file means nothing: they were left by somebody who did not come to move it out.
   const auto old_objects = [&] {
     if (Transaction::is_untouched(inode) && !is_written(target_, inode)) return Objects::none;
     return inode.is_inline() ? Objects::worthless : Objects::copied;
   };
-  Status status = look_again();
+  Status status = read_now(id, &record);
   if (is_gone(status)) co_return kOk;
   if (!status.ok()) co_return status;
   if (!lies_on(inode, leaving)) co_return kOk;
   if (old_objects() != Objects::copied) {
     status = co_await claim(id, lock::Mode::exclusive);
     if (!status.ok()) co_return status;
-    status = look_again();
+    status = read_now(id, &record);
     const bool still = status.ok() && old_objects() != Objects::copied && lies_on(inode, leaving);
     Layout to;
     if (still) status = choose(inode, leaving, &to);
@@ -325,8 +325,7 @@ Task<Status> Mover::begin_attempt(InodeId id, const Leaving& leaving, Attempt* a
   if (!status.ok()) co_return status;
   InodeRecord record;
   Inode& inode = record.inode;
-  target_.names.forget_seen();
-  status = target_.names.get(id, &record);
+  status = read_now(id, &record);
   if (status.ok()) status = choose(inode, leaving, &attempt->to);
   if (!status.ok()) co_return status;
   const std::uint32_t spent = (inode.flags & kSpentMask) >> kSpentShift;
@@ -429,8 +428,7 @@ Task<Status> Mover::commit(InodeId id, const Layout& to, std::uint32_t from_gene
   if (!status.ok()) co_return status;
   InodeRecord record;
   Inode& inode = record.inode;
-  target_.names.forget_seen();
-  status = target_.names.get(id, &record);
+  status = read_now(id, &record);
   if (!status.ok()) co_return status;
   if (inode.layout.generation != from_generation) co_return kChanged;
   for (const TargetId target : layout.targets) {
@@ -524,8 +522,7 @@ Task<Status> Mover::destroy_rest(TargetId id, std::uint64_t begun, bool* all) {
 bool Mover::is_rubbish(TargetId on, const ObjectId& object) {
   if (target_.moving.contains({owner_of(object), generation_of(object)})) return false;
   InodeRecord record;
-  target_.names.forget_seen();
-  const Status known = target_.names.get(owner_of(object), &record);
+  const Status known = read_now(owner_of(object), &record);
   if (!known.ok()) return is_gone(known);
   const Layout& layout = record.inode.layout;
   const std::uint32_t stripe = stripe_index_of(object);

@@ -91,6 +91,8 @@ class Mover {
   Task<Status> finish(fs::TargetId id, std::uint64_t begun);
   Status destroys_left(fs::TargetId id, bool* any);
   Task<Status> destroy_rest(fs::TargetId id, std::uint64_t begun, bool* all);
+  // As it is now. No client is answered from this, so what was seen before is forgotten.
+  Status read_now(fs::InodeId id, fs::InodeRecord* to);
   bool is_rubbish(fs::TargetId on, const ObjectId& object);
   void tell_problem(const fs::Inode& inode, const Leaving& leaving, Status status);
 
