@@ -27,7 +27,7 @@ constexpr ConfigKey kKeys[kKeyCount] = {
     {"image_size", KeyType::size, "bytes", "16 GiB", 16 << 20, std::int64_t{1} << 44, false,
      "size of an image that is made; it is sparse, and does not change later"},
     {"queue_depth", KeyType::integer, "", "32", 1, 1024, false,
-     "calls that are worked on at the same time; each has 1 MiB of memory"},
+     "calls that are worked on at the same time; each has 1.1 MiB of memory"},
     {"map_cache", KeyType::size, "bytes", "64 MiB", 1 << 20, std::int64_t{1} << 40, false,
      "memory for the maps of objects that are not being used"},
     {"discard", KeyType::boolean, "", "true", 0, 0, false, "tell the device which blocks are free again"},

@@ -87,7 +87,7 @@ std::string head_text(const NewCluster& cluster) {
          "#recovery = \"4 s\"           # how long a restarted metadata server waits for clients to come back\n"
          "#log_level = \"info\"         # debug, info, warning, error\n"
          "#spin = \"60 us\"             # how long a node looks for work before it sleeps; 0 s: not at all\n"
-         "#blocking_threads = 4\n"
+         "#blocking_threads = 4       # of a server; a mount makes as many as it needs\n"
          "#events = true               # what a node did lately is kept for `rideau trace`\n"
          "#metrics = \"0.0.0.0:9400\"  # HTTP for Prometheus; default: a free port of loopback, see `status`\n"
          "\n"

@@ -11,7 +11,6 @@
 #include "plugins/tools/setup.hpp"
 #include "plugins/tools/signals.hpp"
 
-#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <set>
@@ -186,7 +185,7 @@ int mount(const CommonOptions& common, const MountOptions& options) {
   pid_file.record("");
   prepare_node_process();
   const std::unique_ptr<Logger> log = make_log(common, node);
-  RealRuntime runtime({node.spin_ns, std::max(node.blocking_threads, kThreadsOfMount)});
+  RealRuntime runtime({node.spin_ns, kThreadsOfMount});
   const bool default_permissions = options.default_permissions || node.client.default_permissions;
   Control control(runtime, *log, cluster, node);
   if (!options.foreground) control.set_log_file(log_path(cluster.folder, node.name));
