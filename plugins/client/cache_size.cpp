@@ -11,7 +11,7 @@ namespace {
 constexpr std::uint64_t kShare = 8;  // an eighth of the memory
 constexpr std::uint64_t kDefaultLeast = 256ull << 20;
 constexpr std::uint64_t kReserve = 16;             // a sixteenth of it stays available to others
-constexpr std::uint32_t kIdleLooks = 10;           // what was spare for so many is given up
+constexpr std::uint32_t kIdleLooks = 60;           // what was spare for so many is given up
 constexpr std::uint64_t kStepBytes = 16ull << 20;  // given back at once: a few milliseconds of the node's thread
 constexpr std::uint64_t kStepNs = 20 * kMillisecond;
 

@@ -127,8 +127,10 @@ void DataPlane::Impl::released(fs::InodeId inode) {
 void DataPlane::Impl::sweep() {
   for (const fs::InodeId inode : std::exchange(candidates, {})) {
     const auto found = files.find(inode);
-    if (found == files.end() || !found->second.users.expired() || !found->second.data->impl().idle()) continue;
-    files.erase(found);
+    if (found == files.end() || !found->second.users.expired()) continue;
+    FileData::Impl& file = found->second.data->impl();
+    if (file.nameless) file.drop();
+    if (file.idle()) files.erase(found);
   }
 }
 
@@ -167,6 +169,14 @@ void DataPlane::forget(fs::InodeId inode) {
   const auto found = impl_->files.find(inode);
   if (found == impl_->files.end() || !found->second.users.expired()) return;
   found->second.data->impl().discard();
+  impl_->candidates.insert(inode);
+  impl_->sweep();
+}
+
+void DataPlane::lost_last_name(fs::InodeId inode) {
+  const auto found = impl_->files.find(inode);
+  if (found == impl_->files.end()) return;
+  found->second.data->impl().nameless = true;
   impl_->candidates.insert(inode);
   impl_->sweep();
 }

@@ -91,6 +91,8 @@ class DataPlane {
   void drop_all();  // forgets every clean byte that is durable; nothing may be dirty
   // The file is gone. Unless somebody here still uses its data, all of it is forgotten, dirty bytes too.
   void forget(fs::InodeId inode);
+  // No name leads to the file any more: when its last user here is gone, what needs no sending is forgotten.
+  void lost_last_name(fs::InodeId inode);
   // The lock was lost: forgets everything, dirty bytes too; a file that had some gets the error EIO once. Writes that
   // are under way end as they may.
   void discard_all();

@@ -202,6 +202,7 @@ struct FileData::Impl {
   std::uint64_t bytes_max;       // no file with this layout is larger
   std::uint32_t inline_max = 0;  // the file is inline, and may have so many bytes as such; 0: its bytes are in objects
   bool left_inline = false;      // it was, under the lock that is held
+  bool nameless = false;         // nobody can open it any more: who has it open is its last user here
   std::uint64_t kept_end = 0;    // space may be kept up to here, beyond the end of the file too
   BlockMap blocks;
   DataGate gate;

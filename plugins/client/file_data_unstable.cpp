@@ -37,7 +37,7 @@ void FileData::Impl::forget_durable() {
     blocks.settle(index);
   }
   plane.cache.make_room();
-  if (idle()) plane.candidates.insert(inode);
+  if (idle() || nameless) plane.candidates.insert(inode);
 }
 
 bool FileData::Impl::settled() const noexcept {

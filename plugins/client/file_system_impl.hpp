@@ -161,6 +161,7 @@ struct FileSystem::Impl final : rpc::SessionEvents, InlineHome {
   void put_name(Node& directory, std::string_view name, fs::InodeId inode, std::uint64_t transaction);
   NodeRef begin_name_change(fs::InodeId directory);
   void end_name_change(NodeRef& directory);
+  void forget_data(const fs::Inode& inode, bool destroyed);
 
   // Attributes (file_system_attributes.cpp).
   Task<Status> know(NodeRef node, bool size);

@@ -176,6 +176,15 @@ Task<Result<fs::Inode>> FileSystem::Impl::link(fs::LinkRequest& request, std::ui
   co_return tell_change(*node, reply.body.inode, status, asked);
 }
 
+// Of a file that lost a name.
+void FileSystem::Impl::forget_data(const fs::Inode& inode, bool destroyed) {
+  if (destroyed) {
+    plane.forget(inode.id);
+  } else if (inode.link_count == 0) {
+    plane.lost_last_name(inode.id);
+  }
+}
+
 Task<Status> FileSystem::Impl::remove(fs::RemoveRequest& request) {
   NodeRef directory = begin_name_change(request.parent);
   const std::optional<fs::InodeId> meant = names.find(request.parent, request.name, names_stamp(*directory));
@@ -201,7 +210,7 @@ Task<Status> FileSystem::Impl::remove(fs::RemoveRequest& request) {
   if (reply.body.inode.id != fs::kNoInode) {
     NodeRef node = learn(reply.body.inode);
     node->transaction = std::max(node->transaction, reply.transaction);
-    if (reply.body.destroyed) plane.forget(node->inode.id);
+    forget_data(reply.body.inode, reply.body.destroyed);
   }
   co_return kOk;
 }
@@ -230,7 +239,7 @@ Task<Status> FileSystem::Impl::rename(fs::RenameRequest& request) {
   if (body.replaced.id != fs::kNoInode && body.replaced.id != body.inode.id) {
     NodeRef replaced = learn(body.replaced);
     replaced->transaction = std::max(replaced->transaction, reply.transaction);
-    if (body.destroyed) plane.forget(replaced->inode.id);
+    forget_data(body.replaced, body.destroyed);
   }
   // Two names of one inode: rename does nothing then (POSIX), and both stay.
   const bool same_inode = body.replaced.id == body.inode.id && !exchanged;

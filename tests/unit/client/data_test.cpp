@@ -323,4 +323,38 @@ TEST_CASE("a file without users and without cached bytes is forgotten; a dirty o
   CHECK(bench.plane->dirty_bytes() == 0);
 }
 
+TEST_CASE("of a file without a name nothing is cached once nobody here uses it and its target keeps it") {
+  DataBench bench(8, {}, 1);
+  struct Steps {
+    static Task<> write(FileData& data) {
+      const Result<std::uint64_t> done = co_await write_bytes(data, 0, filled(100'000, 1));
+      RIDEAU_HOLDS(done.ok());
+    }
+    static Task<> flush(DataPlane& plane) {
+      const Status flushed = co_await plane.flush_all();
+      RIDEAU_HOLDS(flushed.ok());
+    }
+    static Task<> sync(DataPlane& plane) {
+      const Status synced = co_await plane.sync_targets();
+      RIDEAU_HOLDS(synced.ok());
+    }
+  };
+  auto used = bench.plane->file(6, bench.layout(1));
+  auto closed = bench.plane->file(7, bench.layout(1));
+  bench.run(Steps::write(*used));
+  bench.run(Steps::write(*closed));
+  bench.plane->lost_last_name(6);
+  bench.plane->lost_last_name(7);
+  closed = nullptr;
+  bench.run(Steps::flush(*bench.plane));
+  CHECK(bench.plane->find(7) != nullptr);  // another client may have it open, and its target may lose it
+  bench.run(Steps::sync(*bench.plane));
+  CHECK(bench.plane->find(7) == nullptr);
+  CHECK(bench.plane->find(6) != nullptr);
+  CHECK(bench.plane->figures().cache_bytes >= 100'000);
+  used = nullptr;
+  CHECK(bench.plane->find(6) == nullptr);
+  CHECK(bench.plane->figures().cache_bytes == 0);
+}
+
 }  // namespace rideau::client
