@@ -7,13 +7,15 @@
 namespace rideau::raw_file {
 namespace {
 
-enum Key : std::uint32_t { kPath, kOpenFilesMax, kQueueDepth, kKeyCount };
+enum Key : std::uint32_t { kPath, kOpenFilesMax, kQueueDepth, kDirectWriteMin, kKeyCount };
 
 constexpr ConfigKey kKeys[kKeyCount] = {
     {"path", KeyType::path, "", "", 0, 0, true, "folder of the store; made when only its parent exists"},
     {"open_files_max", KeyType::integer, "", "1024", 16, 1'000'000, false,
      "descriptors of objects that are kept open; at least queue_depth"},
     {"queue_depth", KeyType::integer, "", "64", 1, 4096, false, "calls that are worked on at the same time"},
+    {"direct_write_min", KeyType::size, "bytes", "256 KiB", 0, 16 << 20, false,
+     "aligned writes of at least so much go around the kernel's cache (O_DIRECT); 0: none"},
 };
 
 Status create(Host& host, const ConfigValue* values, Instance** out) noexcept {
@@ -21,6 +23,7 @@ Status create(Host& host, const ConfigValue* values, Instance** out) noexcept {
   settings.path = std::string(values[kPath].text.view());
   settings.open_files_max = static_cast<std::uint32_t>(values[kOpenFilesMax].integer);
   settings.queue_depth = static_cast<std::uint32_t>(values[kQueueDepth].integer);
+  settings.direct_write_min = static_cast<std::uint64_t>(values[kDirectWriteMin].integer);
   while (settings.path.size() > 1 && settings.path.back() == '/') settings.path.pop_back();
   if (settings.path.empty()) {
     host.log(Level::error, "raw-file: path is empty; name the folder of the store");

@@ -38,6 +38,30 @@ bool OpList::remove(Op& op) noexcept {
   return false;
 }
 
+// A write through the kernel's cache beside one around it could leave pages there that know nothing of the other.
+bool File::admits(const Op& op) const noexcept {
+  if (exclusive || (op.exclusive() && shared != 0)) return false;
+  return op.kind != Op::Kind::write || (op.direct ? cached_writes : direct_writes) == 0;
+}
+
+void File::admit(const Op& op) noexcept {
+  if (op.exclusive()) {
+    exclusive = true;
+    return;
+  }
+  ++shared;
+  if (op.kind == Op::Kind::write) ++(op.direct ? direct_writes : cached_writes);
+}
+
+void File::end(const Op& op) noexcept {
+  if (op.exclusive()) {
+    exclusive = false;
+    return;
+  }
+  --shared;
+  if (op.kind == Op::Kind::write) --(op.direct ? direct_writes : cached_writes);
+}
+
 ObjectLimits RawFileStore::limits() const noexcept {
   // The page cache may be written to the device while a write copies into it, so even a sector can tear: one byte.
   return {object_bytes_max_, kIoBytesMax, kPartsMax, 4096, 1};
@@ -69,6 +93,7 @@ Submitted RawFileStore::transfer(Op::Kind kind, ObjectId id, std::uint64_t offse
   Op& op = take_op(kind);
   op.offset = offset;
   op.size = offset < object_bytes_max_ ? size : 0;  // nothing can be read there
+  op.direct = kind == Op::Kind::write && can_go_direct(offset, size, parts, part_count);
   for (std::uint32_t i = 0; i < part_count; ++i) {
     if (parts[i].size != 0) op.parts.push_back(parts[i]);
   }
@@ -227,13 +252,9 @@ void RawFileStore::queue(Op& op, ObjectId id) noexcept {
 
 void RawFileStore::admit(File& file) noexcept {
   while (Op* op = file.waiting.first) {
-    if (file.exclusive || (op->exclusive() && file.shared != 0)) return;
+    if (!file.admits(*op)) return;
     file.waiting.pop();
-    if (op->exclusive()) {
-      file.exclusive = true;
-    } else {
-      ++file.shared;
-    }
+    file.admit(*op);
     op->stage = Op::Stage::ready;
     ready_.push(*op);
   }
@@ -243,11 +264,7 @@ void RawFileStore::admit(File& file) noexcept {
 void RawFileStore::finish(Op& op, Status status, std::uint64_t value) noexcept {
   File& file = *op.file;
   if (op.stage != Op::Stage::waiting) {
-    if (op.exclusive()) {
-      file.exclusive = false;
-    } else {
-      --file.shared;
-    }
+    file.end(op);
     if (op.stage != Op::Stage::ready) --active_;
   }
   if (op.done != nullptr) {

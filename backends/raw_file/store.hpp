@@ -31,6 +31,7 @@ struct Settings {
   std::string path;
   std::uint32_t open_files_max = 0;
   std::uint32_t queue_depth = 0;
+  std::uint64_t direct_write_min = 0;  // bytes; 0: every write goes through the kernel's cache
 };
 
 constexpr std::uint32_t kIoBytesMax = 16u << 20;
@@ -50,6 +51,7 @@ struct Op {
   Kind kind = Kind::read;
   Stage stage = Stage::waiting;
   std::uint8_t open_tries = 0;
+  bool direct = false;       // a write that may go around the kernel's cache
   bool sync_failed = false;  // the fsync itself, not a step before it
   File* file = nullptr;
   Completion* done = nullptr;  // null for a part of a flush
@@ -83,16 +85,22 @@ struct OpList {
 struct File {
   ObjectId id;
   int fd = -1;
+  int direct_fd = -1;  // O_DIRECT, from the first such write on
   bool opening = false;
   bool exclusive = false;  // an exclusive op is admitted
   bool idle_listed = false;
-  std::uint32_t shared = 0;   // admitted ops that are not exclusive
+  std::uint32_t shared = 0;         // admitted ops that are not exclusive
+  std::uint32_t direct_writes = 0;  // of those
+  std::uint32_t cached_writes = 0;
   std::uint64_t changed = 0;  // the last unflushed change; 0: clean
   OpList waiting;             // not admitted
   OpList want_open;           // hold a slot, wait for another op that opens the file
   File* newer = nullptr;      // idle open files, by last use
   File* older = nullptr;
 
+  bool admits(const Op& op) const noexcept;
+  void admit(const Op& op) noexcept;
+  void end(const Op& op) noexcept;
   bool busy() const noexcept { return shared != 0 || exclusive || !waiting.empty(); }
 };
 
@@ -181,6 +189,10 @@ class RawFileStore final : public ObjectStore {
   void list_idle(File& file) noexcept;
   void unlist_idle(File& file) noexcept;
   bool close_oldest_idle() noexcept;
+  bool can_go_direct(std::uint64_t offset, std::uint64_t size, const IoVec* parts,
+                     std::uint32_t part_count) const noexcept;
+  Status open_direct(File& file) noexcept;
+  void stop_going_direct(const char* why, int error) noexcept;
   void close_file(File& file) noexcept;
   void forget_if_unused(File& file) noexcept;
 
@@ -215,6 +227,7 @@ class RawFileStore final : public ObjectStore {
   File* oldest_idle_ = nullptr;
   std::uint32_t open_count_ = 0;
   std::uint32_t open_max_ = 0;
+  bool direct_refused_ = false;  // by the file system
   OpList ready_;
   OpList naming_;  // hold a slot, wait for the next job that makes and removes files
   bool naming_runs_ = false;

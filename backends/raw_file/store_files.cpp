@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <string>
+#include <utility>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -13,7 +15,8 @@
 namespace rideau::raw_file {
 namespace {
 
-constexpr std::uint8_t kOpenTriesMax = 32;  // folders that are pruned while they are made, files that come and go
+constexpr std::uint64_t kDirectAlignment = 4096;  // of memory, offsets and sizes: enough for any device
+constexpr std::uint8_t kOpenTriesMax = 32;        // folders that are pruned while they are made, files that come and go
 
 Status punch_hole(int fd, std::uint64_t offset, std::uint64_t size) noexcept {
   const int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
@@ -167,6 +170,9 @@ void RawFileStore::perform(Op& op) noexcept {
     case Op::Kind::read:
     case Op::Kind::write:
       op.stage = Op::Stage::transfer;
+      if (op.direct && op.file->direct_fd < 0) {
+        if (const Status status = open_direct(*op.file); !status.ok()) return finish(op, status, 0);
+      }
       if (op.progress < op.size) return prepare_transfer(op);
       if (op.progress > 0) mark_changed(*op.file);
       return finish(op, kOk, op.progress);
@@ -239,14 +245,16 @@ void RawFileStore::prepare_transfer(Op& op) noexcept {
   const IoVec& first = op.parts[op.first_part];
   const std::size_t count = op.parts.size() - op.first_part;
   const auto* vector = reinterpret_cast<const iovec*>(&first);
+  const bool direct = op.direct && !direct_refused_ && op.progress % kDirectAlignment == 0;
+  const int file = direct ? op.file->direct_fd : op.file->fd;
   if (op.kind == Op::Kind::read && count == 1) {
-    io_uring_prep_read(&entry, op.file->fd, first.base, static_cast<unsigned>(first.size), at);
+    io_uring_prep_read(&entry, file, first.base, static_cast<unsigned>(first.size), at);
   } else if (op.kind == Op::Kind::read) {
-    io_uring_prep_readv(&entry, op.file->fd, vector, static_cast<unsigned>(count), at);
+    io_uring_prep_readv(&entry, file, vector, static_cast<unsigned>(count), at);
   } else if (count == 1) {
-    io_uring_prep_write(&entry, op.file->fd, first.base, static_cast<unsigned>(first.size), at);
+    io_uring_prep_write(&entry, file, first.base, static_cast<unsigned>(first.size), at);
   } else {
-    io_uring_prep_writev(&entry, op.file->fd, vector, static_cast<unsigned>(count), at);
+    io_uring_prep_writev(&entry, file, vector, static_cast<unsigned>(count), at);
   }
   io_uring_sqe_set_data(&entry, &op);
 }
@@ -265,6 +273,10 @@ void RawFileStore::on_transferred(Op& op, int result) noexcept {
   }
   const bool writes = op.kind == Op::Kind::write;
   if (result == -EINTR || result == -EAGAIN) return prepare_transfer(op);
+  if (result == -EINVAL && op.direct && !direct_refused_) {
+    stop_going_direct("write", EINVAL);
+    return prepare_transfer(op);
+  }
   if (result < 0 || (result == 0 && writes)) {
     if (writes && op.progress > 0) mark_changed(*op.file);
     return finish(op,
@@ -329,9 +341,47 @@ bool RawFileStore::close_oldest_idle() noexcept {
 }
 
 void RawFileStore::close_file(File& file) noexcept {
-  ::close(file.fd);
-  file.fd = -1;
-  --open_count_;
+  for (int* descriptor : {&file.fd, &file.direct_fd}) {
+    if (*descriptor < 0) continue;
+    ::close(std::exchange(*descriptor, -1));
+    --open_count_;
+  }
+}
+
+// Around the kernel's cache a large write costs no copy and no memory, which others can use then; and memory that was
+// free for a while can be dearer than the device (guests of hypervisors). Linux keeps both ways coherent for reads.
+bool RawFileStore::can_go_direct(std::uint64_t offset, std::uint64_t size, const IoVec* parts,
+                                 std::uint32_t part_count) const noexcept {
+  if (settings_.direct_write_min == 0 || size < settings_.direct_write_min || direct_refused_) return false;
+  const auto aligned = [](const IoVec& part) {
+    return (reinterpret_cast<std::uintptr_t>(part.base) | part.size) % kDirectAlignment == 0;
+  };
+  return (offset | size) % kDirectAlignment == 0 && std::all_of(parts, parts + part_count, aligned);
+}
+
+// The file is open already, so this waits for no device.
+Status RawFileStore::open_direct(File& file) noexcept {
+  if (direct_refused_) return kOk;
+  char path[kPathBytes];
+  object_path(file.id, path);
+  if (open_count_ >= open_max_) close_oldest_idle();
+  do {
+    file.direct_fd = ::openat(home_->objects(), path, O_RDWR | O_DIRECT | O_CLOEXEC | O_NOFOLLOW);
+  } while (file.direct_fd < 0 && (errno == EINTR || ((errno == EMFILE || errno == ENFILE) && close_oldest_idle())));
+  if (file.direct_fd >= 0) {
+    ++open_count_;
+  } else if (errno == EINVAL) {
+    stop_going_direct("open", errno);
+  } else {
+    return status_of(errno, "open an object once more");
+  }
+  return kOk;
+}
+
+void RawFileStore::stop_going_direct(const char* why, int error) noexcept {
+  direct_refused_ = true;
+  log(Level::info, std::string("the file system below refuses O_DIRECT (") + why + ", errno " + std::to_string(error) +
+                       "); every write goes through the kernel's cache");
 }
 
 void RawFileStore::forget_if_unused(File& file) noexcept {

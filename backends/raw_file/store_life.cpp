@@ -126,6 +126,7 @@ void RawFileStore::destroy() noexcept {
   });
   for (auto& [id, file] : files_) {
     if (file.fd >= 0) ::close(file.fd);
+    if (file.direct_fd >= 0) ::close(file.direct_fd);
   }
   if (home_ != nullptr) home_->close();
   delete this;

@@ -15,13 +15,15 @@ struct RawFileSettings {
   std::string path;
   std::int64_t open_files_max = 1024;
   std::int64_t queue_depth = 64;
+  std::int64_t direct_write_min = 256 << 10;  // bytes
 };
 
 inline Result<ObjectStore*> make_raw_file(Host& host, const RawFileSettings& settings) {
-  ConfigValue values[3];
+  ConfigValue values[4];
   values[0].text = Text(std::string_view(settings.path));
   values[1].integer = settings.open_files_max;
   values[2].integer = settings.queue_depth;
+  values[3].integer = settings.direct_write_min;
   Instance* instance = nullptr;
   const Status status = raw_file::kDescriptor.create(host, values, &instance);
   if (!status.ok()) return status;
