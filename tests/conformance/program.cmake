@@ -16,6 +16,13 @@ file(WRITE ${CMAKE_BINARY_DIR}/tests/tls_tcp.toml "local = false\ncertificate = 
 add_test(NAME conformance_tcp_tls COMMAND rideau-conformance $<TARGET_FILE:tcp> --seed 7 --sealed
          --config ${CMAKE_BINARY_DIR}/tests/tls_tcp.toml)
 set_tests_properties(conformance_tcp_tls PROPERTIES FIXTURES_REQUIRED conformance_keys TIMEOUT ${RIDEAU_TEST_SECONDS})
+set(curve ${CMAKE_BINARY_DIR}/tests/conformance.curve)
+add_test(NAME conformance_curve_key COMMAND sh -c "rm -f '${curve}' && '$<TARGET_FILE:rideau>' keys curve '${curve}'")
+set_tests_properties(conformance_curve_key PROPERTIES FIXTURES_SETUP conformance_curve_key TIMEOUT ${RIDEAU_TEST_SECONDS})
+file(WRITE ${CMAKE_BINARY_DIR}/tests/curve_zmq.toml "key_file = \"${curve}\"\n")
+add_test(NAME conformance_zmq_curve COMMAND rideau-conformance $<TARGET_FILE:zmq> --seed 7 --sealed
+         --config ${CMAKE_BINARY_DIR}/tests/curve_zmq.toml)
+set_tests_properties(conformance_zmq_curve PROPERTIES FIXTURES_REQUIRED conformance_curve_key TIMEOUT ${RIDEAU_TEST_SECONDS})
 # A store that keeps its map in an index gets one. Ample, and so small that it fills, with one call at a time.
 file(WRITE ${CMAKE_BINARY_DIR}/tests/block_device_0.toml "")
 file(WRITE ${CMAKE_BINARY_DIR}/tests/block_device_1.toml "image_size = \"32 MiB\"\nqueue_depth = 1\nmap_cache = \"1 MiB\"\n")

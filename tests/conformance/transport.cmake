@@ -22,6 +22,11 @@ target_link_options(transport_rdma_strict PRIVATE -Wl,--wrap=fi_getinfo,--wrap=f
 rideau_test(transport_zmq_suite SOURCES transport_zmq_suite.cpp
             LIBRARIES rideau_testkit rideau_real_runtime zmq_static rideau_key_maker PkgConfig::ZMQ)
 
+rideau_test(transport_zmq_strangers SOURCES transport_zmq_strangers.cpp
+            LIBRARIES rideau_testkit rideau_real_runtime zmq_static PkgConfig::ZMQ)
+rideau_test(transport_zmq_faults LONG SOURCES transport_zmq_faults.cpp
+            LIBRARIES rideau_testkit rideau_real_runtime zmq_static PkgConfig::ZMQ)
+
 # Mistakes that are made on purpose are found: in the transport of the examples.
 rideau_test(transport_suite_bugs LONG SOURCES transport_suite_bugs.cpp
             ${CMAKE_SOURCE_DIR}/examples/minimal_transport/plugin.cpp

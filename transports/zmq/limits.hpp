@@ -14,6 +14,7 @@ constexpr std::uint32_t kPullsMax = 1024;           // pending on one link and d
 constexpr std::uint32_t kSendsMax = 16384;          // waiting on one link
 constexpr std::uint32_t kControlFrames = 4096;      // room in ZeroMQ's queues for frames that need no credit
 constexpr std::uint32_t kFramesPerTurn = 128;       // then others get their turn
+constexpr int kUnansweredProbes = 3;                // of the kernel, then a silent peer is given up
 constexpr std::uint32_t kCurveBytes = 64;           // that encryption may add to a frame
 constexpr std::uint32_t kLingerMs = 200;            // how long the last frames of a stop may take
 

@@ -6,6 +6,7 @@
 #include "socket.hpp"
 
 #include <map>
+#include <set>
 #include <string>
 
 namespace rideau::zeromq {
@@ -25,15 +26,16 @@ class ZmqListener final : public SocketOwner {
   bool quiet() const noexcept;
 
  private:
-  // Tells when a connection ended, not which: each link is asked then.
+  // Tells when a connection ended, by a number that may be another's already: each link is asked then.
   class Monitor final : public SocketOwner {
    public:
     explicit Monitor(ZmqListener& listener) noexcept;
     ZmqListener& listener;
     Socket socket;
 
-   private:
     void on_readable() noexcept override;
+
+   private:
     void on_quiet() noexcept override { listener.on_quiet(); }
   };
 
@@ -49,6 +51,7 @@ class ZmqListener final : public SocketOwner {
   Socket socket_;
   Monitor monitor_;
   std::map<std::string, ZmqLink*> links_;
+  std::set<int> shaken_;  // descriptors of connections that got through ZeroMQ's handshake, while they are open
   bool listening_ = true;
   bool closed_ = false;
   std::uint32_t probes_left_ = 0;

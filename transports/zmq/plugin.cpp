@@ -37,7 +37,7 @@ const ConfigKey kKeys[] = {
      "frames, likewise; ZeroMQ's own marks are set a little above"},
     {"links_max", KeyType::integer, "", "4096", 1, 1'000'000, false, "links of one instance"},
     {"heartbeat", KeyType::duration, "ms", "10 s", 0, 3'600'000, false,
-     "a silent peer is probed after this time and given up after twice as long; 0: never"},
+     "a silent peer is probed after this time, whole seconds, and given up after twice as long; 0: never"},
     {"connect_timeout", KeyType::duration, "ms", "5 s", 1, 600'000, false, "how long connecting may take"},
     {"key_file", KeyType::path, "", "", 0, 0, false,
      "secret CURVE key of this node on the first line; without it nothing is encrypted"},

@@ -43,9 +43,14 @@ void ZmqTransport::set_options(zmq::socket_t& socket, const std::string& endpoin
   socket.set(zmq::sockopt::rcvhwm, static_cast<int>(config_.high_water_mark + kControlFrames));
   socket.set(zmq::sockopt::linger, static_cast<int>(kLingerMs));
   if (endpoint.find('[') != std::string::npos) socket.set(zmq::sockopt::ipv6, 1);
+  // The kernel's, not ZeroMQ's: libzmq 4.3.4 aborts when its own come due on a connection that ended unread.
   if (config_.heartbeat_ms > 0) {
-    socket.set(zmq::sockopt::heartbeat_ivl, static_cast<int>(config_.heartbeat_ms));
-    socket.set(zmq::sockopt::heartbeat_timeout, static_cast<int>(config_.heartbeat_ms));
+    const int seconds = static_cast<int>(std::max<std::int64_t>(1, config_.heartbeat_ms / 1000));
+    socket.set(zmq::sockopt::tcp_keepalive, 1);
+    socket.set(zmq::sockopt::tcp_keepalive_idle, seconds);
+    socket.set(zmq::sockopt::tcp_keepalive_intvl, std::max(1, seconds / kUnansweredProbes));
+    socket.set(zmq::sockopt::tcp_keepalive_cnt, kUnansweredProbes);
+    socket.set(zmq::sockopt::tcp_maxrt, static_cast<int>(2 * config_.heartbeat_ms));
   }
   if (!config_.keys.used) return;
   socket.set(zmq::sockopt::curve_secretkey, config_.keys.secret_key);
