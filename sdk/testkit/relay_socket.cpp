@@ -24,11 +24,12 @@ struct Place {
 
 Place parse(const std::string& text) {
   Place place;
-  if (text.size() > 1 && text[0] == '@') {
+  if (text.size() > 1 && (text[0] == '@' || text[0] == '/')) {
     sockaddr_un name{};
     name.sun_family = AF_UNIX;
-    if (text.size() > sizeof name.sun_path) return place;
-    std::memcpy(name.sun_path + 1, text.data() + 1, text.size() - 1);
+    if (text.size() >= sizeof name.sun_path) return place;
+    std::memcpy(name.sun_path, text.data(), text.size());
+    if (text[0] == '@') name.sun_path[0] = 0;
     std::memcpy(&place.address, &name, sizeof name);
     place.size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + text.size());
     return place;

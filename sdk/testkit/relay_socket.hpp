@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The system calls of the relay: sockets on this machine, none of which waits. A place is "number:port", "[v6]:port",
-// or "@name", a Unix socket without a file. Descriptors that travel beside the bytes of the latter are passed on.
+// "/path", a Unix socket, or "@name", one without a file. Descriptors that travel beside the bytes of these are passed
+// on.
 #pragma once
 
 #include "rideau/buffer.hpp"

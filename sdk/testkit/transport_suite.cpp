@@ -5,7 +5,9 @@
 #include "rideau/abi.hpp"
 #include "sdk/testkit/transport_suite_tools.hpp"
 
+#include <filesystem>
 #include <memory_resource>
+#include <string_view>
 
 namespace rideau {
 
@@ -75,12 +77,20 @@ std::optional<RelayPlaces> TransportFactory::relay_places(const std::string& add
     *why = "its links do not pass over TCP connections (no kTransportStreams)";
     return std::nullopt;
   }
+  constexpr std::string_view kIpc = "ipc://";
+  if (address.starts_with(kIpc)) {
+    // The relay has a name beside the file system, which no path of it is.
+    std::string path = address.substr(kIpc.size());
+    if (!path.starts_with('@')) path = std::filesystem::absolute(path).string();
+    const std::string before = path.starts_with('@') ? path + "/relay" : "@" + path;
+    return RelayPlaces{before, path, std::string(kIpc) + before};
+  }
   const std::size_t colon = address.rfind(':');
   const std::string host = address.substr(0, colon);
   const bool numeric =
       colon != std::string::npos && host.find_first_not_of("0123456789abcdef.:[]") == std::string::npos;
   if (!numeric) {
-    *why = "its address " + address + " is no host and port, to put a relay before it";
+    *why = "its address " + address + " is no host and port, nor ipc:// with a path, to put a relay before it";
     return std::nullopt;
   }
   return RelayPlaces{host + ":0", address, {}};

@@ -26,7 +26,7 @@ TEST_CASE("faults over a ZeroMQ socket of this machine") {
   RealRuntime runtime;
   TestHost host(runtime);
   LinkedTransportFactory factory(zeromq::kDescriptor, host, {}, "ipc://*");
-  run_faults(runtime, factory, 7, 7);
+  run_faults(runtime, factory, 7, 1);
 }
 
 }  // namespace rideau
