@@ -19,6 +19,13 @@ rideau_test(transport_inproc_suite SOURCES transport_inproc_suite.cpp
 rideau_test(transport_rdma_strict SOURCES transport_rdma_strict.cpp strict_fabric.cpp
             LIBRARIES rideau_testkit rideau_real_runtime rdma_static)
 target_link_options(transport_rdma_strict PRIVATE -Wl,--wrap=fi_getinfo,--wrap=fi_fabric)
+# Copies of the C library in one process are more than sanitizers understand.
+if(NOT RIDEAU_SANITIZE)
+  rideau_test(transport_rdma_shm SOURCES transport_rdma_shm.cpp
+              LIBRARIES rideau_testkit rideau_real_runtime rdma_static ${CMAKE_DL_LIBS})
+  target_compile_definitions(transport_rdma_shm PRIVATE RIDEAU_RDMA_PLUGIN="$<TARGET_FILE:rdma>")
+  add_dependencies(transport_rdma_shm rdma)
+endif()
 rideau_test(transport_zmq_suite SOURCES transport_zmq_suite.cpp
             LIBRARIES rideau_testkit rideau_real_runtime zmq_static rideau_key_maker PkgConfig::ZMQ)
 

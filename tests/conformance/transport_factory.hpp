@@ -41,17 +41,18 @@ class LinkedTransportFactory : public TransportFactory {
   void set_seals() noexcept { seals_ = true; }
 
  protected:
-  virtual Result<Transport*> make_on(Host& host) {
-    std::vector<ConfigValue> values(plugin_.key_count);
-    for (std::uint32_t i = 0; i < plugin_.key_count; ++i) {
-      const ConfigKey& key = plugin_.keys[i];
+  virtual Result<Transport*> make_on(Host& host) { return make_of(plugin_, host); }
+  Result<Transport*> make_of(const PluginDescriptor& plugin, Host& host) {
+    std::vector<ConfigValue> values(plugin.key_count);
+    for (std::uint32_t i = 0; i < plugin.key_count; ++i) {
+      const ConfigKey& key = plugin.keys[i];
       const auto set = settings_.find(key.name);
       const auto text = texts_.find(key.name);
       values[i].integer = set != settings_.end() ? set->second : default_of(key);
       values[i].text = text != texts_.end() ? Text(text->second) : Text(key.default_value);
     }
     Instance* instance = nullptr;
-    const Status status = plugin_.create(host, values.data(), &instance);
+    const Status status = plugin.create(host, values.data(), &instance);
     if (!status.ok()) return status;
     return static_cast<Transport*>(instance);
   }

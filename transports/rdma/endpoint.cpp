@@ -2,6 +2,7 @@
 #include "endpoint.hpp"
 
 #include "link.hpp"
+#include "shared_memory.hpp"
 #include "transport.hpp"
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include <utility>
 
 #include <poll.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace rideau::rdma {
@@ -24,6 +26,13 @@ std::uint64_t tick_for(const Config& config) noexcept {
 
 Peer::~Peer() {
   if (process_fd >= 0) ::close(process_fd);
+}
+
+void Peer::watch(std::uint32_t its_process) noexcept {
+  if (process_fd >= 0 || its_process == kUnknownProcess || its_process == static_cast<std::uint32_t>(::getpid()))
+    return;
+  process = its_process;
+  process_fd = static_cast<int>(::syscall(SYS_pidfd_open, its_process, 0));
 }
 
 bool Peer::has_ended() const noexcept {
@@ -60,8 +69,16 @@ bool Endpoint::serves(const fi_info& info) const noexcept {
          std::strcmp(own.domain_attr->name, info.domain_attr->name) == 0 && own.addr_format == info.addr_format;
 }
 
-void Endpoint::connect(Bytes name, LinkEvents& events, Link** out, Completion& done) {
+void Endpoint::connect(Bytes name, std::uint32_t process, LinkEvents& events, Link** out, Completion& done) {
   Peer* peer = find_peer(name);
+  if (peer != nullptr && fabric_->is_shared_memory()) {
+    // The memory of a process that had this name before stays where it was until its last link has gone.
+    if (peer->process_fd >= 0 && process != kUnknownProcess && process != peer->process) {
+      transport_.host().complete(done, {Code::refused, 0, "connect: the one before it has not gone yet"}, 0);
+      return;
+    }
+    peer->watch(process);
+  }
   RdmaLink* link = peer != nullptr ? add_link(*peer) : nullptr;
   if (link == nullptr) {
     transport_.host().complete(done, {Code::busy, 0, "connect: no room for the link"}, 0);

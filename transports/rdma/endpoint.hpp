@@ -22,13 +22,15 @@ class RdmaTransport;
 // An address in the address vector.
 struct Peer {
   ~Peer();
+  void watch(std::uint32_t its_process) noexcept;
   // Its process on this machine has ended; false also where that cannot be told.
   bool has_ended() const noexcept;
 
   fi_addr_t address = FI_ADDR_UNSPEC;
   std::string name;              // the bytes of it
   std::uint32_t references = 0;  // links, and frames that are being sent
-  int process_fd = -1;           // of a peer that reaches our memory as a process of this machine
+  std::uint32_t process = 0;     // of a peer that reaches our memory as a process of this machine
+  int process_fd = -1;           // the same, to see its end
   bool is_local = false;         // an endpoint of this process, reached through shared memory
   bool ending = false;           // it was seen to have ended
 };
@@ -42,8 +44,8 @@ class Endpoint {
   ~Endpoint();
 
   Status begin() noexcept;  // posts receives and drives from now on
-  // Opens a link; what becomes of it is told by `done`.
-  void connect(Bytes name, LinkEvents& events, Link** out, Completion& done);
+  // Opens a link; what becomes of it is told by `done`. `process`: whose name it is, in shared memory.
+  void connect(Bytes name, std::uint32_t process, LinkEvents& events, Link** out, Completion& done);
   void stop() noexcept;  // closes every link
   bool quiet() const noexcept;
   // Ends all access through this endpoint at once, and with it all links.

@@ -135,6 +135,20 @@ Status find_fabric(const FabricChoice& choice, const HostPort& address, bool own
   return kOk;
 }
 
+bool is_shared_memory(const fi_info& info) noexcept {
+  return info.addr_format == FI_ADDR_STR && std::string_view(info.fabric_attr->prov_name) == "shm";
+}
+
+std::string address_of_peer(const fi_info& info) {
+  std::string name(static_cast<const char*>(info.dest_addr), info.dest_addrlen);
+  if (info.addr_format == FI_ADDR_STR && (name.empty() || name.back() != '\0')) name.push_back('\0');
+  return name;
+}
+
+std::string own_address(const fi_info& info) {
+  return std::string(static_cast<const char*>(info.src_addr), info.src_addrlen);
+}
+
 Status Fabric::open(InfoPtr info, std::unique_ptr<Fabric>* out, std::string* why) {
   auto made = std::make_unique<Fabric>();
   made->info_ = std::move(info);
@@ -224,10 +238,6 @@ std::uint64_t Fabric::remote_address(const void* base) const noexcept {
 bool Fabric::may_sleep() noexcept {
   fid* waits[] = {&cq_->fid};
   return fi_trywait(fabric_.get(), waits, 1) == FI_SUCCESS;
-}
-
-bool Fabric::is_shared_memory() const noexcept {
-  return info_->addr_format == FI_ADDR_STR && std::string_view(info_->fabric_attr->prov_name) == "shm";
 }
 
 std::string Fabric::address_text() const {

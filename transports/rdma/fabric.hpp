@@ -49,6 +49,11 @@ using InfoPtr = std::unique_ptr<fi_info, InfoFree>;
 // a message does not overtake the write before it. `why` receives a sentence for people. May block on a name server.
 Status find_fabric(const FabricChoice& choice, const HostPort& address, bool own, InfoPtr* out, std::string* why);
 
+bool is_shared_memory(const fi_info& info) noexcept;
+// The name of the peer in what was found for it; the own one.
+std::string address_of_peer(const fi_info& info);
+std::string own_address(const fi_info& info);
+
 struct FidClose {
   template <class Fid>
   void operator()(Fid* fid) const noexcept {
@@ -89,7 +94,7 @@ class Fabric {
   bool may_sleep() noexcept;  // nothing would be missed by waiting on wait_fd() now
   const fi_info& info() const noexcept { return *info_; }
   std::uint64_t write_flags() const noexcept { return write_flags_; }
-  bool is_shared_memory() const noexcept;
+  bool is_shared_memory() const noexcept { return rdma::is_shared_memory(*info_); }
   Bytes name() const noexcept { return Bytes(name_, name_bytes_); }
   std::string address_text() const;  // "host:port"; empty where addresses are no sockets
 

@@ -15,7 +15,6 @@
 #include <cstring>
 #include <utility>
 
-#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace rideau::rdma {
@@ -96,10 +95,7 @@ void RdmaLink::take_hello(const Hello& hello) noexcept {
   credits_ = hello.window;
   greeted_ = true;
   state_ = State::open;
-  const auto own = static_cast<std::uint32_t>(::getpid());
-  if (endpoint_.fabric().is_shared_memory() && hello.process != own && peer_.process_fd < 0) {
-    peer_.process_fd = static_cast<int>(::syscall(SYS_pidfd_open, hello.process, 0));
-  }
+  if (endpoint_.fabric().is_shared_memory()) peer_.watch(hello.process);
 }
 
 void RdmaLink::accept(const Hello& hello) noexcept {

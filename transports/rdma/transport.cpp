@@ -2,8 +2,10 @@
 #include "transport.hpp"
 
 #include "link.hpp"
+#include "shared_memory.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
@@ -83,6 +85,13 @@ Status RdmaTransport::open_listener(const HostPort& address, LinkEvents& events,
     log(Level::error, "%s", why.c_str());
     return status;
   }
+  if (is_shared_memory(*info)) {
+    // The provider says so too, and takes the name from the one who has it.
+    const std::string name = own_address(*info);
+    free_name(name);
+    const std::uint32_t owner = process_behind(name);
+    if (owner != 0 && owner != kUnknownProcess) return {Code::exists, EADDRINUSE, "listen"};
+  }
   return add_endpoint(std::move(info), &events, address.host + ":" + address.port, out);
 }
 
@@ -156,6 +165,9 @@ Submitted RdmaTransport::connect(Text address, LinkEvents& events, Link** out, C
   connector.job.run = [](Job* job) noexcept {
     auto* self = static_cast<Connector::FindJob*>(job);
     self->status = find_fabric(self->choice, self->address, false, &self->info, &self->why);
+    if (!self->status.ok() || !is_shared_memory(*self->info)) return;
+    self->process = process_behind(address_of_peer(*self->info));
+    if (self->process == 0) self->status = {Code::refused, ECONNREFUSED, "connect: nobody is there"};
   };
   connector.found.pending = true;
   host_.run_blocking(connector.job, connector.found);
@@ -173,18 +185,16 @@ void RdmaTransport::connect_found(Connector& connector) noexcept {
         if (one->serves(*connector.job.info)) endpoint = one.get();
       }
     } else {
-      log(Level::warning, "%s", connector.job.why.c_str());
+      if (!connector.job.why.empty()) log(Level::warning, "%s", connector.job.why.c_str());
     }
     // The address of the peer stays with us; what is left opens an endpoint of our own.
     std::string far;
     if (status.ok()) {
-      const fi_info& info = *connector.job.info;
-      far.assign(static_cast<const char*>(info.dest_addr), info.dest_addrlen);
-      if (info.addr_format == FI_ADDR_STR && (far.empty() || far.back() != '\0')) far.push_back('\0');
+      far = address_of_peer(*connector.job.info);
       if (endpoint == nullptr) status = add_endpoint(std::move(connector.job.info), nullptr, "", &endpoint);
     }
     if (status.ok()) {
-      endpoint->connect(Bytes(far.data(), far.size()), connector.events, connector.out, *done);
+      endpoint->connect(Bytes(far.data(), far.size()), connector.job.process, connector.events, connector.out, *done);
     } else {
       host_.complete(*done, status, 0);
     }

@@ -60,6 +60,7 @@ class RdmaTransport final : public Transport {
       FabricChoice choice;
       HostPort address;
       InfoPtr info;
+      std::uint32_t process = 0;  // behind the address, where it is one of shared memory
       std::string why;
     };
     RdmaTransport& transport;
