@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Goal: what people do with a file system works on the mount, and gives back the same bytes.
 
-usage: real_work.py BUILD [--transport NAME [--encrypt] [--set KEY=VALUE …]] [--objects NAME] [--short] [--no-copies]
+usage: real_work.py BUILD [--transport NAME [--encrypt] [--set KEY=VALUE …] | --single-process] [--objects NAME] [--short]
+                    [--no-copies]
 """
 import argparse
 import hashlib
@@ -152,6 +153,7 @@ parser = argparse.ArgumentParser()
 parser.add_argument("build")
 parser.add_argument("--transport", default="tcp")
 parser.add_argument("--encrypt", action="store_true")
+parser.add_argument("--single-process", action="store_true")
 parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
 parser.add_argument("--objects", default="raw-file")
 parser.add_argument("--short", action="store_true")
@@ -159,7 +161,8 @@ parser.add_argument("--no-copies", action="store_true")
 options = parser.parse_args()
 
 need_fuse()
-wishes = ["--transport", options.transport, "--objects", options.objects, *(["--encrypt"] if options.encrypt else [])]
+wishes = ["--single-process"] if options.single_process else ["--transport", options.transport]
+wishes += ["--objects", options.objects, *(["--encrypt"] if options.encrypt else [])]
 with cluster(options=wishes) as made, temporary_folder() as scratch_folder:
     if options.set:
         with_settings(made, options.transport, options.set)
