@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/bench/bare_socket.hpp"
 
+#include "tests/bench/measuring.hpp"
+
 #include <cstdio>
 #include <cstdlib>
 #include <vector>
@@ -68,14 +70,6 @@ void connect_tcp(int ends[2]) {
 }
 
 }  // namespace
-
-double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
-
-void must(bool held, const char* what) {
-  if (held) return;
-  std::fprintf(stderr, "rideau-bench-links: %s\n", what);
-  std::_Exit(1);
-}
 
 Message message_of(Ask ask) {
   Message message{};

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <array>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 
@@ -15,7 +14,6 @@ constexpr std::size_t kInFlight = 64;
 constexpr std::size_t kBulkBytes = 1 << 20;
 
 using Message = std::array<std::uint8_t, kMessageBytes>;
-using Clock = std::chrono::steady_clock;
 
 // What the first byte of a message asks for; echo sends it back.
 enum class Ask : std::uint8_t { echo = 1, pull = 2, end = 3 };
@@ -32,10 +30,6 @@ struct Figures {
   double messages = 0;     // a second
   double mib = 0;          // a second
 };
-
-double seconds_since(Clock::time_point begin);
-// Ends the process with this message otherwise.
-void must(bool held, const char* what);
 
 // A socket to a new process that serves it until it is closed; over loopback when it is TCP.
 int connect_bare(bool unix_socket, std::uint32_t mib);

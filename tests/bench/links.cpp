@@ -6,6 +6,7 @@
 //
 // rideau-bench-links TRANSPORT [--set KEY=VALUE ...] [--beside-unix] [--rounds N] [--messages N] [--mib N]
 #include "tests/bench/bare_socket.hpp"
+#include "tests/bench/measuring.hpp"
 
 #include "framework/node/open_plugin.hpp"
 #include "framework/observe/log.hpp"
@@ -153,21 +154,7 @@ PluginChoice choice_of(const Wishes& wishes) {
   PluginChoice choice;
   choice.plugin = wishes.transport;
   choice.key = "transport";
-  for (const std::string& setting : wishes.settings) {
-    const std::size_t equal = setting.find('=');
-    must(equal != std::string::npos, "--set wants KEY=VALUE");
-    RawValue value;
-    value.key = setting.substr(0, equal);
-    value.text = setting.substr(equal + 1);
-    if (value.text == "true" || value.text == "false") {
-      value.kind = RawValue::Kind::boolean;
-      value.integer = value.text == "true" ? 1 : 0;
-    } else if (!value.text.empty() && value.text.find_first_not_of("0123456789") == std::string::npos) {
-      value.kind = RawValue::Kind::integer;
-      value.integer = std::stoll(value.text);
-    }
-    choice.values.push_back(value);
-  }
+  choice.values = raw_values(wishes.settings);
   return choice;
 }
 
