@@ -17,6 +17,9 @@ namespace {
 using backend::status_of;
 using backend::Work;
 
+// From so many on, requests do not wait for others.
+constexpr std::uint64_t kTogetherBytes = 128 << 10;
+
 const char* name_of(Request::Kind kind) noexcept {
   switch (kind) {
     case Request::Kind::read:
@@ -37,6 +40,7 @@ const char* name_of(Request::Kind kind) noexcept {
 
 UringDevice::~UringDevice() {
   Work::abandon_all(works_);
+  if (soon_ != nullptr) soon_->abandon();
   ring_.drain([](void*, int) {});
   file_->close();
 }
@@ -104,6 +108,7 @@ void UringDevice::push(Request& request) noexcept {
   request.next = nullptr;
   (first_ != nullptr ? last_->next : first_) = &request;
   last_ = &request;
+  waiting_bytes_ += request.size;
 }
 
 void UringDevice::prepare(Request& request) noexcept {
@@ -135,13 +140,34 @@ void UringDevice::prepare(Request& request) noexcept {
   io_uring_sqe_set_data(entry, &request);
 }
 
+// Many small requests that come at the same time go to the kernel together, and the kernel tells the device once.
 void UringDevice::work() noexcept {
+  if (working_ || first_ == nullptr || !ring_.is_open()) return;
+  if (waiting_bytes_ >= kTogetherBytes) return send_and_take();
+  send_soon();
+}
+
+void UringDevice::send_soon() noexcept {
+  if (soon_ != nullptr) return;
+  soon_ = new backend::Wakeup([this](Status) {
+    soon_ = nullptr;
+    if (closing_ != nullptr) return end_close();
+    send_and_take();
+  });
+  if (host_.sleep(0, *soon_) == Submitted::pending) return;
+  delete soon_;
+  soon_ = nullptr;
+  send_and_take();
+}
+
+void UringDevice::send_and_take() noexcept {
   if (working_ || !ring_.is_open()) return;
   working_ = true;
   do {
     while (first_ != nullptr && ring_.in_kernel() < options_.queue_depth) {
       Request& request = *first_;
       first_ = request.next;
+      waiting_bytes_ -= request.size;
       prepare(request);
     }
     ring_.send();
@@ -176,9 +202,14 @@ void UringDevice::on_result(Request& request, int result) noexcept {
 }
 
 void UringDevice::close(Request& request) noexcept {
+  closing_ = &request;
+  if (soon_ == nullptr) end_close();
+}
+
+void UringDevice::end_close() noexcept {
   file_->close();
-  request.status = kOk;
-  ring_.stop_watching([&request] { request.done(request); });
+  closing_->status = kOk;
+  ring_.stop_watching([this] { closing_->done(*closing_); });
 }
 
 }  // namespace rideau::block_device

@@ -38,6 +38,9 @@ class UringDevice final : public Device {
   void open(Request& request, bool create) noexcept;
   void on_opened(Request& request, Status status) noexcept;
   void push(Request& request) noexcept;
+  void send_soon() noexcept;
+  void send_and_take() noexcept;
+  void end_close() noexcept;
   void prepare(Request& request) noexcept;
   void on_result(Request& request, int result) noexcept;
   void log(Level level, const std::string& message) noexcept;
@@ -46,12 +49,15 @@ class UringDevice final : public Device {
   const DeviceOptions options_;
   std::shared_ptr<DeviceFile> file_ = std::make_shared<DeviceFile>();
   std::string message_;
-  backend::Ring ring_{host_, [this] { work(); }};
+  backend::Ring ring_{host_, [this] { send_and_take(); }};
   bool discards_ = false;
   bool working_ = false;
   MutableBytes registered_{};
   Request* first_ = nullptr;  // wait for a place in the ring
   Request* last_ = nullptr;
+  std::uint64_t waiting_bytes_ = 0;  // of them
+  backend::Wakeup* soon_ = nullptr;  // when the calls that are there now have said what they want
+  Request* closing_ = nullptr;
   backend::Work* works_ = nullptr;
 };
 
