@@ -41,6 +41,7 @@ struct ObjectRecord {
   // Bytes of the object that are in its record, from its beginning on; behind them it reads as zero. Not 0: the object
   // is small and has no blocks.
   std::uint64_t small_bytes = 0;
+  friend bool operator==(const ObjectRecord&, const ObjectRecord&) = default;
 };
 
 std::string device_key();

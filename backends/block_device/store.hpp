@@ -54,6 +54,7 @@ struct Item {
   std::uint64_t index = 0;  // of the block in the object
   Block before{};
   std::uint64_t place = 0;    // where it is written
+  std::uint32_t sum = 0;      // of what is written there
   bool reads_before = false;  // a part of it stays
   bool from_small = false;    // the object's bytes in the index have it
 };

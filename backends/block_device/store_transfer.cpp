@@ -240,7 +240,11 @@ void BlockStore::fill_and_write(Op& op) noexcept {
     copy_parts(op.parts, written + op.offset % kBlockBytes, op.size, false);
     host_.count(Tally::copied_bytes, op.size);
   }
-  for (std::size_t i = 0; i < op.items.size(); ++i) add_request(op, Request::Kind::write, op.items[i].place, i);
+  // Now, while they are in the processor's cache.
+  for (std::size_t i = 0; i < op.items.size(); ++i) {
+    op.items[i].sum = crc32c(op.memory + i * kBlockBytes, kBlockBytes);
+    add_request(op, Request::Kind::write, op.items[i].place, i);
+  }
   send(op, &BlockStore::end_change);
 }
 
@@ -257,13 +261,12 @@ void BlockStore::end_change(Op& op) noexcept {
     }
     return finish(op, op.status, 0);
   }
+  const ObjectRecord before = object.record;
   if (moved) moved_out(object);
-  for (std::size_t i = 0; i < op.items.size(); ++i) {
-    const std::uint32_t sum = crc32c(op.memory + i * kBlockBytes, kBlockBytes);
-    set_block(object, op.items[i].index, {op.items[i].place, sum, Block::State::data, true});
-  }
+  for (const Item& item : op.items) set_block(object, item.index, {item.place, item.sum, Block::State::data, true});
   if (op.kind == Op::Kind::allocate) return allocate_range(op);  // it was moved out for this
   const bool existed = object.exists;
+  const bool was_damaged = object.damaged;
   const std::uint64_t old_size = object.record.size;
   if (object.damaged) moved_out(object);
   object.exists = op.kind != Op::Kind::remove;
@@ -298,8 +301,9 @@ void BlockStore::end_change(Op& op) noexcept {
       break;
   }
   object.damaged = false;
-  map_.mark(object);
-  note_change();
+  // Overwriting changes segments alone: there is no record of the object to be written then.
+  if (!existed || !object.exists || was_damaged || object.record != before) map_.mark(object);
+  if (!map_.clean()) note_change();
   finish(op, kOk, op.kind == Op::Kind::write ? op.size : 0);
 }
 
@@ -312,6 +316,7 @@ void BlockStore::set_block(Object& object, std::uint64_t index, const Block& blo
   const bool fresh = own.state == Block::State::none || own.place != block.place ? block.fresh : own.fresh;
   if (own.state == Block::State::none) {
     ++object.record.blocks;
+    map_.mark(object);
   } else if (own.place != block.place) {
     give_up(own);
   }
@@ -319,7 +324,6 @@ void BlockStore::set_block(Object& object, std::uint64_t index, const Block& blo
   own.fresh = fresh;
   map_.drop_patches(object, index);
   map_.mark(object, index / kSegmentBlocks);
-  map_.mark(object);
 }
 
 void BlockStore::clear_blocks(Object& object, std::uint64_t first, std::uint64_t last) noexcept {

@@ -152,6 +152,30 @@ TEST_CASE("a small overwrite is durable without the device, and its block is wri
   CHECK(after.flushes == before.flushes);
 }
 
+TEST_CASE("an overwrite that keeps size and number of blocks changes the record of its segment alone") {
+  Bench bench;
+  bench.live([&](BlockLife& life) -> Task<> {
+    co_await bench.fill(life, kObjectBytes);
+    const std::uint64_t before = bench.index_disk.bytes_put();
+    co_await bench.overwrite(life, 3 * kBlockBytes, std::string(kBlockBytes, 'w'));
+    co_await must(life.calls().flush());
+    const std::string key = segment_key(kA, 0);
+    CHECK(bench.index_disk.bytes_put() - before == key.size() + bench.index_disk.entries().at(key).size());
+    // One that makes it longer changes both.
+    const std::uint64_t then = bench.index_disk.bytes_put();
+    co_await bench.overwrite(life, kObjectBytes, std::string(kBlockBytes, 'w'));
+    co_await must(life.calls().flush());
+    std::uint64_t both = 0;
+    for (const std::string& record : {object_key(kA), segment_key(kA, kObjectBytes / kSegmentBytes)}) {
+      both += record.size() + bench.index_disk.entries().at(record).size();
+    }
+    CHECK(bench.index_disk.bytes_put() - then == both);
+    co_await expect(life.calls(), bench.bytes);
+  });
+  bench.cut_power();
+  bench.live([&](BlockLife& life) -> Task<> { co_await expect(life.calls(), bench.bytes); });
+}
+
 TEST_CASE("what is deferred is read at once, over borders of blocks and segments, and after a power cut") {
   Bench bench;
   {
