@@ -248,6 +248,10 @@ void BlockStore::dispatch(Op& op) noexcept {
     return finish(op, op.kind == Op::Kind::remove ? kOk : absent, 0);
   }
   if (op.kind == Op::Kind::read) return start_read(op);
+  if (crowded()) {
+    crowd_waiters_.push_back(&op);
+    return;
+  }
   if (op.kind == Op::Kind::allocate) return allocate_range(op);
   start_change(op);
 }

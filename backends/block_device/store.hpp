@@ -190,6 +190,8 @@ class BlockStore final : public ObjectStore {
   void reuse(std::vector<Run> runs) noexcept;
   void wait_for_space(Op& op) noexcept;
   void retry_waiting(Status status) noexcept;
+  bool crowded() const noexcept;
+  void end_crowd() noexcept;
   void discarded(Request& request) noexcept;
 
   // Commits.
@@ -243,8 +245,9 @@ class BlockStore final : public ObjectStore {
   std::vector<Op*> free_ops_;
   std::deque<Op*> ready_;
   std::deque<Op*> space_waiters_;
-  std::uint32_t op_count_ = 0;  // not free
-  std::uint32_t active_ = 0;    // have a slot
+  std::deque<Op*> crowd_waiters_;  // changes, until a commit has ended
+  std::uint32_t op_count_ = 0;     // not free
+  std::uint32_t active_ = 0;       // have a slot
   bool working_ = false;
   std::uint8_t* arena_ = nullptr;
   std::vector<std::uint8_t*> free_slots_;

@@ -11,8 +11,7 @@ namespace {
 
 // Of one call to the index: an index whose map is nearly full needs room for the pages that a call changes.
 constexpr std::uint64_t kPortionBytes = 1 << 20;
-// How much of the map may be in memory alone, and for how long, when nobody flushes.
-constexpr std::uint64_t kDirtyRecordsMax = 16'384;
+// How long the map may be in memory alone when nobody flushes.
 constexpr std::uint64_t kUnflushedNs = 5'000'000'000;
 constexpr std::size_t kMergesAtOnce = 64;  // when so much time has passed
 
@@ -40,7 +39,7 @@ Submitted BlockStore::flush(const ObjectId* ids, std::uint32_t count, Completion
 }
 
 void BlockStore::note_change() noexcept {
-  if (map_.dirty_records() > kDirtyRecordsMax || map_.bytes_held() > kHeldBytesMax / 2) begin_commit();
+  if (map_.dirty_records() > settings_.dirty_records_max / 4 || map_.bytes_held() > kHeldBytesMax / 2) begin_commit();
   if (timer_ != nullptr) return;
   timer_ = new CommitTimer;
   timer_->store = this;
@@ -156,9 +155,22 @@ void BlockStore::end_commit(Status status) noexcept {
   learn_index_room();
   if (life_ == Life::starting) return on_claimed(status);
   retry_waiting(status);
+  end_crowd();
   const bool more = status.ok() && !space_waiters_.empty() && !released_.empty();
   if (!flush_waiting_.empty() || more) begin_commit();
   work();
+}
+
+// Changes in memory are faster than an index that carries them over. After a failed commit nothing waits: it may be a
+// removal that makes room.
+bool BlockStore::crowded() const noexcept {
+  return commit_ != nullptr && last_commit_.ok() && map_.dirty_records() > settings_.dirty_records_max;
+}
+
+void BlockStore::end_crowd() noexcept {
+  std::deque<Op*> waiting;
+  waiting.swap(crowd_waiters_);
+  for (Op* op : waiting) dispatch(*op);
 }
 
 void BlockStore::learn_index_room() noexcept {

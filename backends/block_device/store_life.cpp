@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <utility>
 
 namespace rideau::block_device {
 namespace {
@@ -323,6 +324,7 @@ void BlockStore::end_waiting_calls() noexcept {
   }
   ready_.clear();
   retry_waiting(kClosed);
+  for (Op* op : std::exchange(crowd_waiters_, {})) finish(*op, kClosed, 0);
   working_ = false;
 }
 

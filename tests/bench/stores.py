@@ -164,6 +164,7 @@ class Stage:
         sizes = ["--sizes", "1024,4096"]
         made = store.phase("fill", "--first", before, "--count", objects - before, "--depth", 64, *sizes)
         self.fill = made["operations"] / made["seconds_flushed"]
+        self.filled_mib = made["ended_own_kib"] / 1024
         self.after_stop = [self.start(store) for _ in range(3)]
         store.forget_index()
         self.got = store.phase("get", "--objects", objects, "--count", sample, "--depth", 32, *sizes)
@@ -187,6 +188,7 @@ def median(found, key):
 def rows_of(stages):
     """Name, one figure a stage, unit."""
     yield "fill, objects a second", [stage.fill for stage in stages], ",.0f"
+    yield "memory after filling, MiB", [stage.filled_mib for stage in stages], ",.0f"
     yield "index, MiB", [stage.index_mib for stage in stages], ",.0f"
     yield "device, MiB", [stage.device_mib for stage in stages], ",.0f"
     yield "start after a stop, s", [median(stage.after_stop, "start_seconds") for stage in stages], ".2f"

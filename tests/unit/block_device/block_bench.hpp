@@ -122,6 +122,7 @@ class BlockLife {
   bool ended() const noexcept { return ended_; }
   StoreCalls calls() { return {store_.object_store()}; }
   ObjectStore& store() { return store_.object_store(); }
+  Runtime& runtime() noexcept { return node_; }
 
   MemoryLogger log;
 
