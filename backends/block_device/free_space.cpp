@@ -12,6 +12,18 @@ FreeSpace::ByPlace::iterator FreeSpace::containing(std::uint64_t place) {
   return place - at->first < at->second ? at : by_place_.end();
 }
 
+void FreeSpace::assign(const std::vector<Run>& runs) {
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> by_count;
+  by_count.reserve(runs.size());
+  for (const Run run : runs) {
+    by_place_.emplace_hint(by_place_.end(), run.place, run.count);
+    by_count.emplace_back(run.count, run.place);
+    count_ += run.count;
+  }
+  std::sort(by_count.begin(), by_count.end());
+  by_count_ = {by_count.begin(), by_count.end()};
+}
+
 bool FreeSpace::add(Run run) {
   if (run.count == 0) return true;
   auto after = by_place_.lower_bound(run.place);
@@ -81,13 +93,6 @@ Run FreeSpace::take_window(std::uint64_t count, std::uint64_t wish) {
   const Run run{place, std::min(count, at->first + at->second - place)};
   cut(at, run);
   return run;
-}
-
-bool FreeSpace::take_exactly(Run run) {
-  const auto at = containing(run.place);
-  if (at == by_place_.end() || run.count > at->first + at->second - run.place) return false;
-  cut(at, run);
-  return true;
 }
 
 }  // namespace rideau::block_device

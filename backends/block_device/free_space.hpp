@@ -22,6 +22,8 @@ class FreeSpace {
   std::uint64_t count() const noexcept { return count_; }
   std::size_t run_count() const noexcept { return by_place_.size(); }
 
+  // In the beginning: these are free, ascending and none beside another.
+  void assign(const std::vector<Run>& runs);
   // Becomes free; joined with its neighbours. False, and nothing happens, when a part of it is free already.
   bool add(Run run);
   // Takes `count` blocks, of which there are so many: at `wish` when that is free (0: no wish), else in the smallest
@@ -29,8 +31,6 @@ class FreeSpace {
   void take(std::uint64_t count, std::uint64_t wish, std::vector<Run>& out);
   // At most `count` blocks from one run: at `wish`, or from the beginning of the largest run.
   Run take_window(std::uint64_t count, std::uint64_t wish);
-  // Takes exactly these; false when they are not all free.
-  bool take_exactly(Run run);
 
  private:
   using ByPlace = std::map<std::uint64_t, std::uint64_t>;  // place to count

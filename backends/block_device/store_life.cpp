@@ -2,6 +2,7 @@
 // How a store begins and ends: who the device is, the walk over the map that finds the free blocks, and the stop.
 #include "commit.hpp"
 #include "store.hpp"
+#include "used_blocks.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -158,7 +159,7 @@ void BlockStore::judge_superblocks() noexcept {
 Status BlockStore::load_map() noexcept {
   const std::uint64_t first = kDataOffset / kBlockBytes;
   const std::uint64_t end = device_->size() / kBlockBytes;
-  free_.add({first, end - first});
+  UsedBlocks used({first, end - first});
   blocks_total_ = end - first;
   // Room for what overwriting needs until a commit: some MiB, and no more than an eighth of a small device.
   reserve_ = std::clamp<std::uint64_t>(blocks_total_ / 64, 4 * kTransferBlocks, 16 * kTransferBlocks);
@@ -224,7 +225,7 @@ Status BlockStore::load_map() noexcept {
         ++at;
       }
       mapped += run.count;
-      if (!free_.take_exactly(run)) status = {Code::corrupt, 0, "two objects have one block, or one lies outside"};
+      if (!used.add(run)) status = {Code::corrupt, 0, "two objects have one block, or one lies outside"};
     }
     segment_found = segments->next(&segment_at, &value);
   }
@@ -235,6 +236,7 @@ Status BlockStore::load_map() noexcept {
   for (const Status end_of : {object_found, segment_found}) {
     if (status.ok() && !end_of.ok() && end_of.code != Code::not_found) status = end_of;
   }
+  free_.assign(used.unused());
   if (damaged != 0) {
     log(Level::error,
         std::to_string(damaged) + " records of the map are damaged; what they mapped is answered with EIO");

@@ -46,15 +46,19 @@ TEST_CASE("a run is taken where it is wished, where it fits best, and in pieces 
   CHECK(space.run_count() == 0);
 }
 
-TEST_CASE("exactly these blocks, or none") {
+TEST_CASE("runs that are there from the beginning are as those that came one by one") {
   FreeSpace space;
-  space.add({10, 10});
-  CHECK(space.take_exactly({12, 3}));
-  CHECK_FALSE(space.take_exactly({11, 2}));
-  CHECK_FALSE(space.take_exactly({18, 3}));
-  CHECK_FALSE(space.take_exactly({5, 2}));
-  CHECK(space.take_exactly({15, 5}));
-  CHECK(space.count() == 2);
+  space.assign({{10, 5}, {20, 30}, {90, 1}});
+  CHECK(space.count() == 36);
+  CHECK(space.run_count() == 3);
+  CHECK_FALSE(space.add({14, 1}));
+  CHECK(space.add({15, 5}));
+  CHECK(space.run_count() == 2);
+  std::vector<Run> taken;
+  space.take(1, 0, taken);
+  space.take(40, 0, taken);
+  CHECK(taken == std::vector<Run>{{90, 1}, {10, 40}});
+  CHECK(space.count() == 0);
 }
 
 TEST_CASE("random takes and returns never give a block twice and lose none") {
