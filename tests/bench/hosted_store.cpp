@@ -32,8 +32,8 @@ PluginChoice choice_of(PluginKind kind, const char* plugin, const std::string& p
 
 HostedStore::HostedStore(RealRuntime& runtime, const PluginCatalog& catalog, const HostedStoreOptions& options)
     : log_(make_stderr_logger("bench", Level::warning)) {
-  index_ = open(runtime, *log_, catalog,
-                choice_of(PluginKind::index_store, "lmdb", options.folder + "/index", options.index_settings), nullptr);
+  index_ =
+      open(runtime, *log_, catalog, choice_of(PluginKind::index_store, "lmdb", options.folder + "/index", {}), nullptr);
   store_ = open(runtime, *log_, catalog,
                 choice_of(PluginKind::object_store, "block-device", options.folder + "/objects", options.settings),
                 index_.get());

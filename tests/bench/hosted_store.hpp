@@ -17,7 +17,6 @@ namespace rideau {
 struct HostedStoreOptions {
   std::string folder;                 // its index is there, and its image unless the settings name a device
   std::vector<std::string> settings;  // KEY=VALUE of the store
-  std::vector<std::string> index_settings;
 };
 
 class HostedStore {

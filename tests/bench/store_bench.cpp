@@ -3,7 +3,7 @@
 // One line of JSON: what was done, how long it took, how long the start took, what the process wrote and what memory it
 // has.
 //
-//   rideau-bench-store PHASE FOLDER [--set KEY=VALUE ...] [--set-index KEY=VALUE ...] [--depth D] [--count N]
+//   rideau-bench-store PHASE FOLDER [--set KEY=VALUE ...] [--depth D] [--count N]
 //                      [--io BYTES] [--mib M] [--objects N] [--sizes BYTES,...] [--flush-every N]
 //
 // One object of M MiB:  write and read (from its beginning on, in calls of BYTES), random_read and random_write (N
@@ -48,7 +48,6 @@ struct Wishes {
   std::uint64_t first = 0;
   std::vector<std::uint64_t> sizes{4096};  // of objects, in turn
   std::uint64_t flush_every = 0;           // writes; 0: once, at the end
-  std::uint64_t spin_us = 60;              // as servers do unless their configuration says otherwise
 };
 
 struct Free {
@@ -280,8 +279,6 @@ int main(int count, char** arguments) {
   app.add_option("phase", wishes.phase, "what is done; the first lines of store_bench.cpp tell")->required();
   app.add_option("folder", wishes.store.folder, "where the index is")->required();
   app.add_option("--set", wishes.store.settings, "KEY=VALUE of the store; may be said again")->allow_extra_args(false);
-  app.add_option("--set-index", wishes.store.index_settings, "KEY=VALUE of the index; may be said again")
-      ->allow_extra_args(false);
   app.add_option("--depth", wishes.depth, "calls under way")->check(CLI::Range(1, 1024));
   app.add_option("--count", wishes.count, "calls, where the phase does not say");
   app.add_option("--io", wishes.io_bytes, "bytes of a call")->check(CLI::Range(1, 1 << 20));
@@ -290,12 +287,11 @@ int main(int count, char** arguments) {
   app.add_option("--first", wishes.first, "of the objects that are made");
   app.add_option("--sizes", wishes.sizes, "of objects, in turn")->delimiter(',');
   app.add_option("--flush-every", wishes.flush_every, "so many writes");
-  app.add_option("--spin-us", wishes.spin_us, "how long it looks for work before it sleeps");
   CLI11_PARSE(app, count, arguments);
   rideau::CatalogOptions options;
   options.folders = rideau::default_plugin_folders();
   const rideau::PluginCatalog catalog(options);
-  rideau::RealRuntime runtime({wishes.spin_us * 1'000, 4});
+  rideau::RealRuntime runtime({60'000, 4});  // as servers do unless their configuration says otherwise
   runtime.run(rideau::drive(runtime, catalog, wishes));
   return 0;
 }
