@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cinttypes>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 #include <dirent.h>
@@ -49,6 +50,17 @@ int write_small(int at, const char* name, const std::string& text) noexcept {
   return error;
 }
 
+template <class Array>
+std::string hex(const Array& bytes) {
+  std::string text;
+  char digits[3];
+  for (const std::uint8_t byte : bytes) {
+    std::snprintf(digits, sizeof digits, "%02x", byte);
+    text += digits;
+  }
+  return text;
+}
+
 std::string errno_text(int error) { return std::string(std::strerror(error)); }
 
 }  // namespace
@@ -71,7 +83,7 @@ Status Home::open(const std::string& path, const std::uint8_t (&new_uuid)[16]) n
   if (const Status status = take_lock(); !status.ok()) return status;
   if (const Status status = read_format(found); !status.ok()) return status;
   if (!found) {
-    if (const Status status = write_format(new_uuid); !status.ok()) return status;
+    if (const Status status = make_store(new_uuid); !status.ok()) return status;
   }
   objects_ = ::openat(folder_, "objects", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
   if (objects_ < 0) {
@@ -174,10 +186,21 @@ Status Home::read_format(bool& found) noexcept {
                     std::to_string(kFormatVersion) + "; start it with the newer Rideau (nothing was changed)");
   }
   char uuid[33] = {};
-  if (std::sscanf(text + title + used, "\nuuid %32[0-9a-f]", uuid) != 1 || std::strlen(uuid) != 32) {
+  char sums[33] = {};
+  const int lines = std::sscanf(text + title + used, "\nuuid %32[0-9a-f]\nsums %32[0-9a-f]", uuid, sums);
+  if (lines < 1 || std::strlen(uuid) != 32) {
     return fail(Code::corrupt, 0, "format of the store", path_ + "/format has no uuid");
   }
   uuid_ = uuid;
+  sums_.reset();
+  if (version == 1) return kOk;
+  if (std::strlen(sums) != 32) {
+    return fail(Code::corrupt, 0, "format of the store", path_ + "/format does not say which sums are its own");
+  }
+  sums_.emplace();
+  for (std::size_t i = 0; i < sums_->size(); ++i) {
+    (*sums_)[i] = static_cast<std::uint8_t>(std::strtoul(std::string(sums + 2 * i, 2).c_str(), nullptr, 16));
+  }
   return kOk;
 }
 
@@ -234,22 +257,26 @@ Status Home::take_lock() noexcept {
   return kOk;
 }
 
-Status Home::write_format(const std::uint8_t (&new_uuid)[16]) noexcept {
-  char uuid[33] = {};
-  for (std::size_t i = 0; i < sizeof new_uuid; ++i) std::snprintf(uuid + 2 * i, 3, "%02x", new_uuid[i]);
+Status Home::make_store(const std::uint8_t (&new_uuid)[16]) noexcept {
   int error = 0;
   // The folder first: a format file says that everything is in place.
   if (::mkdirat(folder_, "objects", 0700) != 0 && errno != EEXIST) error = errno;
-  if (error == 0) {
-    error = write_small(folder_, "format",
-                        std::string(kTitle) + "\nversion " + std::to_string(kFormatVersion) + "\nuuid " + uuid + "\n");
-  }
-  if (error == 0) {
-    uuid_ = uuid;
-    return kOk;
-  }
+  uuid_ = hex(new_uuid);
+  if (error == 0) error = write_format();
+  if (error == 0) return kOk;
   return fail(status_of(error, "").code, error, "make a new store",
               path_ + ": cannot make a store: " + errno_text(error));
+}
+
+int Home::write_format() noexcept {
+  std::string text = std::string(kTitle) + "\nversion " + (sums_ ? "2" : "1") + "\nuuid " + uuid_ + "\n";
+  if (sums_) text += "sums " + hex(*sums_) + "\n";
+  return write_small(folder_, "format", text);
+}
+
+Status Home::keep_sums(const std::optional<SumsId>& sums) noexcept {
+  sums_ = sums;
+  return status_of(write_format(), "write the format of the store");
 }
 
 Status Home::take_count() noexcept {

@@ -143,6 +143,12 @@ void object_path(ObjectId id, char (&path)[kPathBytes]) noexcept {
                 (id.high >> 8) & 0xfff, id.high, id.low);
 }
 
+std::string object_text(ObjectId id) {
+  char text[33];
+  std::snprintf(text, sizeof text, "%016" PRIx64 "%016" PRIx64, id.high, id.low);
+  return text;
+}
+
 void folder_path(FolderKey folder, char (&path)[kPathBytes]) noexcept {
   switch (folder.level) {
     case FolderKey::Level::leaf:

@@ -12,6 +12,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace rideau::raw_file {
@@ -34,6 +35,7 @@ inline FolderKey leaf_of(ObjectId id) noexcept { return {FolderKey::Level::leaf,
 
 // Paths relative to the folder `objects`.
 void object_path(ObjectId id, char (&path)[kPathBytes]) noexcept;
+std::string object_text(ObjectId id);  // for people: 32 hex digits
 void folder_path(FolderKey folder, char (&path)[kPathBytes]) noexcept;
 
 using backend::status_of;

@@ -7,7 +7,7 @@
 namespace rideau::raw_file {
 namespace {
 
-enum Key : std::uint32_t { kPath, kOpenFilesMax, kQueueDepth, kDirectWriteMin, kKeyCount };
+enum Key : std::uint32_t { kPath, kOpenFilesMax, kQueueDepth, kDirectWriteMin, kChecksums, kKeyCount };
 
 constexpr ConfigKey kKeys[kKeyCount] = {
     {"path", KeyType::path, "", "", 0, 0, true, "folder of the store; made when only its parent exists"},
@@ -16,6 +16,8 @@ constexpr ConfigKey kKeys[kKeyCount] = {
     {"queue_depth", KeyType::integer, "", "64", 1, 4096, false, "calls that are worked on at the same time"},
     {"direct_write_min", KeyType::size, "bytes", "256 KiB", 0, 16 << 20, false,
      "aligned writes of at least so much go around the kernel's cache (O_DIRECT); 0: none"},
+    {"checksums", KeyType::boolean, "", "true", 0, 0, false,
+     "keep a checksum for every block in the index of the target, and verify it at each read"},
 };
 
 Status create(Host& host, const ConfigValue* values, Instance** out) noexcept {
@@ -24,6 +26,7 @@ Status create(Host& host, const ConfigValue* values, Instance** out) noexcept {
   settings.open_files_max = static_cast<std::uint32_t>(values[kOpenFilesMax].integer);
   settings.queue_depth = static_cast<std::uint32_t>(values[kQueueDepth].integer);
   settings.direct_write_min = static_cast<std::uint64_t>(values[kDirectWriteMin].integer);
+  settings.checksums = values[kChecksums].integer != 0;
   while (settings.path.size() > 1 && settings.path.back() == '/') settings.path.pop_back();
   if (settings.path.empty()) {
     host.log(Level::error, "raw-file: path is empty; name the folder of the store");
@@ -43,8 +46,8 @@ const PluginDescriptor kDescriptor = {
     .kind = PluginKind::object_store,
     .name = "raw-file",
     .version = "0.1.0",
-    .summary = "one sparse file an object, through io_uring",
-    .capabilities = kObjectPunches | kObjectAllocates | kObjectMaps | kObjectOutlivesProcess,
+    .summary = "one sparse file an object, through io_uring, with a checksum for every block",
+    .capabilities = kObjectPunches | kObjectAllocates | kObjectMaps | kObjectChecksums | kObjectOutlivesProcess,
     .keys = kKeys,
     .key_count = kKeyCount,
     .create = create,

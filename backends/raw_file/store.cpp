@@ -94,9 +94,14 @@ Submitted RawFileStore::transfer(Op::Kind kind, ObjectId id, std::uint64_t offse
   op.offset = offset;
   op.size = offset < object_bytes_max_ ? size : 0;  // nothing can be read there
   op.direct = kind == Op::Kind::write && can_go_direct(offset, size, parts, part_count);
+  op.begin = op.offset;
+  op.end = op.offset + op.size;
+  op.first_block = op.begin / kBlockBytes;
+  op.last_block = op.size != 0 ? (op.end - 1) / kBlockBytes : op.first_block;
   for (std::uint32_t i = 0; i < part_count; ++i) {
     if (parts[i].size != 0) op.parts.push_back(parts[i]);
   }
+  if (keeps_sums()) op.whole = op.parts;
   return submit_call(op, id, done);
 }
 
@@ -206,10 +211,13 @@ Op& RawFileStore::take_op(Op::Kind kind) noexcept {
 
 void RawFileStore::free_op(Op& op) noexcept {
   --op_count_;
-  std::vector<IoVec> parts = std::move(op.parts);  // its capacity is worth keeping
+  std::vector<IoVec> parts = std::move(op.parts);  // their capacity is worth keeping
+  std::vector<IoVec> whole = std::move(op.whole);
   parts.clear();
+  whole.clear();
   op = Op{};
   op.parts = std::move(parts);
+  op.whole = std::move(whole);
   free_ops_.push(op);
 }
 
@@ -250,11 +258,21 @@ void RawFileStore::queue(Op& op, ObjectId id) noexcept {
   admit(file);
 }
 
+bool RawFileStore::may_begin(const File& file, const Op& op) const noexcept {
+  if (!file.admits(op)) return false;
+  if (!keeps_sums() || !op.transfers()) return true;
+  return std::none_of(file.transfers.begin(), file.transfers.end(), [&op](const Op* other) {
+    const bool changes = op.kind == Op::Kind::write || other->kind == Op::Kind::write;
+    return changes && op.first_block <= other->last_block && other->first_block <= op.last_block;
+  });
+}
+
 void RawFileStore::admit(File& file) noexcept {
   while (Op* op = file.waiting.first) {
-    if (!file.admits(*op)) return;
+    if (!may_begin(file, *op)) return;
     file.waiting.pop();
     file.admit(*op);
+    if (keeps_sums() && op->transfers()) file.transfers.push_back(op);
     op->stage = Op::Stage::ready;
     ready_.push(*op);
   }
@@ -263,14 +281,19 @@ void RawFileStore::admit(File& file) noexcept {
 // Ends an op in whatever stage it is. Delivers last but one: the change is noted before the caller can know of it.
 void RawFileStore::finish(Op& op, Status status, std::uint64_t value) noexcept {
   File& file = *op.file;
+  const ObjectId id = file.id;
   if (op.stage != Op::Stage::waiting) {
     file.end(op);
+    std::erase(file.transfers, &op);
     if (op.stage != Op::Stage::ready) --active_;
   }
+  if (op.held) sums_.release(id);
   if (op.done != nullptr) {
     deliver(*op.done, status, value);
-  } else {
+  } else if (op.flush != nullptr) {
     flush_part_done(*op.flush, status, op.sync_failed);
+  } else {
+    on_summed(op, status, value);
   }
   free_op(op);
   admit(file);
@@ -285,7 +308,9 @@ void RawFileStore::finish(Op& op, Status status, std::uint64_t value) noexcept {
 void RawFileStore::settle() noexcept {
   if (settling_) return;
   settling_ = true;
+  const auto sums_wait = [this] { return sum_commit_ == nullptr && (settle_due_ || !marking_.empty()); };
   do {
+    if (sums_wait()) settle_sums();
     while (!ready_.empty() && active_ < settings_.queue_depth) {
       Op& op = *ready_.pop();
       ++active_;
@@ -293,7 +318,7 @@ void RawFileStore::settle() noexcept {
     }
     ring_.send();
   } while (ring_.reap([this](void* data, int result) { on_result(*static_cast<Op*>(data), result); }) ||
-           (!ready_.empty() && active_ < settings_.queue_depth));
+           (!ready_.empty() && active_ < settings_.queue_depth) || sums_wait());
   start_naming();
   settling_ = false;
   if (life_ == Life::stopping) check_stopped();

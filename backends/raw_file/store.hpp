@@ -6,19 +6,26 @@
 // keeps its slot through all its steps (open, transfer, job). settle() is the only place where ops start and results
 // are reaped.
 //
+// With checksums reads and writes of one object whose blocks overlap take turns, so that a block and its sum are seen
+// together (sum_table.hpp has what is known of them).
+//
 // store.cpp has the calls and the loop, store_life.cpp start and stop, store_files.cpp the steps of an op,
-// store_names.cpp files that come and go, store_flush.cpp what is dirty and flushing.
+// store_names.cpp files that come and go, store_flush.cpp what is dirty and flushing, store_sums.cpp sums of what is
+// read and written, store_settle.cpp how they come to the index, and what a crash left of them.
 #pragma once
 
+#include "../shared/lent_call.hpp"
 #include "../shared/ring.hpp"
 #include "../shared/work.hpp"
 #include "home.hpp"
 #include "layout.hpp"
 #include "rideau/abi.hpp"
 #include "rideau/object_store.hpp"
+#include "sum_table.hpp"
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -32,21 +39,50 @@ struct Settings {
   std::uint32_t open_files_max = 0;
   std::uint32_t queue_depth = 0;
   std::uint64_t direct_write_min = 0;  // bytes; 0: every write goes through the kernel's cache
+  bool checksums = false;
+  std::uint64_t settle_ns = 5'000'000'000;  // until sums of durable bytes come to the index
 };
 
 constexpr std::uint32_t kIoBytesMax = 16u << 20;
-constexpr std::uint32_t kPartsMax = 1024;   // IOV_MAX
+constexpr std::uint32_t kPartsMax = 1022;   // IOV_MAX less the rest of the first and the last block
 constexpr std::uint32_t kCallsMax = 16384;  // pending calls; more are answered with busy
 constexpr std::uint32_t kDirtyMax = 16384;  // dirty files, and folders, known by name; beyond: syncfs
+
+constexpr std::size_t kSegmentsMax = 65536;  // of sums in memory; twice that for a moment
 
 constexpr Status kClosed{Code::closed, 0, "raw-file store is not running"};
 
 struct File;
 struct Flush;
+struct SumCommit;
+struct SumTimer;
+
+// A block of which an op has only a part, and what the file has of it.
+struct Edge {
+  std::uint64_t block = 0;
+  BlockSum before;
+  bool read = false;
+  std::uint8_t bytes[kBlockBytes];
+};
+
+struct Edges {
+  Edge edge[2];
+  std::size_t count = 0;
+};
 
 struct Op {
-  enum class Kind : std::uint8_t { read, write, stat, truncate, punch, allocate, find_data, remove, sync };
-  enum class Stage : std::uint8_t { waiting, ready, open_new, open_existing, want_open, transfer, job };
+  enum class Kind : std::uint8_t { read, write, stat, truncate, punch, allocate, find_data, remove, sync, sum };
+  enum class Stage : std::uint8_t {
+    waiting,
+    ready,
+    open_new,
+    open_existing,
+    want_open,
+    transfer,
+    job,
+    edge,     // reads a block of which it has a part
+    marking,  // waits for the index
+  };
 
   Kind kind = Kind::read;
   Stage stage = Stage::waiting;
@@ -65,10 +101,22 @@ struct Op {
   std::vector<IoVec> parts;  // what is left of the buffer
   std::size_t first_part = 0;
   char path[kPathBytes] = {};
+  // With checksums.
+  std::vector<IoVec> whole;  // the buffer; of a read with the rests of its first and last block
+  std::unique_ptr<Edges> edges;
+  std::uint64_t first_block = 0;  // that it reads or changes
+  std::uint64_t last_block = 0;
+  std::uint64_t begin = 0;  // bytes that the caller wants to read, or that change
+  std::uint64_t end = 0;
+  bool born = false;  // the index knows of no object of this id
+  bool planned = false;
+  bool held = false;  // marks of the object stay because of it
 
   bool exclusive() const noexcept {
-    return kind == Kind::truncate || kind == Kind::punch || kind == Kind::allocate || kind == Kind::remove;
+    return kind == Kind::truncate || kind == Kind::punch || kind == Kind::allocate || kind == Kind::remove ||
+           kind == Kind::sum;
   }
+  bool transfers() const noexcept { return (kind == Kind::read || kind == Kind::write) && size != 0; }
   bool makes_object() const noexcept { return kind == Kind::write || kind == Kind::truncate || kind == Kind::allocate; }
 };
 
@@ -92,10 +140,12 @@ struct File {
   std::uint32_t shared = 0;         // admitted ops that are not exclusive
   std::uint32_t direct_writes = 0;  // of those
   std::uint32_t cached_writes = 0;
-  std::uint64_t changed = 0;  // the last unflushed change; 0: clean
-  OpList waiting;             // not admitted
-  OpList want_open;           // hold a slot, wait for another op that opens the file
-  File* newer = nullptr;      // idle open files, by last use
+  std::uint64_t changed = 0;   // the last unflushed change; 0: clean
+  std::uint64_t size = 0;      // with checksums, while it is open: no byte is behind
+  std::vector<Op*> transfers;  // with checksums: admitted ops that read or write
+  OpList waiting;              // not admitted
+  OpList want_open;            // hold a slot, wait for another op that opens the file
+  File* newer = nullptr;       // idle open files, by last use
   File* older = nullptr;
 
   bool admits(const Op& op) const noexcept;
@@ -112,8 +162,8 @@ struct Folder {
 };
 
 struct Flush {
-  Completion* done = nullptr;
-  std::vector<ObjectId> ids;  // dirty when it began
+  Completion* done = nullptr;  // null: nobody asked for it
+  std::vector<ObjectId> ids;   // dirty when it began
   std::size_t next_id = 0;
   std::uint32_t outstanding = 0;  // ops and jobs
   std::uint64_t captured = 0;     // covers changes up to this one
@@ -148,6 +198,8 @@ class RawFileStore final : public ObjectStore {
   Submitted find_data(ObjectId id, std::uint64_t offset, ObjectExtent* out, Completion& done) noexcept override;
 
  private:
+  friend struct SumCommit;
+  friend struct SumTimer;
   enum class Life : std::uint8_t { made, starting, running, stopping, stopped };
 
   // Calls and the loop.
@@ -159,19 +211,23 @@ class RawFileStore final : public ObjectStore {
   Op& take_op(Op::Kind kind) noexcept;
   void free_op(Op& op) noexcept;
   void queue(Op& op, ObjectId id) noexcept;
+  bool may_begin(const File& file, const Op& op) const noexcept;
   void admit(File& file) noexcept;
   void finish(Op& op, Status status, std::uint64_t value) noexcept;
   void deliver(Completion& done, Status status, std::uint64_t value) noexcept;
   void settle() noexcept;
-  void on_started(Status status, Completion& done) noexcept;
+  void on_started(Status status) noexcept;
+  void end_start(Status status) noexcept;
   void bound_open_files() noexcept;
   void end_waiting_calls() noexcept;
   void check_stopped() noexcept;
+  void end_stop() noexcept;
   void log(Level level, const std::string& message) noexcept;
   void run_job(Work::Body body, Work::After after) noexcept;
 
   // Steps of an op.
   void dispatch(Op& op) noexcept;
+  void begin_open(Op& op) noexcept;
   void open_file(Op& op) noexcept;
   void on_opened(Op& op, int result) noexcept;
   void open_failed(Op& op, Status status) noexcept;
@@ -181,6 +237,7 @@ class RawFileStore final : public ObjectStore {
   void perform_change(Op& op) noexcept;
   void perform_find(Op& op) noexcept;
   void prepare_transfer(Op& op) noexcept;
+  void end_transfer(Op& op) noexcept;
   void start_naming() noexcept;
   void advance(Op& op, std::uint64_t count) noexcept;
   void on_result(Op& op, int result) noexcept;
@@ -196,12 +253,51 @@ class RawFileStore final : public ObjectStore {
   void close_file(File& file) noexcept;
   void forget_if_unused(File& file) noexcept;
 
+  // Sums of what is read and written.
+  bool keeps_sums() const noexcept { return settings_.checksums; }
+  void plan_read(Op& op) noexcept;
+  void plan_change(Op& op) noexcept;
+  void begin_change(Op& op) noexcept;
+  bool waits_for_mark(Op& op) noexcept;
+  void on_made(Op& op) noexcept;
+  void on_marked(Op& op) noexcept;
+  Status find_edges(Op& op) noexcept;
+  void read_edges(Op& op) noexcept;
+  void on_edge_read(Op& op, int result) noexcept;
+  Status check_read(Op& op, std::uint64_t* value) noexcept;
+  Status wrong_sum(const Op& op, std::uint64_t block) noexcept;
+  void end_change(Op& op) noexcept;
+  void sum_written(Op& op) noexcept;
+  void adopt_sums(ObjectId id, std::uint64_t first, const std::vector<BlockSum>& blocks) noexcept;
+
+  // Sums and the index.
+  void begin_sums() noexcept;
+  void erase_foreign_sums() noexcept;
+  void on_foreign_sums_erased(Status status) noexcept;
+  void commit_sums(std::vector<SumEdit> changes, Durability durability,
+                   void (RawFileStore::*then)(Status) noexcept) noexcept;
+  void sum_commit_ended(Status status) noexcept;
+  void on_sums_settled(Status status) noexcept;
+  void on_sums_erased(Status status) noexcept;
+  void settle_sums() noexcept;
+  void bound_sums() noexcept;
+  void watch_sums() noexcept;
+  void forget_sums() noexcept;
+  bool is_flushed(ObjectId id) noexcept;
+  void begin_recovery() noexcept;
+  void recover_more() noexcept;
+  void sum_anew(Op& op) noexcept;
+  void on_summed(Op& op, Status status, std::uint64_t bytes) noexcept;
+
   // Dirt and flushes.
   void mark_changed(File& file) noexcept;
   void mark_clean(File& file) noexcept;
   void mark_folder(FolderKey folder, bool removed_from) noexcept;
   void pin_folder(FolderKey folder) noexcept;
   void unpin_folder(FolderKey folder) noexcept;
+  Flush& new_flush(Completion* done) noexcept;
+  void start_flush(Flush& flush, const ObjectId* ids, std::uint32_t count) noexcept;
+  void flush_for_sums() noexcept;
   void flush_more(Flush& flush) noexcept;
   void flush_folders(Flush& flush, std::vector<FolderKey> folders) noexcept;
   void flush_everything(Flush& flush) noexcept;
@@ -215,7 +311,10 @@ class RawFileStore final : public ObjectStore {
   std::shared_ptr<Home> home_;
   backend::Ring ring_{host_, [this] { settle(); }};
   Work* works_ = nullptr;
+  Completion* start_done_ = nullptr;
+  std::uint64_t start_ns_ = 0;
   Completion* stop_done_ = nullptr;
+  bool stop_flushed_ = false;
   bool stop_marking_ = false;
   bool settling_ = false;
 
@@ -244,6 +343,21 @@ class RawFileStore final : public ObjectStore {
   std::uint64_t overflow_ = 0;  // the last change that found the tables full; 0: none
   std::vector<std::unique_ptr<Flush>> flushes_;
   Status flush_failure_{};  // the first; every later flush reports it too
+
+  IndexStore* index_ = nullptr;
+  SumTable sums_;
+  std::vector<BlockSum> looked_at_;      // by a read that ends
+  std::vector<std::uint32_t> new_sums_;  // of a write that ends
+  std::optional<SumsId> fresh_sums_;     // while a start begins sums anew
+  SumCommit* sum_commit_ = nullptr;      // one at a time
+  SumTimer* sum_timer_ = nullptr;
+  OpList marking_;                                    // wait for a commit that has not begun
+  bool settle_due_ = false;                           // sums of what is durable are to be carried over
+  bool sums_fail_ = false;                            // the last commit did, and it was told
+  bool bounding_ = false;                             // a flush runs because too many sums are in memory
+  std::vector<std::pair<ObjectId, Range>> recovery_;  // segments to sum anew, from the last one on
+  std::size_t recovered_objects_ = 0;
+  std::uint64_t recovered_bytes_ = 0;
 };
 
 }  // namespace rideau::raw_file

@@ -82,9 +82,17 @@ void RawFileStore::dispatch(Op& op) noexcept {
     op.stage = Op::Stage::want_open;
     op.file->want_open.push(op);
   } else {
-    op.stage = op.makes_object() ? Op::Stage::open_new : Op::Stage::open_existing;
-    open_file(op);
+    begin_open(op);
   }
+}
+
+void RawFileStore::begin_open(Op& op) noexcept {
+  bool has_sums = false;
+  if (keeps_sums() && op.makes_object()) {
+    if (const Status status = sums_.has_records(op.file->id, &has_sums); !status.ok()) return finish(op, status, 0);
+  }
+  op.stage = op.makes_object() && !has_sums ? Op::Stage::open_new : Op::Stage::open_existing;
+  open_file(op);
 }
 
 void RawFileStore::open_file(Op& op) noexcept {
@@ -96,7 +104,7 @@ void RawFileStore::open_file(Op& op) noexcept {
   }
   // Only new files are made: so it is known when the folder's contents and the count of objects change.
   if (op.stage == Op::Stage::open_new) {
-    naming_.push(op);
+    if (!keeps_sums() || !waits_for_mark(op)) naming_.push(op);
     return;
   }
   object_path(file.id, op.path);
@@ -115,6 +123,12 @@ void RawFileStore::on_opened(Op& op, int result) noexcept {
     }
     file.fd = result;
     file.opening = false;
+    if (keeps_sums()) {
+      struct stat found {};
+      const bool known = op.stage == Op::Stage::open_new || ::fstat(result, &found) == 0;
+      file.size = known ? static_cast<std::uint64_t>(found.st_size) : kObjectBytesMax;
+      if (op.stage == Op::Stage::open_new) on_made(op);
+    }
     OpList others = file.want_open;
     file.want_open = {};
     perform(op);
@@ -173,9 +187,11 @@ void RawFileStore::perform(Op& op) noexcept {
       if (op.direct && op.file->direct_fd < 0) {
         if (const Status status = open_direct(*op.file); !status.ok()) return finish(op, status, 0);
       }
+      if (keeps_sums() && !op.planned && op.size != 0) {
+        return op.kind == Op::Kind::read ? plan_read(op) : plan_change(op);
+      }
       if (op.progress < op.size) return prepare_transfer(op);
-      if (op.progress > 0) mark_changed(*op.file);
-      return finish(op, kOk, op.progress);
+      return end_transfer(op);
     case Op::Kind::stat:
       return perform_stat(op);
     case Op::Kind::truncate:
@@ -192,6 +208,8 @@ void RawFileStore::perform(Op& op) noexcept {
       io_uring_sqe_set_data(&entry, &op);
       return;
     }
+    case Op::Kind::sum:
+      return sum_anew(op);
     case Op::Kind::remove:
       return;  // needs no open file, see dispatch()
   }
@@ -208,6 +226,7 @@ void RawFileStore::perform_stat(Op& op) noexcept {
 // truncate and punch can free many blocks, which takes long: a job.
 void RawFileStore::perform_change(Op& op) noexcept {
   if (op.kind != Op::Kind::truncate && op.size == 0) return finish(op, kOk, 0);
+  if (keeps_sums() && !op.planned && op.kind != Op::Kind::allocate) return plan_change(op);
   op.stage = Op::Stage::job;
   const auto change = [fd = op.file->fd, kind = op.kind, offset = op.offset, size = op.size](std::uint64_t&) {
     switch (kind) {
@@ -221,6 +240,7 @@ void RawFileStore::perform_change(Op& op) noexcept {
   };
   run_job(change, [this, &op](Status status, std::uint64_t) {
     mark_changed(*op.file);
+    if (status.ok() && keeps_sums()) end_change(op);
     finish(op, status, 0);
   });
 }
@@ -261,6 +281,7 @@ void RawFileStore::prepare_transfer(Op& op) noexcept {
 
 void RawFileStore::on_result(Op& op, int result) noexcept {
   if (op.stage == Op::Stage::transfer) return on_transferred(op, result);
+  if (op.stage == Op::Stage::edge) return on_edge_read(op, result);
   on_opened(op, result);
 }
 
@@ -285,12 +306,21 @@ void RawFileStore::on_transferred(Op& op, int result) noexcept {
                   0);
   }
   advance(op, static_cast<std::uint64_t>(result));
-  if (op.progress == op.size || result == 0) {
-    if (writes) mark_changed(*op.file);
-    return finish(op, kOk, op.progress);
-  }
   // The kernel may stop in the middle; only a read of nothing says that the object ends here.
+  if (op.progress == op.size || result == 0) return end_transfer(op);
   prepare_transfer(op);
+}
+
+void RawFileStore::end_transfer(Op& op) noexcept {
+  std::uint64_t value = op.progress;
+  Status status{};
+  if (op.kind == Op::Kind::write) {
+    if (op.progress > 0) mark_changed(*op.file);
+    if (keeps_sums() && op.size != 0) end_change(op);
+  } else if (keeps_sums() && op.size != 0) {
+    status = check_read(op, &value);
+  }
+  finish(op, status, status.ok() ? value : 0);
 }
 
 void RawFileStore::advance(Op& op, std::uint64_t count) noexcept {
@@ -309,6 +339,10 @@ void RawFileStore::on_removed(Op& op, int result) noexcept {
     if (object_count_ > 0) --object_count_;
     mark_clean(*op.file);
     mark_folder(leaf_of(op.file->id), true);
+  }
+  if (keeps_sums() && (result == 0 || result == -ENOENT)) {
+    sums_.forget_all(op.file->id);
+    watch_sums();
   }
   finish(op, result == -ENOENT ? kOk : status_of(-result, "remove an object"), 0);
 }

@@ -64,38 +64,53 @@ Submitted RawFileStore::flush(const ObjectId* ids, std::uint32_t count, Completi
   if (const Status status = accepts_calls(); !status.ok()) return done.finish(status);
   // After a failed fsync the kernel calls the lost pages clean, so a later fsync would lie (fsync(2), NOTES).
   if (!flush_failure_.ok()) return done.finish(flush_failure_);
-  Flush& flush = *flushes_.emplace_back(std::make_unique<Flush>());
-  flush.done = &done;
-  flush.captured = change_;
-  flush.outstanding = 1;  // this function
-  ++op_count_;
   done.plugin_slot[0] = nullptr;
-  if (count == 0 && overflow_ != 0) {
-    flush_everything(flush);
-  } else {
-    std::vector<FolderKey> folders;
-    if (count == 0) {
-      flush.ids.assign(dirty_.begin(), dirty_.end());
-      for (const auto& [folder, entry] : folders_) folders.push_back(folder);
-    } else {
-      for (std::uint32_t i = 0; i < count; ++i) {
-        if (overflow_ != 0 || dirty_.contains(ids[i])) flush.ids.push_back(ids[i]);
-        const FolderKey leaf = leaf_of(ids[i]);
-        for (const FolderKey folder : {leaf, leaf.parent(), leaf.parent().parent()}) {
-          if (overflow_ != 0 || folders_.contains(folder)) folders.push_back(folder);
-        }
-      }
-      std::sort(folders.begin(), folders.end());
-      folders.erase(std::unique(folders.begin(), folders.end()), folders.end());
-    }
-    if (!folders.empty()) flush_folders(flush, std::move(folders));
-    flush_more(flush);
-  }
+  Flush& flush = new_flush(&done);
+  start_flush(flush, ids, count);
   current_ = &done;  // flush_part_done may end it here
   current_finished_ = false;
   flush_part_done(flush, kOk, false);
   if (current_finished_) return Submitted::finished;
   return answer(done);
+}
+
+// It ends with flush_part_done() of whoever began it.
+Flush& RawFileStore::new_flush(Completion* done) noexcept {
+  Flush& flush = *flushes_.emplace_back(std::make_unique<Flush>());
+  flush.done = done;
+  flush.captured = change_;
+  flush.outstanding = 1;
+  ++op_count_;
+  return flush;
+}
+
+void RawFileStore::start_flush(Flush& flush, const ObjectId* ids, std::uint32_t count) noexcept {
+  if (count == 0 && overflow_ != 0) return flush_everything(flush);
+  std::vector<FolderKey> folders;
+  if (count == 0) {
+    flush.ids.assign(dirty_.begin(), dirty_.end());
+    for (const auto& [folder, entry] : folders_) folders.push_back(folder);
+  } else {
+    for (std::uint32_t i = 0; i < count; ++i) {
+      if (overflow_ != 0 || dirty_.contains(ids[i])) flush.ids.push_back(ids[i]);
+      const FolderKey leaf = leaf_of(ids[i]);
+      for (const FolderKey folder : {leaf, leaf.parent(), leaf.parent().parent()}) {
+        if (overflow_ != 0 || folders_.contains(folder)) folders.push_back(folder);
+      }
+    }
+    std::sort(folders.begin(), folders.end());
+    folders.erase(std::unique(folders.begin(), folders.end()), folders.end());
+  }
+  if (!folders.empty()) flush_folders(flush, std::move(folders));
+  flush_more(flush);
+}
+
+// Sums come to the index when bytes are durable. Nobody may ask for that; so the store does when it needs it.
+void RawFileStore::flush_for_sums() noexcept {
+  if (!flush_failure_.ok()) return;
+  Flush& flush = new_flush(nullptr);
+  start_flush(flush, nullptr, 0);
+  flush_part_done(flush, kOk, false);
 }
 
 // A quarter of the slots at most: reads go on beside a long flush.
@@ -174,7 +189,12 @@ void RawFileStore::flush_part_done(Flush& flush, Status status, bool sync_failed
   if (flush.status.ok()) flush_more(flush);
   if (flush.outstanding != 0) return;
   --op_count_;
-  if (flush.done != nullptr) deliver(*flush.done, flush.status, 0);
+  if (flush.done != nullptr) {
+    deliver(*flush.done, flush.status, 0);
+  } else if (bounding_) {
+    bounding_ = false;
+    settle_due_ = true;
+  }
   const auto own = [&flush](const std::unique_ptr<Flush>& other) { return other.get() == &flush; };
   flushes_.erase(std::find_if(flushes_.begin(), flushes_.end(), own));
 }

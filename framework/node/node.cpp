@@ -4,6 +4,20 @@
 #include "framework/node/open_plugin.hpp"
 
 namespace rideau {
+namespace {
+
+// Those of the plugin, less what its configuration switches off: a store whose key "checksums" is false verifies
+// nothing.
+std::uint64_t capabilities_of(const PluginInstance& store, const PluginChoice& choice) {
+  std::uint64_t capabilities = store.descriptor().capabilities;
+  for (const RawValue& value : choice.values) {
+    const bool off = value.kind == RawValue::Kind::boolean && value.integer == 0;
+    if (off && value.key == "checksums") capabilities &= ~kObjectChecksums;
+  }
+  return capabilities;
+}
+
+}  // namespace
 
 Node::Node(Runtime& runtime, Logger& log, const PluginCatalog& catalog, const ClusterConfig& cluster,
            const NodeConfig& node)
@@ -62,7 +76,7 @@ Task<Status> Node::start_target(Target& target) {
                             transports_,
                             target.index->index_store(),
                             target.objects ? &target.objects->object_store() : nullptr,
-                            target.objects ? target.objects->descriptor().capabilities : 0};
+                            target.objects ? capabilities_of(*target.objects, config.objects) : 0};
   target.role = factory->second(context);
   const Status started = co_await target.role->start();
   if (!started.ok()) {

@@ -27,7 +27,13 @@ class TestHost final : public Host {
     runtime_.complete(pending, status, value);
   }
   void run_blocking(Job& job, Completion& done) noexcept override { runtime_.run_blocking(job, done); }
-  Status open(Text, PluginKind, Instance**) noexcept override { return {Code::not_found, 0, "nothing is wired"}; }
+  Status open(Text, PluginKind, Instance** out) noexcept override {
+    if (wired_ == nullptr) return {Code::not_found, 0, "nothing is wired"};
+    *out = wired_;
+    return kOk;
+  }
+  // What instances that are started from now on get, whatever they ask for.
+  void wire(Instance* instance) noexcept { wired_ = instance; }
   void log(Level, Text message) noexcept override {
     const std::lock_guard lock(mutex_);
     log_ += message.view();
@@ -41,6 +47,7 @@ class TestHost final : public Host {
 
  private:
   Runtime& runtime_;
+  Instance* wired_ = nullptr;
   std::mutex mutex_;
   std::string log_;
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Goal: raw-file's writes around the kernel's cache and those through it, of one object and side by side, make what a
-// model says, whatever is read meanwhile; and a file system that knows no such writes is used without them.
+// model says, with checksums and without, whatever is read meanwhile; and a file system that knows no such writes is
+// used without them.
 #include "framework/runtime/real_runtime.hpp"
 #include "sdk/testkit/object_suite_tools.hpp"
 #include "tests/conformance/index_host.hpp"
@@ -114,7 +115,7 @@ Task<> write_pages(Suite& suite) {
 }
 
 struct Bench {
-  explicit Bench(RawFileSettings settings) : factory(host, std::move(settings)) { report.rule("direct"); }
+  explicit Bench(RawFileSettings settings) : factory(runtime, host, std::move(settings)) { report.rule("direct"); }
   void run(Task<> (*body)(Suite&)) {
     Suite suite(runtime, factory, 1, report);
     runtime.run(body(suite));
@@ -131,7 +132,10 @@ struct Bench {
 
 }  // namespace
 
-TEST_CASE("writes around the kernel's cache and through it") { Bench({"", 1024, 64, kDirectMin}).run(mix_writes); }
+TEST_CASE("writes around the kernel's cache and through it") {
+  const bool checksums = GENERATE(true, false);
+  Bench({"", 1024, 64, kDirectMin, checksums}).run(mix_writes);
+}
 
 TEST_CASE("few descriptors are enough for two of an object") { Bench({"", 16, 16, kDirectMin}).run(write_pages); }
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Each driver through the program, loaded and guarded, as the author of a plugin runs it.
-foreach(driver inproc tcp zmq lmdb raw_file)
+foreach(driver inproc tcp zmq lmdb)
   add_test(NAME conformance_${driver} COMMAND rideau-conformance $<TARGET_FILE:${driver}> --seed 7)
   set_tests_properties(conformance_${driver} PROPERTIES TIMEOUT ${RIDEAU_TEST_SECONDS})
 endforeach()
@@ -23,6 +23,9 @@ file(WRITE ${CMAKE_BINARY_DIR}/tests/curve_zmq.toml "key_file = \"${curve}\"\n")
 add_test(NAME conformance_zmq_curve COMMAND rideau-conformance $<TARGET_FILE:zmq> --seed 7 --sealed
          --config ${CMAKE_BINARY_DIR}/tests/curve_zmq.toml)
 set_tests_properties(conformance_zmq_curve PROPERTIES FIXTURES_REQUIRED conformance_curve_key TIMEOUT ${RIDEAU_TEST_SECONDS})
+add_test(NAME conformance_raw_file
+         COMMAND rideau-conformance $<TARGET_FILE:raw_file> --index $<TARGET_FILE:lmdb> --seed 7)
+set_tests_properties(conformance_raw_file PROPERTIES TIMEOUT ${RIDEAU_TEST_SECONDS})
 # A store that keeps its map in an index gets one. Ample, and so small that it fills, with one call at a time.
 file(WRITE ${CMAKE_BINARY_DIR}/tests/block_device_0.toml "")
 file(WRITE ${CMAKE_BINARY_DIR}/tests/block_device_1.toml "image_size = \"32 MiB\"\nqueue_depth = 1\nmap_cache = \"1 MiB\"\n")
