@@ -41,12 +41,12 @@ struct Settings {
   std::uint64_t direct_write_min = 0;  // bytes; 0: every write goes through the kernel's cache
   bool checksums = false;
   std::uint64_t settle_ns = 5'000'000'000;  // until sums of durable bytes come to the index
+  std::uint32_t dirty_max = 16384;          // dirty files, and folders, known by name; beyond: syncfs
 };
 
 constexpr std::uint32_t kIoBytesMax = 16u << 20;
 constexpr std::uint32_t kPartsMax = 1022;   // IOV_MAX less the rest of the first and the last block
 constexpr std::uint32_t kCallsMax = 16384;  // pending calls; more are answered with busy
-constexpr std::uint32_t kDirtyMax = 16384;  // dirty files, and folders, known by name; beyond: syncfs
 
 constexpr std::size_t kSegmentsMax = 65536;  // of sums in memory; twice that for a moment
 

@@ -15,7 +15,7 @@ namespace rideau::raw_file {
 
 void RawFileStore::mark_changed(File& file) noexcept {
   ++change_;
-  if (file.changed == 0 && dirty_.size() >= kDirtyMax) {
+  if (file.changed == 0 && dirty_.size() >= settings_.dirty_max) {
     overflow_ = change_;
     return;
   }
@@ -32,7 +32,7 @@ void RawFileStore::mark_clean(File& file) noexcept {
 void RawFileStore::mark_folder(FolderKey folder, bool removed_from) noexcept {
   ++change_;
   const auto found = folders_.find(folder);
-  if (found == folders_.end() && folders_.size() >= kDirtyMax) {
+  if (found == folders_.end() && folders_.size() >= settings_.dirty_max) {
     overflow_ = change_;
     return;
   }
@@ -41,7 +41,7 @@ void RawFileStore::mark_folder(FolderKey folder, bool removed_from) noexcept {
   entry.removed_from = entry.removed_from || removed_from;
 }
 
-// Pinned folders may exceed kDirtyMax by the number of slots.
+// Pinned folders may exceed dirty_max by the number of slots.
 void RawFileStore::pin_folder(FolderKey folder) noexcept {
   Folder& entry = folders_[folder];
   entry.changed = ++change_;

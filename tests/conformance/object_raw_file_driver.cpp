@@ -148,28 +148,6 @@ Task<> count_objects(Suite& suite) {
   }
 }
 
-// More than the tables of dirty files and folders hold: the flush falls back to the whole file system.
-Task<> dirty_many(Suite& suite) {
-  const bool opened = co_await suite.open(false);
-  if (!opened) co_return;
-  for (std::uint64_t batch = 0; batch < 42; ++batch) {
-    for (std::uint64_t i = 0; i < 400; ++i) {
-      suite.call().write(suite.store(), ObjectId{batch * 400 + i, 0}, 0, std::string("z"));
-    }
-    co_await suite.wait_all();
-    suite.forget_calls();
-  }
-  const std::vector<ObjectId> last(1, ObjectId{42 * 400 - 1, 0});
-  const Status named = co_await suite.flush(last);
-  suite.report.ok(named, "flush of one that is beyond the table");
-  const Status all = co_await suite.flush(std::vector<ObjectId>());
-  suite.report.ok(all, "flush of all");
-  const Status nothing = co_await suite.flush(std::vector<ObjectId>());
-  suite.report.ok(nothing, "flush of nothing");
-  co_await suite.expect(last[0], std::string("z"), "beyond the table");
-  co_await suite.close();
-}
-
 }  // namespace
 
 TEST_CASE("descriptors stay within their limit, and removed objects leave no folders") {
@@ -206,12 +184,6 @@ TEST_CASE("files of removed objects are used again, but not those that a crash l
 TEST_CASE("the count of objects survives a kill and a stop") {
   Bench bench;
   bench.run(count_objects);
-  bench.check();
-}
-
-TEST_CASE("more dirty objects than the tables hold are flushed") {
-  Bench bench;
-  bench.run(dirty_many);
   bench.check();
 }
 
