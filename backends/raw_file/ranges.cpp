@@ -39,6 +39,12 @@ bool Ranges::covers(Range range) const noexcept {
                      [&range](const Range& run) { return run.begin <= range.begin && range.end <= run.end; });
 }
 
+std::uint64_t Ranges::reaching(std::uint64_t number) const noexcept {
+  const auto found = std::find_if(runs_.begin(), runs_.end(),
+                                  [number](const Range& run) { return run.begin < number && number <= run.end; });
+  return found != runs_.end() ? number - found->begin : 0;
+}
+
 void Ranges::bound(std::size_t count) {
   while (runs_.size() > count) {
     std::size_t closest = 1;

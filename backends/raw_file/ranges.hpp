@@ -24,6 +24,8 @@ class Ranges {
   bool empty() const noexcept { return runs_.empty(); }
   bool contains(std::uint64_t number) const noexcept { return covers({number, number + 1}); }
   bool covers(Range range) const noexcept;
+  // How many numbers before this one are in without a gap.
+  std::uint64_t reaching(std::uint64_t number) const noexcept;
   // Takes in what lies between the runs that are closest to each other, until at most `count` are left.
   void bound(std::size_t count);
   const std::vector<Range>& runs() const noexcept { return runs_; }

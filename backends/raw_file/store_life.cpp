@@ -123,6 +123,7 @@ void RawFileStore::check_stopped() noexcept {
       // Without sums what was not flushed stays the kernel's; with them it would have none.
       stop_flushed_ = true;
       settle_due_ = true;
+      sums_.rest_no_more();
       flush_for_sums();
       if (!flushes_.empty()) return settle();
     }

@@ -2,6 +2,7 @@
 // How sums come to the index: marks at once, sums after some seconds and when the bytes are durable. And how a start
 // finds them: whose they are, and what is to be summed anew.
 #include "../shared/checksum.hpp"
+#include "index_look.hpp"
 #include "sum_commit.hpp"
 
 #include <algorithm>
@@ -15,8 +16,6 @@ namespace {
 
 constexpr std::size_t kErasedAtOnce = 500;
 constexpr std::uint64_t kSegmentBytes = kSegmentBlocks * kBlockBytes;
-
-Bytes view(const std::string& text) { return Bytes(std::string_view(text)); }
 
 bool begins_with(Bytes key, const std::string& prefix) { return key.view().substr(0, prefix.size()) == prefix; }
 
@@ -277,6 +276,7 @@ void RawFileStore::watch_sums() noexcept {
     delete own;
     store.sum_timer_ = nullptr;
     store.settle_due_ = true;
+    store.sums_.next_round();
     store.settle();
   };
   sum_timer_->lent = true;

@@ -1,35 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sum_table.hpp"
 
+#include "index_look.hpp"
+
 #include <algorithm>
 
 namespace rideau::raw_file {
-namespace {
-
-Bytes view(const std::string& text) { return Bytes(std::string_view(text)); }
-
-// A snapshot for as long as it is looked at.
-class Look {
- public:
-  explicit Look(IndexStore& index) { status_ = index.snapshot(&snapshot_); }
-  Look(const Look&) = delete;
-  Look& operator=(const Look&) = delete;
-  ~Look() {
-    if (snapshot_ != nullptr) snapshot_->release();
-  }
-  Status status() const noexcept { return status_; }
-  Snapshot* operator->() const noexcept { return snapshot_; }
-
- private:
-  Snapshot* snapshot_ = nullptr;
-  Status status_{};
-};
-
-Range segments_of(std::uint64_t first, std::uint64_t last) {
-  return {first / kSegmentBlocks, last >= SumTable::kLastBlock ? Ranges::kNoEnd : last / kSegmentBlocks + 1};
-}
-
-}  // namespace
 
 Status SumTable::load_marks() {
   Look look(*index_);
@@ -44,6 +20,7 @@ Status SumTable::load_marks() {
     // A mark that cannot be read marks everything.
     if (!read_mark(key, value, &found.marked).ok()) found.marked.add({0, Ranges::kNoEnd});
     found.void_segments = found.marked;
+    found.changed_round = round_;
     unsettled_.insert(id);
   }
   return status.ok() || status.code == Code::not_found ? kOk : status;
@@ -111,60 +88,6 @@ Status SumTable::look(ObjectId id, std::uint64_t first, std::uint64_t last, std:
   return kOk;
 }
 
-Status SumTable::index_has(ObjectId id, std::uint64_t first_segment, std::uint64_t last_segment, bool* has) const {
-  *has = false;
-  Look look(*index_);
-  if (!look.status().ok()) return look.status();
-  const std::string from = segment_key(id, first_segment);
-  Bytes key;
-  Bytes value;
-  const Status status = look->seek(view(from), &key, &value);
-  if (!status.ok()) return status.code == Code::not_found ? kOk : status;
-  ObjectId found;
-  std::uint64_t number = 0;
-  *has = parse_segment_key(key, &found, &number) && found == id && number <= last_segment;
-  return kOk;
-}
-
-Status SumTable::needs_mark(ObjectId id, std::uint64_t first, std::uint64_t last, bool* needs) {
-  const Range wanted = segments_of(first, last);
-  const auto found = objects_.find(id);
-  const Object* own = found != objects_.end() ? &found->second : nullptr;
-  *needs = false;
-  if (own != nullptr && own->marked.covers(wanted)) return kOk;
-  if (wanted.end - wanted.begin > kMarkedAtOnce) {
-    // What a commit brings cannot be seen yet.
-    *needs = committing_.contains(id);
-    if (*needs) return kOk;
-    if (own != nullptr) {
-      const auto begins = own->segments.lower_bound(wanted.begin);
-      *needs = std::any_of(begins, own->segments.end(), [&wanted](const auto& entry) {
-        const auto stored = [](const BlockSum& block) { return block.stored; };
-        return entry.first < wanted.end && std::any_of(entry.second.blocks.begin(), entry.second.blocks.end(), stored);
-      });
-      if (*needs || own->born) return kOk;
-    }
-    return index_has(id, wanted.begin, wanted.end - 1, needs);
-  }
-  std::vector<BlockSum>& blocks = checked_;
-  const Status status = look(id, first, last, &blocks);
-  // What cannot be read is there.
-  if (status.code == Code::corrupt) *needs = true;
-  if (!status.ok()) return status.code == Code::corrupt ? kOk : status;
-  for (std::uint64_t at = first; at <= last && !*needs; ++at) {
-    const bool is_marked = own != nullptr && own->marked.contains(at / kSegmentBlocks);
-    *needs = blocks[at - first].stored && !is_marked;
-  }
-  return kOk;
-}
-
-void SumTable::want_mark(ObjectId id, std::uint64_t first, std::uint64_t last) {
-  Range wanted = segments_of(first, last);
-  wanted.begin -= wanted.begin % kMarkedAtOnce;
-  if (wanted.end != Ranges::kNoEnd) wanted.end += (kMarkedAtOnce - wanted.end % kMarkedAtOnce) % kMarkedAtOnce;
-  wanted_[id].add(wanted);
-}
-
 void SumTable::hold(ObjectId id) { ++object(id).holders; }
 
 void SumTable::release(ObjectId id) {
@@ -174,6 +97,7 @@ void SumTable::release(ObjectId id) {
 
 void SumTable::change(ObjectId id, Segment& segment) {
   segment.changed = true;
+  object(id).changed_round = round_;
   unsettled_.insert(id);
 }
 
@@ -268,19 +192,6 @@ Status SumTable::has_records(ObjectId id, bool* has) {
 
 void SumTable::born(ObjectId id) { object(id).born = true; }
 
-void SumTable::capture_marks(std::vector<SumEdit>* edits) {
-  marking_.swap(wanted_);
-  for (auto& [id, ranges] : marking_) {
-    Object& own = object(id);
-    ranges.add(own.marked);
-    ranges.bound(kMarkRunsMax);
-    SumEdit edit;
-    edit.key = mark_key(id);
-    edit.value = mark_value(edit.key, ranges);
-    edits->push_back(std::move(edit));
-  }
-}
-
 Status SumTable::capture_object(ObjectId id, std::vector<SumEdit>* edits) {
   Object& own = object(id);
   bool all = true;
@@ -305,7 +216,7 @@ Status SumTable::capture_object(ObjectId id, std::vector<SumEdit>* edits) {
     if (const Status status = capture_void(id, own, edits); !status.ok()) return status;
     if (!own.void_segments.empty()) return kOk;
   }
-  if (own.holders != 0) return kOk;
+  if (own.holders != 0 || rests(own)) return kOk;
   unsettled_.erase(id);
   if (own.marked.empty()) return kOk;
   edits->push_back({mark_key(id), {}});
@@ -342,6 +253,7 @@ Status SumTable::capture_void(ObjectId id, Object& own, std::vector<SumEdit>* ed
 void SumTable::commit_ended(bool committed) {
   for (auto& [id, ranges] : marking_) {
     if (committed) object(id).marked = ranges;
+    object(id).changed_round = round_;
     unsettled_.insert(id);
   }
   marking_.clear();
@@ -364,43 +276,15 @@ void SumTable::commit_ended(bool committed) {
   }
 }
 
-Status SumTable::capture_instead(std::vector<SumEdit>* edits) {
-  std::map<ObjectId, Ranges> wanted;
-  wanted.swap(marking_);
-  Look look(*index_);
-  if (!look.status().ok()) return look.status();
-  for (const auto& [id, ranges] : wanted) {
-    for (const Range& run : ranges.runs()) {
-      const std::string from = segment_key(id, run.begin);
-      Bytes key;
-      Bytes value;
-      Status status = look->seek(view(from), &key, &value);
-      ObjectId found;
-      std::uint64_t number = 0;
-      for (; status.ok() && parse_segment_key(key, &found, &number) && found == id && number < run.end;
-           status = look->next(&key, &value)) {
-        if (edits->size() >= kEditsMax) return kOk;
-        edits->push_back({std::string(key.view()), {}});
-      }
-      if (!status.ok() && status.code != Code::not_found) return status;
-    }
-    erasing_[id] = ranges;
-  }
-  return kOk;
+// What is overwritten is mostly overwritten again soon: its marks stay for a while.
+bool SumTable::rests(const Object& own) const {
+  const bool few = objects_.size() <= kRestingMax;
+  return !own.marked.empty() && few && rests_ && round_ - own.changed_round < kRestRounds;
 }
 
-void SumTable::erased(bool committed) {
-  for (const auto& [id, ranges] : erasing_) {
-    if (!committed) break;
-    Object& own = object(id);
-    for (const Range& run : ranges.runs()) own.void_segments.remove(run);
-    for (auto& [number, found] : own.segments) {
-      if (!ranges.contains(number)) continue;
-      for (BlockSum& block : found.blocks) block.stored = false;
-      change(id, found);
-    }
-  }
-  erasing_.clear();
+bool SumTable::has_work(ObjectId id, bool erasing) const {
+  const Object& own = objects_.at(id);
+  return has_changed(id) ? !erasing : !own.void_segments.empty() || !rests(own);
 }
 
 bool SumTable::has_changed(ObjectId id) const {

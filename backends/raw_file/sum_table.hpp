@@ -4,7 +4,7 @@
 //
 // Before a block changes whose sum the index may have, its segment is *marked* there, durably. A mark says: do not
 // believe these sums. So whatever a crash keeps and loses, no sum is believed that does not belong to its bytes.
-// A mark goes in the batch that brings the sums of what it covers.
+// A mark goes when nothing of what it covers changed for some rounds, with the sums of all that or after them.
 //
 // No I/O but looks into the index; one thread.
 #pragma once
@@ -27,8 +27,11 @@ struct SumEdit {
 
 class SumTable {
  public:
-  // One durable mark covers so many segments, so that writing on needs no other one.
+  // One durable mark covers so many segments at least, so that writing on needs no other one; behind what is marked,
+  // as much again.
   static constexpr std::uint64_t kMarkedAtOnce = 16;
+  static constexpr std::uint64_t kMarkedAhead = 1024;
+  static constexpr std::uint64_t kRestRounds = 6;
 
   void use(IndexStore& index) noexcept { index_ = &index; }
   // The marks that the life before left: what they cover has no sums.
@@ -41,6 +44,7 @@ class SumTable {
   // Whether blocks first to last must be marked before they change. `last` may be kLastBlock.
   static constexpr std::uint64_t kLastBlock = ~0ull >> 1;
   Status needs_mark(ObjectId id, std::uint64_t first, std::uint64_t last, bool* needs);
+  // Who changes one object after the other finds the next ones marked.
   void want_mark(ObjectId id, std::uint64_t first, std::uint64_t last);
   // Between hold and release marks of the object stay.
   void hold(ObjectId id);
@@ -72,12 +76,16 @@ class SumTable {
     if (!settling) return kOk;
     for (auto at = unsettled_.begin(); at != unsettled_.end() && edits->size() < kEditsMax;) {
       const ObjectId id = *at++;
-      if (!is_flushed(id) || (erasing && has_changed(id))) continue;
+      if (!has_work(id, erasing) || !is_flushed(id)) continue;
       if (const Status status = capture_object(id, edits); !status.ok()) return status;
     }
     return kOk;
   }
   void commit_ended(bool committed);
+  // Each begin of settling is one.
+  void next_round() noexcept { ++round_; }
+  // Marks that rest go too.
+  void rest_no_more() noexcept { rests_ = false; }
   // Instead of marks that found no room: edits that erase what they would have covered. At most some of it at a time;
   // then erased(), and whoever waits for a mark looks again.
   Status capture_instead(std::vector<SumEdit>* edits);
@@ -88,6 +96,9 @@ class SumTable {
  private:
   static constexpr std::size_t kEditsMax = 500;
   static constexpr std::size_t kMarkRunsMax = 32;
+  static constexpr std::size_t kRestingMax = 16384;    // objects in memory; with more, marks go at once
+  static constexpr std::uint64_t kNeighboursMax = 64;  // objects that are marked beside one
+  static constexpr std::uint64_t kNearby = 1024;       // numbers of inodes between them
 
   struct Segment {
     std::vector<BlockSum> blocks;  // those behind the end are not known
@@ -100,6 +111,7 @@ class SumTable {
     Ranges marked_before;  // what a commit takes away
     Ranges void_segments;  // what the index has of these means nothing
     Ranges void_before;    // what a commit erases
+    std::uint64_t changed_round = 0;
     std::uint32_t holders = 0;
     bool born = false;  // since then nothing of it went to the index
   };
@@ -113,7 +125,10 @@ class SumTable {
   void capture_marks(std::vector<SumEdit>* edits);
   Status capture_object(ObjectId id, std::vector<SumEdit>* edits);
   Status capture_void(ObjectId id, Object& object, std::vector<SumEdit>* edits);
+  bool rests(const Object& own) const;
+  bool has_work(ObjectId id, bool erasing) const;
   bool has_changed(ObjectId id) const;
+  void want_neighbours(ObjectId id);
   void drop_unneeded(ObjectId id);
 
   IndexStore* index_ = nullptr;
@@ -124,6 +139,10 @@ class SumTable {
   std::map<ObjectId, Ranges> erasing_;  // of the commit that runs: nothing is left of these
   std::set<ObjectId> committing_;
   std::size_t segments_ = 0;
+  std::uint64_t round_ = 0;
+  bool rests_ = true;
+  ObjectId last_wanted_{};
+  std::uint64_t neighbours_ = 0;   // that were marked beside the last one
   std::vector<BlockSum> read_;     // by look()
   std::vector<BlockSum> checked_;  // by needs_mark()
 };

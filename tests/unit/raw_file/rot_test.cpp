@@ -181,6 +181,60 @@ Task<> marks_are_few(SumsBench& bench) {
   co_await bench.suite.close();
 }
 
+// Writing on costs fewer and fewer marks.
+Task<> marks_grow(SumsBench& bench) {
+  constexpr std::uint64_t kRegion = SumTable::kMarkedAtOnce * kSegmentBlocks * kBlockBytes;
+  co_await open(bench, true);
+  for (std::uint64_t i = 0; i < 32; ++i) {
+    bench.report.ok(co_await bench.suite.write(kId, i * kRegion, Dice(i).nonzero_bytes(kBlockBytes)), "write");
+  }
+  bench.report.ok(co_await bench.suite.flush({}), "flush");
+  while (bench.factory.disk.count_with("Rs") != 32) co_await bench.settled();
+  const std::uint64_t before = bench.factory.disk.batches_applied();
+  for (std::uint64_t i = 0; i < 32; ++i) {
+    bench.report.ok(co_await bench.suite.write(kId, i * kRegion, Dice(i).nonzero_bytes(kBlockBytes)), "overwrite");
+  }
+  CHECK(bench.factory.disk.batches_applied() == before + 6);  // 1, 1, 2, 4, 8, 16 regions
+  co_await bench.suite.close();
+}
+
+// Nor does each of many small objects cost one that are written anew one after the other.
+Task<> marks_of_neighbours(SumsBench& bench) {
+  co_await open(bench, true);
+  for (std::uint64_t i = 0; i < 100; ++i) {
+    bench.report.ok(co_await bench.suite.write({7 * i, 0}, 0, std::string("old")), "write");
+  }
+  bench.report.ok(co_await bench.suite.flush({}), "flush");
+  while (bench.factory.disk.count_with("Rs") != 100) co_await bench.settled();
+  const std::uint64_t before = bench.factory.disk.batches_applied();
+  for (std::uint64_t i = 0; i < 100; ++i) {
+    bench.report.ok(co_await bench.suite.truncate({7 * i, 0}, 0), "truncate");
+    bench.report.ok(co_await bench.suite.write({7 * i, 0}, 0, std::string("new")), "write anew");
+  }
+  CHECK(bench.factory.disk.batches_applied() <= before + 8);
+  bench.suite.kill();
+  // What was marked for nothing, too, has its sums again.
+  bench.factory.take_log();
+  co_await open(bench);
+  while (bench.factory.take_log().find("were summed anew") == std::string::npos) co_await bench.settled();
+  for (std::uint64_t i = 0; i < 100; ++i) co_await bench.suite.expect({7 * i, 0}, std::string("new"), "after a kill");
+  co_await bench.suite.close();
+  CHECK(bench.factory.disk.count_with("Rm") == 0);
+  CHECK(bench.factory.disk.count_with("Rs") == 100);
+}
+
+// A mark outlives the settling of its sums, for a while.
+Task<> marks_rest(SumsBench& bench) {
+  co_await open(bench, true);
+  co_await write_flushed(bench, Dice(15).nonzero_bytes(50'000));
+  while (bench.factory.disk.count_with("Rs") == 0) co_await bench.settled();
+  co_await write_flushed(bench, Dice(16).nonzero_bytes(50'000));
+  co_await sleep_for(bench.runtime, 2 * bench.factory.settings.settle_ns);
+  CHECK(bench.factory.disk.count_with("Rm") == 1);
+  while (bench.factory.disk.count_with("Rm") != 0) co_await bench.settled();
+  co_await bench.suite.close();
+}
+
 Task<> full_index(SumsBench& bench) {
   co_await open(bench, true);
   const std::string bytes = Dice(13).nonzero_bytes(50'000);
@@ -239,6 +293,21 @@ TEST_CASE("what is gone leaves nothing in the index") {
 TEST_CASE("a region is marked once, and new bytes never") {
   SumsBench bench(1, 1'000'000'000);
   bench.run(marks_are_few(bench));
+}
+
+TEST_CASE("behind what is marked as much again is") {
+  SumsBench bench(1, 1'000'000'000);
+  bench.run(marks_grow(bench));
+}
+
+TEST_CASE("objects that are changed one after the other share marks") {
+  SumsBench bench(1, 1'000'000'000);
+  bench.run(marks_of_neighbours(bench));
+}
+
+TEST_CASE("a mark stays for some rounds") {
+  SumsBench bench(1, 300'000'000);
+  bench.run(marks_rest(bench));
 }
 
 TEST_CASE("a full index takes sums away, but not the store") {
