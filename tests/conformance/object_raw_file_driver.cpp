@@ -13,6 +13,7 @@
 #include <fstream>
 #include <iterator>
 
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -99,6 +100,18 @@ Task<> write_some(Suite& suite) {
   suite.report.equal(open_descriptors(), 0, "open descriptors after the end");
 }
 
+// Of 80 descriptors 60 are for objects.
+Task<> write_within_the_limit(Suite& suite) {
+  const bool opened = co_await suite.open(false);
+  if (!opened) co_return;
+  for (std::uint64_t i = 0; i < 200; ++i) {
+    const Status done = co_await suite.write(ObjectId{i, 0}, 0, std::string("some bytes"));
+    suite.report.ok(done, "write");
+  }
+  suite.report.equal(open_descriptors(), 60, "open descriptors");
+  co_await suite.close();
+}
+
 Task<> remove_all(Suite& suite) {
   const bool opened = co_await suite.open(false);
   if (!opened) co_return;
@@ -156,6 +169,18 @@ TEST_CASE("descriptors stay within their limit, and removed objects leave no fol
   CHECK(std::distance(fs::directory_iterator(bench.path() + "/objects"), {}) > 0);
   bench.run(remove_all);
   CHECK(std::distance(fs::directory_iterator(bench.path() + "/objects"), {}) == 0);
+  bench.check();
+}
+
+TEST_CASE("descriptors stay within what the process may have") {
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  rlimit few = before;
+  few.rlim_cur = 80;
+  Bench bench({"", 1024, 4});
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &few) == 0);
+  bench.run(write_within_the_limit);
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
   bench.check();
 }
 
