@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Goal: object servers on raw files: a flipped bit is EIO and never other bytes, under a running server and under a stopped one, the
-log says where, a scrub finds each one and names the file; after kill -9, also of everything at once, nothing is refused that is good, and
-what was being changed is summed anew; checksums can be switched off and on.
+"""Goal: object servers on raw files: a flipped bit is EIO and never other bytes, under a running server and under a stopped one, in
+data and in records of checksums, the log says where, a scrub finds each one and names the file; after kill -9, also of everything at
+once, nothing is refused that is good, and what was being changed is summed anew; checksums can be switched off and on.
 """
 import errno
 import json
 import os
 import random
+import re
 import time
 
 from cluster import cluster, expect, need_fuse, rideau, run, step
@@ -73,6 +74,42 @@ def rot(made, running):
         os.fsync(file.fileno())
     told = json.loads(rideau("scrub", "--config", made.config, "--json").stdout)
     expect(told["clean"] and all(target["checksums"] for target in told["targets"]), told)
+    os.unlink(path)
+
+
+def rotten_table(made):
+    step("a flipped bit in a record of checksums: EIO, the log, a scrub")
+    path = made.mount + "/listed"
+    mark = b"this stands in the file listed and nowhere else" * 600
+    with open(path, "wb") as file:
+        file.write(mark)
+        os.fsync(file.fileno())
+    time.sleep(6)  # its sums come to the index
+    (where, _), = object_files(made, mark[:BLOCK])
+    node = "oss0" if "/oss0/" in where else "oss1"
+    made.down()
+    name = os.path.basename(where)
+    record = b"Rs" + bytes.fromhex(name) + bytes(8) + b"\x01\x01\x00\x00\x00"  # its key, then version, runs, first
+    index = f"{made.folder}/{node}/index/data.mdb"
+    with open(index, "rb") as file:
+        pages = file.read()
+    found = [match.end() for match in re.finditer(re.escape(record), pages)]  # older pages have it too
+    expect(found, f"no checksums of {name} in {index}")
+    for at in found:
+        flip(index, at + 4)
+    made.up()
+    with open(path, "rb", buffering=0) as file:
+        expect(attempt(file.read, BLOCK) == "EIO", "a block is read whose checksum is rotten")
+    expect(f"the checksums of object {name} cannot be read from the index" in made.log(node), made.log(node)[-2000:])
+    told = rideau("scrub", "--config", made.config, check=False)
+    expect(told.returncode == 1 and "/listed: " in told.stdout and "cannot be read (oss" in told.stdout, told.stdout)
+    with open(path, "wb") as file:  # cuts it first
+        file.write(mark)
+        os.fsync(file.fileno())
+    with open(path, "rb") as file:
+        expect(file.read() == mark, "other bytes")
+    told = json.loads(rideau("scrub", "--config", made.config, "--json").stdout)
+    expect(told["clean"], told)
     os.unlink(path)
 
 
@@ -154,6 +191,7 @@ with cluster(oss=2) as made_here:
     run("cp", "-a", "/usr/include/linux", made_here.mount + "/linux")
     rot(made_here, False)
     rot(made_here, True)
+    rotten_table(made_here)
     kills(made_here)
     switched(made_here)
     run("diff", "-r", "/usr/include/linux", made_here.mount + "/linux")
