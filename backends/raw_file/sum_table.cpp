@@ -164,6 +164,7 @@ Status SumTable::adopt(ObjectId id, std::uint64_t first, const std::vector<Block
     Segment* found = nullptr;
     if (const Status status = segment(id, (first + i) / kSegmentBlocks, &found); !status.ok()) return status;
     const std::uint64_t at = (first + i) % kSegmentBlocks;
+    object(id).has_clean = true;
     if (found->blocks.size() > at && found->blocks[at].known) continue;
     set(id, first + i, {sums[i].sum});
   }
@@ -265,6 +266,7 @@ void SumTable::commit_ended(bool committed) {
       if (found.committing && !committed) change(id, found);
       found.committing = false;
     }
+    own.has_clean = true;
     if (!committed) {
       own.void_segments.add(own.void_before);
       own.marked.add(own.marked_before);
@@ -312,8 +314,12 @@ void SumTable::drop_unneeded(ObjectId id) {
   if (found == objects_.end()) return;
   Object& own = found->second;
   if (own.holders != 0 || committing_.contains(id)) return;
-  segments_ -=
-      std::erase_if(own.segments, [](const auto& entry) { return !entry.second.changed && !entry.second.committing; });
+  // There may be many segments, and this comes with every op.
+  if (own.has_clean) {
+    segments_ -= std::erase_if(own.segments,
+                               [](const auto& entry) { return !entry.second.changed && !entry.second.committing; });
+    own.has_clean = false;
+  }
   const bool needed = unsettled_.contains(id) || !own.segments.empty() || !own.marked.empty() ||
                       !own.void_segments.empty() || wanted_.contains(id) || marking_.contains(id);
   if (!needed) objects_.erase(found);

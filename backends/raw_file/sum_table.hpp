@@ -113,7 +113,8 @@ class SumTable {
     Ranges void_before;    // what a commit erases
     std::uint64_t changed_round = 0;
     std::uint32_t holders = 0;
-    bool born = false;  // since then nothing of it went to the index
+    bool has_clean = false;  // segments that the index has too may be here
+    bool born = false;       // since then nothing of it went to the index
   };
 
   Object& object(ObjectId id) { return objects_[id]; }
