@@ -6,13 +6,13 @@
 #include "sdk/testkit/object_suite_tools.hpp"
 #include "tests/conformance/index_host.hpp"
 #include "tests/conformance/object_raw_file.hpp"
+#include "tests/conformance/pages.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <algorithm>
 #include <cstring>
 #include <fstream>
-#include <new>
 
 #include <fcntl.h>
 #include <sys/mount.h>
@@ -25,19 +25,9 @@ namespace fs = std::filesystem;
 using object_suite::Call;
 using object_suite::Suite;
 
-constexpr std::size_t kPage = 4096;
 constexpr std::size_t kObjectBytes = 1 << 20;
 constexpr std::size_t kChunk = 64 << 10;  // what one write of a round may touch
 constexpr std::int64_t kDirectMin = 16 << 10;
-
-struct FreePages {
-  void operator()(std::uint8_t* memory) const { ::operator delete (memory, std::align_val_t{kPage}); }
-};
-using Pages = std::unique_ptr<std::uint8_t, FreePages>;
-
-Pages make_pages(std::size_t bytes) {
-  return Pages(static_cast<std::uint8_t*>(::operator new (bytes, std::align_val_t{kPage})));
-}
 
 // Descriptors of objects that were opened with O_DIRECT.
 std::size_t direct_descriptors() {
