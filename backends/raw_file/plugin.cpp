@@ -16,7 +16,7 @@ constexpr ConfigKey kKeys[kKeyCount] = {
     {"queue_depth", KeyType::integer, "", "64", 1, 4096, false, "calls that are worked on at the same time"},
     {"direct_write_min", KeyType::size, "bytes", "256 KiB", 0, 16 << 20, false,
      "aligned writes of at least so much go around the kernel's cache (O_DIRECT); 0: none"},
-    {"checksums", KeyType::boolean, "", "true", 0, 0, false,
+    {"checksums", KeyType::boolean, "", "false", 0, 0, false,
      "keep a checksum for every block in the index of the target, and verify it at each read"},
 };
 
@@ -46,7 +46,7 @@ const PluginDescriptor kDescriptor = {
     .kind = PluginKind::object_store,
     .name = "raw-file",
     .version = "0.1.0",
-    .summary = "one sparse file an object, through io_uring, with a checksum for every block",
+    .summary = "one sparse file an object, through io_uring, with a checksum for every block if wanted",
     .capabilities = kObjectPunches | kObjectAllocates | kObjectMaps | kObjectChecksums | kObjectOutlivesProcess,
     .keys = kKeys,
     .key_count = kKeyCount,

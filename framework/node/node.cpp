@@ -6,15 +6,18 @@
 namespace rideau {
 namespace {
 
-// Those of the plugin, less what its configuration switches off: a store whose key "checksums" is false verifies
-// nothing.
+// Those of the plugin, less what its configuration leaves off: a store whose key "checksums" is false verifies nothing.
 std::uint64_t capabilities_of(const PluginInstance& store, const PluginChoice& choice) {
-  std::uint64_t capabilities = store.descriptor().capabilities;
-  for (const RawValue& value : choice.values) {
-    const bool off = value.kind == RawValue::Kind::boolean && value.integer == 0;
-    if (off && value.key == "checksums") capabilities &= ~kObjectChecksums;
+  const PluginDescriptor& plugin = store.descriptor();
+  bool checksums = true;
+  for (std::uint32_t i = 0; i < plugin.key_count; ++i) {
+    const ConfigKey& key = plugin.keys[i];
+    if (std::string_view(key.name) == "checksums") checksums = std::string_view(key.default_value) != "false";
   }
-  return capabilities;
+  for (const RawValue& value : choice.values) {
+    if (value.kind == RawValue::Kind::boolean && value.key == "checksums") checksums = value.integer != 0;
+  }
+  return checksums ? plugin.capabilities : plugin.capabilities & ~kObjectChecksums;
 }
 
 }  // namespace

@@ -12,6 +12,8 @@ import time
 
 from cluster import cluster, expect, need_fuse, rideau, run, step
 
+WITHOUT = 'objects = "raw-file"'
+WITH = 'objects = { plugin = "raw-file", checksums = true }'
 MIB = 1 << 20
 BLOCK = 4096
 MARK = b"this stands in the file and nowhere else" * 600
@@ -152,18 +154,18 @@ def kills(made):
     expect(told["clean"], told)
 
 
+def configure(made, before, after):
+    with open(made.config) as file:
+        text = file.read()
+    expect(before in text, text)
+    with open(made.config, "w") as file:
+        file.write(text.replace(before, after))
+
+
 def switched(made):
     step("checksums are switched off, files change, and are switched on again")
-
-    def configure(before, after):
-        with open(made.config) as file:
-            text = file.read()
-        expect(before in text, text)
-        with open(made.config, "w") as file:
-            file.write(text.replace(before, after))
-
     made.down()
-    configure('objects = "raw-file"', 'objects = { plugin = "raw-file", checksums = false }')
+    configure(made, WITH, WITHOUT)
     made.up()
     with open(made.mount + "/database", "r+b") as file:
         file.write(MARK)
@@ -171,7 +173,7 @@ def switched(made):
     told = json.loads(rideau("scrub", "--config", made.config, "--json").stdout)
     expect(told["clean"] and not any(target["checksums"] for target in told["targets"]), told)
     made.down()
-    configure('objects = { plugin = "raw-file", checksums = false }', 'objects = "raw-file"')
+    configure(made, WITHOUT, WITH)
     made.up()
     expect("have no checksums" in made.log("oss0"), made.log("oss0")[-2000:])
     rideau("scrub", "--config", made.config)  # which gives all of them theirs
@@ -188,6 +190,9 @@ def switched(made):
 
 need_fuse()
 with cluster(oss=2) as made_here:
+    made_here.down()
+    configure(made_here, WITHOUT, WITH)
+    made_here.up()
     run("cp", "-a", "/usr/include/linux", made_here.mount + "/linux")
     rot(made_here, False)
     rot(made_here, True)
