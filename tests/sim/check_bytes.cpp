@@ -9,18 +9,19 @@ namespace {
 
 constexpr Tick kNever = ~Tick{0};
 
-void apply(std::string& contents, const DataOp& op) {
+void apply_to(std::string& contents, const DataOp& op) {
   if (op.call == DataCall::truncate) {
     contents.resize(op.size, '\0');
     return;
   }
-  if (contents.size() < op.offset + op.size) contents.resize(op.offset + op.size, '\0');
-  for (std::uint64_t i = 0; i < op.size; ++i) {
+  const bool grows = op.call == DataCall::write && contents.size() < op.offset + op.size;
+  if (grows) contents.resize(op.offset + op.size, '\0');
+  for (std::uint64_t i = 0; i < op.size && op.offset + i < contents.size(); ++i) {
     contents[op.offset + i] = static_cast<char>(stamp_byte(op.stamp, op.offset + i));
   }
 }
 
-bool is_change(const DataOp& op) { return op.call == DataCall::write || op.call == DataCall::truncate; }
+bool is_change(const DataOp& op) { return has_bytes(op.call) || op.call == DataCall::truncate; }
 
 // The bytes of a read against the states it may have met.
 std::string check_read(const DataOp& read, const std::vector<std::string>& states, bool cut_meanwhile) {
@@ -39,7 +40,7 @@ std::string check_read(const DataOp& read, const std::vector<std::string>& state
   // A read beside a truncate may stop in between, where the kernel looked at size and pages at different times. So may
   // one that goes on over several requests beside writes that let the file grow.
   const bool between = read.bytes.size() >= shortest && read.bytes.size() <= longest;
-  if (!exact && !(states.size() > 1 && between)) {
+  if (read.call == DataCall::read && !exact && !(states.size() > 1 && between)) {
     return to_text(read) + ": the size of what was read fits no state (expected " + std::to_string(shortest) + " to " +
            std::to_string(longest) + ")";
   }
@@ -47,7 +48,8 @@ std::string check_read(const DataOp& read, const std::vector<std::string>& state
     const char byte = read.bytes[i];
     const bool fits =
         (cut_meanwhile && byte == '\0') || std::any_of(states.begin(), states.end(), [&](const std::string& state) {
-          return read.offset + i < state.size() && state[read.offset + i] == byte;
+          if (read.offset + i >= state.size()) return read.call == DataCall::load && byte == '\0';
+          return state[read.offset + i] == byte;
         });
     if (fits) continue;
     std::string text = to_text(read) + ": byte " + std::to_string(read.offset + i) + " is " +
@@ -71,6 +73,8 @@ struct Change {
   }
 };
 
+std::string mount_of(const std::string& who) { return who.substr(0, who.find('.')); }
+
 bool is_of(const std::string& who, const std::string& mount) {
   return mount.empty() || who == mount || who.starts_with(mount + ".");
 }
@@ -81,7 +85,7 @@ Tick secured_at(const DataOp& change, const std::vector<DataOp>& ops) {
   if (change.returned == 0 || change.error != 0) return kNever;
   for (const DataOp& op : ops) {
     if (op.who != change.who || op.invoked < change.returned) continue;
-    if (op.error != 0 && op.call != DataCall::read && op.call != DataCall::size) return kNever;
+    if (op.error != 0 && !is_look(op.call)) return kNever;
     if (op.call == DataCall::sync && op.returned != 0) return op.returned;
   }
   return kNever;
@@ -90,7 +94,7 @@ Tick secured_at(const DataOp& change, const std::vector<DataOp>& ops) {
 // Whether, and when, the writer heard that something was lost that he had not secured.
 Tick told_at(const DataOp& change, const std::vector<DataOp>& ops, Tick secured) {
   for (const DataOp& op : ops) {
-    const bool tells = op.error != 0 && op.call != DataCall::read && op.call != DataCall::size;
+    const bool tells = op.error != 0 && !is_look(op.call);
     if (tells && op.who == change.who && op.invoked >= change.invoked && op.invoked < secured) return op.invoked;
   }
   return kNever;
@@ -136,6 +140,7 @@ class DoubtfulFile {
     std::uint64_t low = 0;
     std::uint64_t high = 0;
     for (const auto& [op, sure] : changes_) {
+      if (op->call == DataCall::store) continue;
       const std::uint64_t end = op->call == DataCall::truncate ? op->size : op->offset + op->size;
       const bool cuts = op->call == DataCall::truncate;
       low = cuts ? (sure ? end : std::min(low, end)) : (sure ? std::max(low, end) : low);
@@ -173,13 +178,14 @@ std::string check_doubtful(const DataOp& read, const std::vector<Change>& change
   const std::uint64_t end = read.call == DataCall::size ? read.size : read.offset + read.bytes.size();
   const bool asked_for_more = read.call == DataCall::size || read.bytes.size() < read.size;
   const bool nothing = read.call == DataCall::read && read.bytes.empty();
-  const bool too_long = nothing ? false : end > high;
-  const bool too_short = asked_for_more && (nothing ? read.offset < low : end < low);
+  const bool tells_size = read.call != DataCall::load;
+  const bool too_long = tells_size && !nothing && end > high;
+  const bool too_short = tells_size && asked_for_more && (nothing ? read.offset < low : end < low);
   if (too_long || too_short) {
     return to_text(read) + ": no state has that size, also with what may be lost (expected " + std::to_string(low) +
            " to " + std::to_string(high) + ")";
   }
-  for (std::uint64_t i = 0; read.call == DataCall::read && i < read.bytes.size(); ++i) {
+  for (std::uint64_t i = 0; i < read.bytes.size(); ++i) {
     if (file.may_be(read.offset + i, read.bytes[i])) continue;
     return to_text(read) + ": byte " + std::to_string(read.offset + i) + " is " +
            std::to_string(static_cast<unsigned char>(read.bytes[i])) + ", which no state has that may be there";
@@ -187,7 +193,112 @@ std::string check_doubtful(const DataOp& read, const std::vector<Change>& change
   return {};
 }
 
+// The changes of a file that several write at once, as one read may have met them.
+class SharedFile {
+ public:
+  SharedFile(const DataOp& read, const std::vector<Change>& changes) : read_(read) {
+    for (const Change& change : changes) {
+      if (change.op->invoked < read.returned) changes_.push_back({change.op, is_sure(change)});
+    }
+  }
+
+  bool may_be(std::uint64_t offset, char byte) const {
+    bool untouched = true;  // nothing that is certain has happened here
+    for (const auto& [op, known] : changes_) {
+      if (!touches(*op, offset)) continue;
+      const bool sure = known && !may_be_behind_end(*op, offset);
+      const char is = op->call == DataCall::truncate ? '\0' : static_cast<char>(stamp_byte(op->stamp, offset));
+      if ((byte == is || (!sure && byte == '\0')) && !is_followed(*op, offset)) return true;
+      untouched = untouched && !sure;
+    }
+    return byte == '\0' && untouched;
+  }
+
+  // The least and the greatest size.
+  std::pair<std::uint64_t, std::uint64_t> sizes() const {
+    std::uint64_t low = 0;
+    std::uint64_t high = 0;
+    for (const auto& [op, sure] : changes_) {
+      if (op->call == DataCall::store) continue;
+      const std::uint64_t end = op->call == DataCall::truncate ? op->size : op->offset + op->size;
+      const auto cuts = [&, of = op](const auto& other) {
+        const bool after = other.first->returned == 0 || other.first->error != 0 || other.first->returned > of->invoked;
+        return other.first != of && other.first->call == DataCall::truncate && other.first->size < end && after;
+      };
+      if (sure && std::none_of(changes_.begin(), changes_.end(), cuts)) low = std::max(low, end);
+      const auto has_cut = [&, of = op](const auto& other) {
+        return other.second && other.first->call == DataCall::truncate && other.first->size < end &&
+               ended_before(*of, *other.first);
+      };
+      if (std::none_of(changes_.begin(), changes_.end(), has_cut)) high = std::max(high, end);
+    }
+    return {low, high};
+  }
+
+ private:
+  static bool touches(const DataOp& op, std::uint64_t offset) {
+    if (op.call == DataCall::truncate) return offset >= op.size;
+    return offset >= op.offset && offset < op.offset + op.size;
+  }
+  static bool ended_before(const DataOp& first, const DataOp& second) {
+    return first.returned != 0 && first.error == 0 && first.returned < second.invoked;
+  }
+  // A store goes nowhere behind the end of a file that was cut before, of which its kernel need not know yet.
+  bool may_be_behind_end(const DataOp& op, std::uint64_t offset) const {
+    if (op.call != DataCall::store) return false;
+    return std::any_of(changes_.begin(), changes_.end(), [&](const auto& other) {
+      const DataOp& cut = *other.first;
+      return cut.call == DataCall::truncate && cut.size <= offset && cut.invoked < op.returned;
+    });
+  }
+  bool is_followed(const DataOp& op, std::uint64_t offset) const {
+    return std::any_of(changes_.begin(), changes_.end(), [&](const auto& other) {
+      return other.second && !may_be_behind_end(*other.first, offset) && touches(*other.first, offset) &&
+             ended_before(op, *other.first);
+    });
+  }
+  // It was there when the read began.
+  bool is_sure(const Change& change) const {
+    return change.op->error == 0 && ended_before(*change.op, read_) && !change.doubtful(read_);
+  }
+  const DataOp& read_;
+  std::vector<std::pair<const DataOp*, bool>> changes_;
+};
+
 }  // namespace
+
+std::string check_shared_bytes(std::vector<DataOp> ops, const std::vector<Loss>& losses) {
+  std::sort(ops.begin(), ops.end(), [](const DataOp& a, const DataOp& b) { return a.invoked < b.invoked; });
+  std::vector<Change> changes;
+  for (const DataOp& op : ops) {
+    if (is_change(op)) changes.push_back(judge(op, ops, losses));
+  }
+  for (const DataOp& read : ops) {
+    if (!is_look(read.call) || read.returned == 0 || read.error != 0) continue;
+    const SharedFile file(read, changes);
+    const auto [low, high] = file.sizes();
+    const std::uint64_t end = read.call == DataCall::size ? read.size : read.offset + read.bytes.size();
+    const bool asked_for_more = read.call == DataCall::size || read.bytes.size() < read.size;
+    const bool nothing = read.call == DataCall::read && read.bytes.empty();
+    // A kernel does not believe what it is told of a size while a write of its own is under way: the read may end where
+    // it thought the end was.
+    const bool may_be_short = read.call == DataCall::read && std::any_of(ops.begin(), ops.end(), [&](const DataOp& op) {
+                                return is_change(op) && mount_of(op.who) == mount_of(read.who) &&
+                                       op.invoked < read.returned && (op.returned == 0 || op.returned > read.invoked);
+                              });
+    const bool short_of = asked_for_more && !may_be_short && (nothing ? read.offset < low : end < low);
+    if (read.call != DataCall::load && ((!nothing && end > high) || short_of)) {
+      return to_text(read) + ": that size was never there (expected " + std::to_string(low) + " to " +
+             std::to_string(high) + ")";
+    }
+    for (std::uint64_t i = 0; i < read.bytes.size(); ++i) {
+      if (file.may_be(read.offset + i, read.bytes[i])) continue;
+      return to_text(read) + ": byte " + std::to_string(read.offset + i) + " is " +
+             std::to_string(static_cast<unsigned char>(read.bytes[i])) + ", which nobody left there";
+    }
+  }
+  return {};
+}
 
 std::string check_bytes(std::vector<DataOp> ops, const std::vector<Loss>& losses) {
   std::sort(ops.begin(), ops.end(), [](const DataOp& a, const DataOp& b) { return a.invoked < b.invoked; });
@@ -199,8 +310,7 @@ std::string check_bytes(std::vector<DataOp> ops, const std::vector<Loss>& losses
   std::size_t applied = 0;
   // Reads in the order of their calls: what had returned before one had returned before all later ones.
   for (const DataOp& read : ops) {
-    const bool looks = read.call == DataCall::read || read.call == DataCall::size;
-    if (!looks || read.returned == 0 || read.error != 0) continue;
+    if (!is_look(read.call) || read.returned == 0 || read.error != 0) continue;
     const auto in_doubt = [&read](const Change& change) {
       return change.op->invoked < read.returned && change.doubtful(read);
     };
@@ -210,14 +320,14 @@ std::string check_bytes(std::vector<DataOp> ops, const std::vector<Loss>& losses
       continue;
     }
     while (applied < changes.size() && changes[applied].returned != 0 && changes[applied].returned < read.invoked) {
-      apply(base, changes[applied++]);
+      apply_to(base, changes[applied++]);
     }
     std::vector<std::string> states{base};
     bool cut_meanwhile = false;
     for (std::size_t i = applied; i < changes.size() && changes[i].invoked < read.returned; ++i) {
       cut_meanwhile = cut_meanwhile || changes[i].call == DataCall::truncate;
       states.push_back(states.back());
-      apply(states.back(), changes[i]);
+      apply_to(states.back(), changes[i]);
     }
     if (read.call == DataCall::size) {
       const auto fits = [&read](const std::string& state) { return state.size() == read.size; };

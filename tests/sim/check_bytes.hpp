@@ -14,4 +14,8 @@ namespace rideau::sim {
 // it may be there, or not, or read as zeros; until an fsync of their writer succeeds that has not failed before.
 std::string check_bytes(std::vector<DataOp> ops, const std::vector<Loss>& losses = {});
 
+// The same of a file that several write at once. Each byte is a register: a read must show the change of some call that
+// had begun before it returned, and that was not certainly followed by another one which had ended before it began.
+std::string check_shared_bytes(std::vector<DataOp> ops, const std::vector<Loss>& losses = {});
+
 }  // namespace rideau::sim

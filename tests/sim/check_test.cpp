@@ -121,6 +121,43 @@ TEST_CASE("bytes: a read shows what had been written before it, or beside it, an
       check_bytes({first, data(DataCall::truncate, 3, 4, 0, 10, 0), data(DataCall::read, 5, 6, 0, 100, 1)}).empty());
 }
 
+TEST_CASE("bytes: of several writers each byte shows one that was not followed by another") {
+  const auto by = [](DataOp one, const char* who) {
+    one.who = who;
+    return one;
+  };
+  const DataOp first = by(data(DataCall::write, 1, 2, 0, 100, 1), "p");
+  const DataOp second = by(data(DataCall::write, 5, 8, 50, 100, 2), "q");
+  const auto read = [](Tick from, std::uint64_t offset, std::uint64_t size, std::uint64_t stamp) {
+    return data(DataCall::read, from, from + 1, offset, size, stamp);
+  };
+  REQUIRE(check_shared_bytes({first, second, read(6, 50, 50, 1)}).empty());
+  REQUIRE(check_shared_bytes({first, second, read(6, 50, 50, 2)}).empty());
+  REQUIRE(check_shared_bytes({first, second, read(9, 0, 50, 1)}).empty());
+  REQUIRE_FALSE(check_shared_bytes({first, second, read(9, 50, 50, 1)}).empty());
+  REQUIRE_FALSE(check_shared_bytes({first, second, read(3, 0, 100, 0)}).empty());
+  // Beside each other either may be the last one.
+  const DataOp beside = by(data(DataCall::write, 6, 9, 50, 100, 3), "p");
+  REQUIRE(check_shared_bytes({first, second, beside, read(10, 50, 100, 2)}).empty());
+  REQUIRE(check_shared_bytes({first, second, beside, read(10, 50, 100, 3)}).empty());
+  REQUIRE_FALSE(check_shared_bytes({first, second, beside, read(10, 50, 50, 1)}).empty());
+  // Sizes, and a cut.
+  const DataOp cut = by(data(DataCall::truncate, 11, 12, 0, 10, 0), "q");
+  REQUIRE(check_shared_bytes({first, second, data(DataCall::size, 9, 10, 0, 150, 0)}).empty());
+  REQUIRE_FALSE(check_shared_bytes({first, second, data(DataCall::size, 9, 10, 0, 100, 0)}).empty());
+  REQUIRE(check_shared_bytes({first, second, cut, data(DataCall::size, 13, 14, 0, 10, 0)}).empty());
+  REQUIRE_FALSE(check_shared_bytes({first, second, cut, data(DataCall::size, 13, 14, 0, 150, 0)}).empty());
+  REQUIRE_FALSE(check_shared_bytes({first, second, cut, read(13, 0, 100, 1)}).empty());
+  const DataOp grown = by(data(DataCall::write, 15, 16, 200, 10, 4), "p");
+  REQUIRE(check_shared_bytes({first, second, cut, grown, read(17, 10, 190, 0)}).empty());
+  REQUIRE_FALSE(check_shared_bytes({first, second, cut, grown, read(17, 10, 90, 1)}).empty());
+  // What is lost with its client may be gone, or there.
+  const std::vector<Loss> loss = {{9, "q", true, 0}};
+  REQUIRE(check_shared_bytes({first, second, read(10, 50, 50, 1)}, loss).empty());
+  REQUIRE(check_shared_bytes({first, second, read(10, 50, 50, 2)}, loss).empty());
+  REQUIRE_FALSE(check_shared_bytes({first, second, read(10, 0, 50, 0)}, loss).empty());
+}
+
 TEST_CASE("names: a call without an answer was carried out, or was not, once and at any time") {
   NameOp lost = op(NameCall::create, 1, 0, "a", EIO);
   lost.unknown = true;

@@ -66,14 +66,15 @@ std::string to_text(const NameOp& op) {
 }
 
 std::string to_text(const DataOp& op) {
-  static const char* const kNames[] = {"write", "truncate", "read", "size", "fsync", "close"};
+  static const char* const kNames[] = {"write", "truncate", "read", "size", "fsync", "close", "store", "load"};
   std::string text =
       begin(op.who, op.invoked, op.returned) + kNames[static_cast<int>(op.call)] + " file " + std::to_string(op.file);
-  if (op.call == DataCall::write || op.call == DataCall::read) text += " at " + std::to_string(op.offset);
+  const bool reads = op.call == DataCall::read || op.call == DataCall::load;
+  if (has_bytes(op.call) || reads) text += " at " + std::to_string(op.offset);
   if (op.call != DataCall::sync && op.call != DataCall::close) text += " size " + std::to_string(op.size);
-  if (op.call == DataCall::write) text += " stamp " + std::to_string(op.stamp);
+  if (has_bytes(op.call)) text += " stamp " + std::to_string(op.stamp);
   if (op.error != 0) return text + " = " + std::strerror(op.error);
-  if (op.call == DataCall::read) text += " = " + std::to_string(op.bytes.size()) + " bytes";
+  if (reads) text += " = " + std::to_string(op.bytes.size()) + " bytes";
   return text;
 }
 

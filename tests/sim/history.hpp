@@ -57,7 +57,12 @@ struct NameOp {
   std::uint64_t returned_ns = 0;
 };
 
-enum class DataCall : std::uint8_t { write, truncate, read, size, sync, close };
+// store and load: through a map; they end where the file does, and say nothing of its size.
+enum class DataCall : std::uint8_t { write, truncate, read, size, sync, close, store, load };
+constexpr bool has_bytes(DataCall call) noexcept { return call == DataCall::write || call == DataCall::store; }
+constexpr bool is_look(DataCall call) noexcept {
+  return call == DataCall::read || call == DataCall::load || call == DataCall::size;
+}
 
 // One call on the bytes of a file that has a single writer.
 struct DataOp {
@@ -67,9 +72,9 @@ struct DataOp {
   Tick invoked = 0;
   Tick returned = 0;
   std::uint64_t offset = 0;
-  std::uint64_t size = 0;   // asked for; of truncate and size: the size
-  std::uint64_t stamp = 0;  // of write: which bytes (stamp_byte)
-  std::string bytes;        // of read: what came
+  std::uint64_t size = 0;   // asked for; of truncate and size: the size; of a store that ended: what was stored
+  std::uint64_t stamp = 0;  // of write and store: which bytes (stamp_byte)
+  std::string bytes;        // of read and load: what came
   int error = 0;
 };
 

@@ -38,7 +38,7 @@ struct Options {
 
 constexpr const char* kUsage =
     "usage: rideau-sim [--seeds N] [--first S] [--seed S] [--twice] [--verbose] [--minutes M] [--jobs J] [--blocks] "
-    "[--drain] "
+    "[--drain] [--maps] "
     "[--faults[=KIND,...]] [--marks] [--all-marks] [--bug B] [--plant B] [--only-faults N,...] [--only-calls N,...] "
     "[--no-shrink] [--lists]\n"
     "  --seeds N    runs N seeds, from S on (default 1)\n"
@@ -49,12 +49,13 @@ constexpr const char* kUsage =
     "  --jobs J     processes (default: one a core)\n"
     "  --blocks     object servers run the block-device store on simulated devices\n"
     "  --drain      the files of an object server move to the other one meanwhile\n"
+    "  --maps       some of what is written is stored into mapped files\n"
     "  --faults     things break while the workload runs, then heal, and everybody must go on; of these kinds alone\n"
     "               where some are named (--lists says which there are)\n"
     "  --marks      says at the end which marks were hit, in how many seeds, and which were not\n"
     "  --all-marks  the same, and fails when one was not that is not rare\n"
     "  --bug B      plants a mistake above the client that must be found: keeps-names, keeps-attributes, keeps-pages,\n"
-    "               rots-record\n"
+    "               drops-stores, rots-record\n"
     "  --plant B    plants a mistake in the product, and succeeds when a seed finds it (--lists says which there are)\n"
     "  --only-faults, --only-calls: a smaller run of a seed, as it is told of one that failed\n"
     "  --no-shrink  does not make failing runs smaller\n"
@@ -64,6 +65,7 @@ bool parse_bug(const std::string& text, KernelBug* to) {
   if (text == "keeps-names") *to = KernelBug::keeps_names;
   if (text == "keeps-attributes") *to = KernelBug::keeps_attributes;
   if (text == "keeps-pages") *to = KernelBug::keeps_pages;
+  if (text == "drops-stores") *to = KernelBug::drops_stores;
   if (text == "rots-record") *to = KernelBug::rots_record;
   return *to != KernelBug::none;
 }
@@ -86,6 +88,7 @@ bool parse_flag(const std::string& word, Options* to) {
   if (word == "--twice") return to->twice = true;
   if (word == "--blocks") return to->run.blocks = true;
   if (word == "--drain") return to->run.drain = true;
+  if (word == "--maps") return to->run.maps = true;
   if (word == "--verbose") return to->verbose = true;
   if (word == "--marks") return to->marks = true;
   if (word == "--all-marks") return to->marks = to->all_marks = true;
@@ -147,6 +150,7 @@ std::string command(std::uint64_t seed, const Options& options, const RunOptions
   std::string text = "./dev sim --seed " + std::to_string(seed);
   if (run.blocks) text += " --blocks";
   if (run.drain) text += " --drain";
+  if (run.maps) text += " --maps";
   if (run.faults == FaultKinds::usual()) {
     text += " --faults";
   } else if (!run.faults.none()) {

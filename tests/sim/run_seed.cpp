@@ -156,6 +156,9 @@ SeedResult run_seed(std::uint64_t seed, const RunOptions& how, std::FILE* trace)
     if (seed % 4 == 2) of_cluster.small_object_max = 0;
     if (seed % 6 < 2) of_cluster.deferred_write_max = 2 << 10;
     if (seed % 6 == 3) of_cluster.deferred_write_max = 0;
+    of_cluster.kernel.maps = how.maps;
+    // Some kernels keep what was stored for longer than a lease.
+    if (!how.faults.none() && seed % 2 == 0) of_cluster.kernel.flush_ns_max = 30 * kSecond;
     // In some runs directories are read in portions.
     if (!how.faults.none() && seed % 3 == 0) of_cluster.kernel.list_entries_max = 2;
     Cluster cluster(world, of_cluster);
@@ -165,6 +168,9 @@ SeedResult run_seed(std::uint64_t seed, const RunOptions& how, std::FILE* trace)
     options.small = world.random().chance(50);
     options.calls = 36 / options.processes;
     options.only_calls = how.only_calls;
+    options.maps = how.maps;
+    // In some of these runs most writers are in each other's way.
+    if (how.maps && seed % 2 == 1) options.shared_percent = 80;
     if (!how.faults.none()) options.think_ns_max = plan.think_ns_max;
     // Files move while they are open and in use.
     if (how.drain) options.think_ns_max = std::max<std::uint64_t>(options.think_ns_max, 200 * kMillisecond);

@@ -27,6 +27,7 @@ struct RunOptions {
   KernelBug bug = KernelBug::none;  // a planted mistake
   bool blocks = false;              // as in ClusterOptions
   bool drain = false;               // an object server is drained meanwhile
+  bool maps = false;                // processes store into mapped files
   FaultKinds faults{};              // what may break while the workload runs
   // A smaller history: only these faults of the plan, only these calls of the workload; empty: all.
   std::set<std::uint32_t> only_faults;

@@ -187,7 +187,10 @@ Task<Result<fs::Inode>> SimKernel::get_attributes(fs::InodeId inode) {
   const Result<fs::Inode> found = co_await client::repeated(below_, client::Repeat::always, begin);
   idle("GETATTR", inode, found.ok() ? "size " + std::to_string(found->size) : std::string("error"));
   co_await take_in();
+  const bool believed = found.ok() && known.version <= asked_at;
+  const std::uint64_t old_size = known.size;
   if (found.ok()) learn(*found, asked_at);
+  if (believed && options_.maps && found->is_regular()) co_await follow_attributes(inode, old_size, *found);
   co_return found;
 }
 
@@ -257,7 +260,7 @@ Task<Result<SimKernel::Created>> SimKernel::create(fs::InodeId directory, std::s
     learn_name(directory, name, made->inode.id, keep ? epoch_before : 0);
     result.file = next_file_++;
     result.inode = made->inode;
-    files_[result.file] = {made->inode.id, made->handle};
+    files_[result.file] = {made->inode.id, made->handle, true};
   } else {
     parent.names.erase(name);
   }
@@ -442,7 +445,8 @@ void SimKernel::shrink() {
       name = random.chance(30) ? known->names.erase(name) : std::next(name);
     }
     for (auto page = known->pages.begin(); page != known->pages.end();) {
-      const bool goes = !page->second.locked && random.chance(30);
+      const bool clean = !page->second.locked && !page->second.dirty && !page->second.writing;
+      const bool goes = clean && random.chance(30);
       page = goes ? known->pages.erase(page) : std::next(page);
     }
   }
@@ -457,9 +461,12 @@ std::string SimKernel::describe() const {
   for (const auto& [id, known] : nodes_) {
     const auto locked =
         std::count_if(known->pages.begin(), known->pages.end(), [](const auto& p) { return p.second.locked; });
-    if (!known->lock.busy() && locked == 0) continue;
+    const auto writing =
+        std::count_if(known->pages.begin(), known->pages.end(), [](const auto& p) { return p.second.writing; });
+    if (!known->lock.busy() && locked == 0 && writing == 0) continue;
     text += "; inode " + std::to_string(id) + (known->lock.busy() ? " locked" : "");
     if (locked != 0) text += " with " + std::to_string(locked) + " locked pages";
+    if (writing != 0) text += " with " + std::to_string(writing) + " pages under write-back";
   }
   return text.empty() ? "nothing unanswered" : text;
 }

@@ -45,7 +45,8 @@ enum class KernelBug : std::uint8_t {
   keeps_names,
   keeps_attributes,
   keeps_pages,
-  rots_record,  // of no kernel: a bit of the metadata target's index flips before the check at the end
+  drops_stores,  // pages go without what was stored into them
+  rots_record,   // of no kernel: a bit of the metadata target's index flips before the check at the end
 };
 
 struct SimKernelOptions {
@@ -59,6 +60,10 @@ struct SimKernelOptions {
   // answer or an expiry came in between: so a reader beside another can see zeros behind the end of a file that was cut
   // elsewhere (found by seeds 5294, 6045 and 6281). Nothing that a FUSE server may send can prevent that.
   bool asks_before_reads = true;
+  // Processes store into mapped files, and a WRITE does not hold pages that are whole until it is answered, as in Linux
+  // since 5.13.
+  bool maps = false;
+  std::uint64_t flush_ns_max = 100 * kMillisecond;    // until what was stored is written back
   std::uint64_t take_in_ns_max = 300 * kMicrosecond;  // until a process that was answered runs
 };
 
@@ -98,6 +103,9 @@ class SimKernel final : public client::KernelCache {
   Task<Result<FileId>> open(fs::InodeId inode, std::uint32_t flags);
   Task<Result<std::string>> read(FileId file, std::uint64_t offset, std::uint64_t size);
   Task<Result<std::uint64_t>> write(FileId file, std::uint64_t offset, std::string bytes);
+  // Through a map of the open file; up to the end of the file, which the kernel may not know.
+  Task<Result<std::uint64_t>> store(FileId file, std::uint64_t offset, std::string bytes);
+  Task<Result<std::string>> load(FileId file, std::uint64_t offset, std::uint64_t size);
   Task<Status> truncate(fs::InodeId inode, std::uint64_t size);
   Task<Status> sync(FileId file);
   Task<Status> close(FileId file);
@@ -114,6 +122,8 @@ class SimKernel final : public client::KernelCache {
     std::vector<std::uint8_t> bytes;
     bool current = false;  // holds what the file has
     bool locked = false;
+    bool dirty = false;    // was stored into
+    bool writing = false;  // under write-back
   };
   struct Name {
     fs::InodeId inode = fs::kNoInode;  // none: known to be absent
@@ -130,10 +140,17 @@ class SimKernel final : public client::KernelCache {
     std::uint64_t size = 0;     // what the kernel believes, also while attributes have expired
     std::uint64_t version = 0;  // of the last change: answers to older questions are not cached
     std::map<std::uint64_t, Page> pages;
+    std::int64_t mtime_ns = 0;      // as last told
+    std::uint64_t writes_back = 0;  // WRITE requests of stored pages that are unanswered
+    bool writes_held = false;       // none is sent
+    bool flushing = false;          // will be written back soon
+    std::uint64_t errors = 0;       // of such requests
   };
   struct File {
     fs::InodeId inode;
     fs::HandleId handle;
+    bool writes = false;
+    std::uint64_t errors_seen = 0;
   };
 
   Node& node(fs::InodeId inode);
@@ -153,8 +170,21 @@ class SimKernel final : public client::KernelCache {
   void unlock_page(Node& node, std::uint64_t index);
   // With page `first` locked and not current: reads it and those after it that are missing, below `end`.
   Task<Status> fill(File file, std::uint64_t first, std::uint64_t end);
-  Task<Result<std::uint64_t>> write_chunk(File file, std::uint64_t offset, std::string bytes);
+  // One request, with as many of the bytes as go into it: `asked`.
+  Task<Result<std::uint64_t>> write_chunk(File file, std::uint64_t offset, std::string bytes, std::uint64_t* asked);
   void cut_pages(Node& node, std::uint64_t size);
+  Task<> drop_page(fs::InodeId inode, std::uint64_t index);
+  // Below the end that the kernel believes in.
+  Task<Status> copy_from_pages(File file, Node& known, std::uint64_t offset, std::uint64_t size, std::string* out);
+  // Of stored pages; those from `first` on are under write-back already.
+  Task<> send_back(fs::InodeId inode, std::uint64_t first, std::uint64_t end);
+  Task<> write_back(fs::InodeId inode);
+  Task<> flush_later(fs::InodeId inode);
+  Task<Status> write_stored(FileId file);
+  Task<> until_written(Node& node, std::uint64_t index);
+  Task<> hold_writes(Node& node);
+  void let_write(Node& node);
+  Task<> follow_attributes(fs::InodeId inode, std::uint64_t old_size, const fs::Inode& now);
   Task<> release(fs::HandleId handle);
   // An answer makes its process runnable; what it says is looked at when the process runs, some time later.
   Task<> take_in();

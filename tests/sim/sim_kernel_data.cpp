@@ -34,24 +34,16 @@ Task<> SimKernel::drop_pages(fs::InodeId inode) {
   forget_attributes(inode);
   std::vector<std::uint64_t> indexes;
   for (const auto& [index, page] : known.pages) indexes.push_back(index);
-  for (const std::uint64_t index : indexes) {
-    for (;;) {
-      const auto page = known.pages.find(index);
-      if (page == known.pages.end()) break;
-      if (!page->second.locked) {
-        known.pages.erase(page);
-        break;
-      }
-      co_await known.page_unlocked.wait();
-    }
-  }
+  runtime_.world().trace(runtime_.id(), "kernel: pages of %llu are dropped", static_cast<unsigned long long>(inode));
+  for (const std::uint64_t index : indexes) co_await drop_page(inode, index);
 }
 
 void SimKernel::cut_pages(Node& node, std::uint64_t size) {
   const std::uint64_t whole = size / options_.page_bytes;
   for (auto page = node.pages.lower_bound(whole); page != node.pages.end();) {
     const std::uint64_t kept = page->first == whole ? size % options_.page_bytes : 0;
-    if (kept == 0 && !page->second.locked) {
+    if (kept == 0) page->second.dirty = false;
+    if (kept == 0 && !page->second.locked && !page->second.writing) {
       page = node.pages.erase(page);
       continue;
     }
@@ -66,6 +58,7 @@ Task<Result<FileId>> SimKernel::open(fs::InodeId inode, std::uint32_t flags) {
   Node& known = node(inode);
   const bool cuts = (flags & fs::kOpenTruncate) != 0;
   if (cuts) co_await known.lock.lock(true);
+  if (cuts) co_await hold_writes(known);
   busy("OPEN", inode);
   const auto begin = [&] { return below_.open(caller_, inode, flags); };
   const Result<client::OpenFile> opened = co_await client::repeated(below_, client::Repeat::always, begin);
@@ -74,14 +67,16 @@ Task<Result<FileId>> SimKernel::open(fs::InodeId inode, std::uint32_t flags) {
   FileId file = 0;
   if (opened.ok()) {
     file = next_file_++;
-    files_[file] = {inode, opened->handle};
+    files_[file] = {inode, opened->handle, (flags & fs::kOpenWrite) != 0, known.errors};
     if (cuts) {
       known.size = 0;
+      let_write(known);
       forget_attributes(inode);
       cut_pages(known, 0);
       co_await drop_pages(inode);
     }
   }
+  if (cuts && !opened.ok()) let_write(known);
   if (cuts) known.lock.unlock(true);
   if (!opened.ok()) co_return opened.status();
   co_return file;
@@ -136,12 +131,20 @@ Task<Status> SimKernel::fill(File file, std::uint64_t first, std::uint64_t end) 
 Task<Result<std::string>> SimKernel::read(FileId id, std::uint64_t offset, std::uint64_t size) {
   const File file = files_.at(id);
   Node& known = node(file.inode);
-  const std::uint64_t page_bytes = options_.page_bytes;
   if ((options_.asks_before_reads || offset + size > known.size) && !known.attributes.has_value()) {
     const Result<fs::Inode> asked = co_await get_attributes(file.inode);
     if (!asked.ok()) co_return asked.status();
   }
   std::string out;
+  const Status status = co_await copy_from_pages(file, known, offset, size, &out);
+  if (!status.ok()) co_return status;
+  co_return out;
+}
+
+Task<Status> SimKernel::copy_from_pages(File file, Node& known, std::uint64_t offset, std::uint64_t size,
+                                        std::string* copied) {
+  const std::uint64_t page_bytes = options_.page_bytes;
+  std::string& out = *copied;
   while (out.size() < size && offset + out.size() < known.size) {
     const std::uint64_t at = offset + out.size();
     const std::uint64_t index = at / page_bytes;
@@ -163,23 +166,37 @@ Task<Result<std::string>> SimKernel::read(FileId id, std::uint64_t offset, std::
     const std::uint64_t count = std::min({page_bytes - in_page, size - out.size(), known.size - at});
     out.append(reinterpret_cast<const char*>(found->second.bytes.data()) + in_page, count);
   }
-  co_return out;
+  co_return kOk;
 }
 
-Task<Result<std::uint64_t>> SimKernel::write_chunk(File file, std::uint64_t offset, std::string bytes) {
+Task<Result<std::uint64_t>> SimKernel::write_chunk(File file, std::uint64_t offset, std::string bytes,
+                                                   std::uint64_t* asked) {
   Node& known = node(file.inode);
   const std::uint64_t page_bytes = options_.page_bytes;
   const std::uint64_t first = offset / page_bytes;
-  const std::uint64_t last = (offset + bytes.size() - 1) / page_bytes;
-  std::vector<IoVec> parts;
+  std::uint64_t last = (offset + bytes.size() - 1) / page_bytes;
+  // With maps, pages are let go as soon as they are whole, so others may see them, or drop them, before the request is
+  // answered; one that is not ends the request, and stays locked until then. Else all of them do.
+  bool last_locked = false;
   for (std::uint64_t index = first; index <= last; ++index) {
     co_await lock_page(known, index);
     Page& page = known.pages[index];
     const std::uint64_t begin = std::max(offset, index * page_bytes);
     const std::uint64_t end = std::min(offset + bytes.size(), (index + 1) * page_bytes);
     std::memcpy(page.bytes.data() + begin % page_bytes, bytes.data() + (begin - offset), end - begin);
-    parts.push_back({page.bytes.data() + begin % page_bytes, end - begin});
+    if (!options_.maps) continue;
+    page.current = page.current || end - begin == page_bytes;
+    if (page.current) {
+      unlock_page(known, index);
+      continue;
+    }
+    last = index;
+    last_locked = true;
+    bytes.resize(end - offset);
   }
+  for (std::uint64_t index = first; index <= last; ++index) co_await until_written(known, index);
+  const std::vector<IoVec> parts{{bytes.data(), bytes.size()}};
+  *asked = bytes.size();
   busy("WRITE", file.inode);
   const auto begin_write = [&] {
     return below_.write(file.handle, offset, parts.data(), static_cast<std::uint32_t>(parts.size()));
@@ -190,11 +207,19 @@ Task<Result<std::uint64_t>> SimKernel::write_chunk(File file, std::uint64_t offs
   co_await take_in();
   const std::uint64_t written = done.ok() ? *done : 0;
   for (std::uint64_t index = first; index <= last; ++index) {
-    Page& page = known.pages[index];
-    const bool reached = offset + written >= std::min(offset + bytes.size(), (index + 1) * page_bytes);
-    const bool whole = parts[index - first].size == page_bytes;
-    page.current = reached && (page.current || whole);
-    page.locked = false;
+    const auto found = known.pages.find(index);
+    if (found == known.pages.end()) continue;  // dropped meanwhile
+    Page& page = found->second;
+    const std::uint64_t begin = std::max(offset, index * page_bytes);
+    const std::uint64_t end = std::min(offset + bytes.size(), (index + 1) * page_bytes);
+    const bool reached = offset + written >= end;
+    const bool mine = !options_.maps || (index == last && last_locked);
+    if (mine) {
+      page.current = reached && (page.current || end - begin == page_bytes);
+      page.locked = false;
+    } else if (!reached && !page.dirty && !page.locked) {
+      page.current = false;
+    }
   }
   if (written > 0) {
     known.size = std::max(known.size, offset + written);
@@ -211,8 +236,8 @@ Task<Result<std::uint64_t>> SimKernel::write(FileId id, std::uint64_t offset, st
   std::uint64_t written = 0;
   Status status = kOk;
   while (written < bytes.size()) {
-    const std::uint64_t size = std::min<std::uint64_t>(bytes.size() - written, options_.write_bytes_max);
-    const Result<std::uint64_t> done = co_await write_chunk(file, offset + written, bytes.substr(written, size));
+    std::uint64_t size = std::min<std::uint64_t>(bytes.size() - written, options_.write_bytes_max);
+    const Result<std::uint64_t> done = co_await write_chunk(file, offset + written, bytes.substr(written, size), &size);
     if (!done.ok()) status = done.status();
     if (done.ok()) written += *done;
     if (!done.ok() || *done < size) break;
@@ -230,13 +255,15 @@ Task<Status> SimKernel::truncate(fs::InodeId inode, std::uint64_t size) {
   request.inode = inode;
   request.mask = fs::kSetSize;
   request.size = size;
+  co_await hold_writes(known);
   busy("SETATTR", inode);
   const auto begin = [&] { return below_.set_attributes(request); };
   const Result<fs::Inode> done = co_await client::repeated(below_, client::Repeat::unless_sent, begin);
   idle("SETATTR", inode);
   co_await take_in();
+  if (done.ok()) known.size = size;
+  let_write(known);
   if (done.ok()) {
-    known.size = size;
     forget_attributes(inode);
     cut_pages(known, size);
     co_await drop_pages(inode);
@@ -249,6 +276,11 @@ Task<Status> SimKernel::sync(FileId id) {
   const File file = files_.at(id);
   Node& known = node(file.inode);
   co_await known.lock.lock(true);
+  const Status written = co_await write_stored(id);
+  if (!written.ok()) {
+    known.lock.unlock(true);
+    co_return written;
+  }
   busy("FSYNC", file.inode);
   const auto begin = [&] { return below_.sync(file.handle, false); };
   const Status status = co_await client::repeated(below_, client::Repeat::always, begin);
@@ -261,7 +293,19 @@ Task<Status> SimKernel::sync(FileId id) {
 // close() waits for FLUSH; RELEASE goes out afterwards and nobody waits for it.
 Task<Status> SimKernel::close(FileId id) {
   const File file = files_.at(id);
+  Status written = kOk;
+  if (options_.maps) {
+    co_await write_back(file.inode);
+    KernelLock& lock = node(file.inode).lock;
+    co_await lock.lock(true);
+    written = co_await write_stored(id);
+    lock.unlock(true);
+  }
   files_.erase(id);
+  if (!written.ok()) {
+    background_.spawn(release(file.handle));
+    co_return written;
+  }
   busy("FLUSH", file.inode);
   const Status status = co_await below_.flush(file.handle);
   idle("FLUSH", file.inode);

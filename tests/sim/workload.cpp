@@ -14,7 +14,6 @@ namespace rideau::sim {
 namespace {
 
 constexpr std::uint32_t kGroupSizes[] = {2, 1};
-constexpr std::uint32_t kFiles = 3;
 
 }  // namespace
 
@@ -127,7 +126,8 @@ Task<> Workload::prepare(Mount& mount) {
     co_return;
   }
   data_directory_ = data->id;
-  for (std::uint32_t i = 0; i < kFiles; ++i) {
+  const std::uint32_t files = options_.maps ? kOwnFiles + 1 : kOwnFiles;
+  for (std::uint32_t i = 0; i < files; ++i) {
     SharedFile file;
     file.name = "file" + std::to_string(i);
     const Result<SimKernel::Created> created = co_await kernel.create(data_directory_, file.name, true);
@@ -152,8 +152,8 @@ void Workload::start(std::vector<Mount>& mounts) {
       process.random = world_.random().fork();
       process.subdirectories.resize(groups_.size());
       process.inodes.resize(groups_.size());
-      process.file = number % kFiles;
-      if (number < kFiles) files_[process.file].writer = process.name;
+      process.file = number % kOwnFiles;
+      if (number < kOwnFiles) files_[process.file].writer = process.name;
       ++number;
       ++running_[mount.name];
       process.first_call = calls_planned_;
@@ -283,7 +283,8 @@ std::string Workload::check() const {
     std::vector<DataOp> ops;
     std::copy_if(history_.data.begin(), history_.data.end(), std::back_inserter(ops),
                  [file](const DataOp& op) { return op.file == file; });
-    const std::string bytes = check_bytes(std::move(ops), history_.losses);
+    const std::string bytes = file == kEverybodysFile ? check_shared_bytes(std::move(ops), history_.losses)
+                                                      : check_bytes(std::move(ops), history_.losses);
     if (!bytes.empty()) wrong += "bytes are wrong: " + bytes + "\n";
   }
   return wrong;

@@ -2,7 +2,9 @@
 // Workload: processes on several mounts that work on the same few names and files, and the record of what they saw.
 //
 // Names: a few directories, few names, every kind of call, so that conflicts are the rule. Bytes: each file has one
-// process that writes it at a time, which others take over from it, also while it sleeps; everybody reads it.
+// process that writes it at a time, which others take over from it, also while it sleeps; everybody reads it. With maps
+// there is one more file that everybody writes at once, each mostly in a place of his own, unaligned, so that
+// neighbours share pages.
 #pragma once
 
 #include "tests/sim/history.hpp"
@@ -47,6 +49,8 @@ struct WorkloadOptions {
   std::uint64_t think_ns_max = 3 * kMillisecond;
   std::uint64_t offset_max = 200 * 1024;
   bool small = false;                  // files of a few KiB, mostly
+  bool maps = false;                   // some changes are stores into maps, some reads loads from them
+  std::uint32_t shared_percent = 0;    // with maps: of calls on bytes, those on the file that everybody writes
   std::set<std::uint32_t> only_calls;  // by number, as calls_planned() counts; empty: all
 };
 
@@ -89,6 +93,9 @@ class Workload {
   std::uint32_t undecided() const noexcept { return undecided_; }
 
  private:
+  static constexpr std::uint32_t kOwnFiles = 3;                // with one writer each
+  static constexpr std::uint32_t kEverybodysFile = kOwnFiles;  // with maps
+
   struct Group {
     std::vector<fs::InodeId> directories;
   };
@@ -115,6 +122,7 @@ class Workload {
     std::uint32_t file = 0;
     FileId writing = 0;
     bool took_over = false;  // and has not looked at the file since
+    FileId shared = 0;       // kEverybodysFile
     Orphan orphan;
     std::uint32_t first_call = 0;
   };
@@ -125,14 +133,20 @@ class Workload {
   Task<> work_on_names(Process& process);
   Task<> work_on_bytes(Process& process);
   Task<> write_some(Process& process);
+  // Into a map, where the file has bytes; false: it failed.
+  Task<bool> store_some(Process& process, FileId file, DataOp op);
   std::uint64_t choose_offset(Random& random) const;
   // The process writes another file from now on, if nobody is about to.
   Task<> take_over(Process& process);
+  Task<> work_on_shared(Process& process);
+  Task<> write_shared(Process& process);
+  Task<> close_shared(Process& process);
   bool is_quiet(std::uint32_t file) const;
   Task<> work_on_orphan(Process& process);
   Task<> make_orphan(Process& process);
   Task<> look_at_orphan(Process& process);
   Task<> read_some(Process& process);
+  Task<> read_file(Process& process, std::uint32_t file);
   void choose_place(Process& process, NameOp& op, fs::InodeId& directory, std::string& name);
   // Makes the call that `op` describes and records it.
   Task<> call(Mount& mount, NameOp op, NameOp& seen);

@@ -86,11 +86,14 @@ Task<> Workload::run_process(Process process) {
       co_await work_on_orphan(process);
     } else if (process.random.chance(55)) {
       co_await work_on_names(process);
+    } else if (options_.shared_percent != 0 && process.random.chance(options_.shared_percent)) {
+      co_await work_on_shared(process);
     } else {
       co_await work_on_bytes(process);
     }
   }
   if (process.writing != 0) co_await close_writing(process);
+  if (process.shared != 0) co_await close_shared(process);
   if (process.orphan.file != 0) co_await look_at_orphan(process);
   --running_[process.mount->name];
 }
@@ -268,13 +271,13 @@ Task<> Workload::work_on_bytes(Process& process) {
 
 bool Workload::is_quiet(std::uint32_t file) const {
   return std::none_of(history_.data.begin(), history_.data.end(), [file](const DataOp& op) {
-    const bool changes = op.call == DataCall::write || op.call == DataCall::truncate;
+    const bool changes = has_bytes(op.call) || op.call == DataCall::truncate;
     return op.file == file && changes && op.returned == 0 && op.error == 0;
   });
 }
 
 Task<> Workload::take_over(Process& process) {
-  const auto wanted = static_cast<std::uint32_t>(process.random.below(files_.size()));
+  const auto wanted = static_cast<std::uint32_t>(process.random.below(kOwnFiles));
   if (files_[wanted].writer == process.name) co_return;
   if (process.writing != 0) co_await close_writing(process);
   if (!is_quiet(wanted)) co_return;
@@ -314,7 +317,9 @@ Task<> Workload::write_some(Process& process) {
   DataOp op;
   op.file = process.file;
   op.who = process.name;
-  if (random.chance(15)) {
+  if (options_.maps && random.chance(40)) {
+    failed = !co_await store_some(process, process.writing, op);
+  } else if (random.chance(15)) {
     op.call = DataCall::truncate;
     op.size = random.chance(30) ? 0 : choose_offset(random);
     const std::size_t index = begin(op);
@@ -355,10 +360,15 @@ Task<> Workload::write_some(Process& process) {
 }
 
 Task<> Workload::read_some(Process& process) {
+  const auto file = static_cast<std::uint32_t>(process.random.below(kOwnFiles));
+  co_await read_file(process, file);
+}
+
+Task<> Workload::read_file(Process& process, std::uint32_t index_of_file) {
   Random& random = process.random;
   SimKernel& kernel = *process.mount->kernel;
   DataOp op;
-  op.file = static_cast<std::uint32_t>(random.below(files_.size()));
+  op.file = index_of_file;
   op.who = process.name;
   const SharedFile& file = files_[op.file];
   if (random.chance(20)) {
@@ -378,11 +388,16 @@ Task<> Workload::read_some(Process& process) {
   const std::uint32_t reads = 1 + static_cast<std::uint32_t>(random.below(3));
   for (std::uint32_t i = 0; i < reads; ++i) {
     co_await take_a_moment(process);
-    op.call = DataCall::read;
+    op.call = options_.maps && random.chance(40) ? DataCall::load : DataCall::read;
     op.offset = random.chance(40) ? random.below(options_.small ? 1024 : 32 * 1024) : choose_offset(random);
     op.size = random.chance(70) ? random.between(1, 16 * 1024) : random.between(1, 200 * 1024);
     const std::size_t index = begin(op);
-    const Result<std::string> bytes = co_await kernel.read(*opened, op.offset, op.size);
+    Result<std::string> bytes = std::string();
+    if (op.call == DataCall::load) {
+      bytes = co_await kernel.load(*opened, op.offset, op.size);
+    } else {
+      bytes = co_await kernel.read(*opened, op.offset, op.size);
+    }
     if (bytes.ok()) history_.data[index].bytes = *bytes;
     look_at(process.name, "read", bytes.ok() ? kOk : bytes.status());
     end(index, bytes.ok() ? kOk : bytes.status());
