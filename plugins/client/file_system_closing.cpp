@@ -3,9 +3,17 @@
 // is told in batches, soon after a close; of an inode always before its lock is given back.
 #include "plugins/client/file_system_impl.hpp"
 
+#include "framework/base/sim_hooks.hpp"
+
 #include <algorithm>
 
 namespace rideau::client {
+namespace {
+
+// A call is on its way that tells of it. Another one waits for its answer: the server may take the later one first.
+bool is_told(const Node& node) noexcept { return node.lock.tellings != 0 && !RIDEAU_PLANTED_BUG(tells_out_of_turn); }
+
+}  // namespace
 
 void FileSystem::Impl::mark_changed(Node& node) {
   node.changed = true;
@@ -129,15 +137,19 @@ Task<Status> FileSystem::Impl::send_batch(bool everything) {
   const std::uint64_t before = epoch;
   fs::CloseRequest request;
   std::vector<Telling> tellings;
+  const auto is_here = [&tellings](const Node& node) {
+    const auto is_node = [&node](const Telling& one) { return &*one.node == &node; };
+    return std::any_of(tellings.begin(), tellings.end(), is_node);
+  };
   std::uint64_t bytes = 0;  // of inline files
   std::vector<PendingClose> taken;
   for (auto item = closes.begin();
        item != closes.end() && request.items.size() < kCloseItemsMax && bytes < kInlineBytesPerCall;) {
-    if (!everything && !ready(*item)) {
+    Node& node = *item->handle->node;
+    if ((!everything && !ready(*item)) || (item->handle->writes() && is_told(node) && !is_here(node))) {
       ++item;
       continue;
     }
-    Node& node = *item->handle->node;
     fs::CloseItem entry;
     entry.inode = node.inode.id;
     entry.handle = item->handle->id;
@@ -156,8 +168,7 @@ Task<Status> FileSystem::Impl::send_batch(bool everything) {
        entry != changed.end() && request.items.size() < kCloseItemsMax && bytes < kInlineBytesPerCall; ++entry) {
     Node& node = *entry->second;
     if (!node.changed || (!everything && (node.writers != 0 || node.refused))) continue;
-    const auto is_node = [&node](const Telling& one) { return &*one.node == &node; };
-    if (std::any_of(tellings.begin(), tellings.end(), is_node)) continue;
+    if (is_told(node) || is_here(node)) continue;
     const std::shared_ptr<FileData> data = plane.find(node.inode.id);
     if (!everything && data != nullptr && data->dirty()) continue;
     fs::CloseItem update;
@@ -217,8 +228,11 @@ Task<Status> FileSystem::Impl::send_everything() {
   for (;;) {
     while (sending) co_await sent.wait();
     if (epoch != before) co_return Status{Code::closed, 0, "the metadata server restarted"};
-    const auto moves_out = [](const auto& entry) { return entry.second->moving_out != 0; };
-    if (std::any_of(changed.begin(), changed.end(), moves_out)) {
+    const auto cannot_go = [](const Node& node) { return node.moving_out != 0 || is_told(node); };
+    const auto news_wait = [&](const auto& entry) { return cannot_go(*entry.second); };
+    const auto close_waits = [&](const auto& item) { return item.handle->writes() && cannot_go(*item.handle->node); };
+    if (std::any_of(changed.begin(), changed.end(), news_wait) ||
+        std::any_of(closes.begin(), closes.end(), close_waits)) {
       co_await sent.wait();
       continue;
     }
@@ -231,7 +245,9 @@ Task<Status> FileSystem::Impl::send_everything() {
 }
 
 Task<Status> FileSystem::Impl::send_size(NodeRef node) {
-  while (resizing.contains(node->inode.id) || node->moving_out != 0) co_await sent.wait();
+  const auto cannot_go = [&] { return resizing.contains(node->inode.id) || node->moving_out != 0 || is_told(*node); };
+  while (cannot_go()) co_await sent.wait();
+  if (!node->changed) co_return kOk;
   fs::CloseRequest request;
   fs::CloseItem item;
   item.inode = node->inode.id;
@@ -251,6 +267,8 @@ Task<Status> FileSystem::Impl::send_size(NodeRef node) {
     if (moved) co_return co_await send_size(node);
   }
   if (!node->changed) changed.erase(node->inode.id);
+  const auto waits = [&node](const PendingClose& close) { return &*close.handle->node == &*node; };
+  if (std::any_of(closes.begin(), closes.end(), waits)) kick_closes();
   co_return reply.status;
 }
 
