@@ -78,6 +78,7 @@ FileSystem::Impl::Impl(Runtime& host, Logger& logger, FileSystemOptions wanted)
             }),
       answered(host),
       gate_changed(host),
+      write_ended(host),
       sent(host),
       targets_learned(host),
       close_alarm(host, [this] {

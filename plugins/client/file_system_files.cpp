@@ -184,11 +184,29 @@ Task<Status> FileSystem::Impl::follow(Node& node, FileData& data) {
   co_return epoch == before ? kOk : Status{Code::closed, 0, "the metadata server restarted"};
 }
 
+// The kernel takes new bytes into its pages before it sends them, and lets go of the pages. If they were dropped
+// meanwhile and are read again, they must not come back without what a WRITE of before brings. No circle comes of it:
+// a WRITE goes on while pages of its file are being dropped, and waits for a lock only when that is over.
+Task<> FileSystem::Impl::behind_writes(const Node& node, std::uint64_t offset, std::uint64_t size) {
+  const auto brings = [&](const Writing& one) {
+    return one.node == &node && one.begin < offset + size && offset < one.end;
+  };
+  while (std::any_of(writing.begin(), writing.end(), brings)) co_await write_ended.wait();
+}
+
+void FileSystem::Impl::end_writing(Writing& one) {
+  if (!one.is_linked()) return;
+  one.unlink();
+  write_ended.wake_all();
+}
+
 template <class Read>
-Task<Result<std::uint64_t>> FileSystem::Impl::read(fs::HandleId id, std::uint64_t offset, Read read) {
+Task<Result<std::uint64_t>> FileSystem::Impl::read(fs::HandleId id, std::uint64_t offset, std::uint64_t wanted,
+                                                   Read read) {
   HandleRef handle = find_handle(id);
   if (handle == nullptr || (handle->flags & (fs::kOpenRead | fs::kOpenExecute)) == 0) co_return posix_error(EBADF);
   if (handle->data == nullptr) co_return posix_error(handle->node->inode.is_directory() ? EISDIR : EINVAL);
+  if (!writing.empty() && !RIDEAU_PLANTED_BUG(reads_past_writes)) co_await behind_writes(*handle->node, offset, wanted);
   Status status = co_await usable(handle);
   if (!status.ok()) co_return status;
   status = co_await enter(handle->node, false);
@@ -345,14 +363,14 @@ Task<Status> FileSystem::release(fs::HandleId id) {
 
 Task<Result<std::uint64_t>> FileSystem::read(fs::HandleId id, std::uint64_t offset, const IoVec* room,
                                              std::uint32_t parts) {
-  return impl_->read(id, offset, [offset, room, parts](FileData& data, std::uint64_t file_size) {
+  return impl_->read(id, offset, size_of(room, parts), [offset, room, parts](FileData& data, std::uint64_t file_size) {
     return data.read(offset, room, parts, file_size);
   });
 }
 
 Task<Result<std::uint64_t>> FileSystem::read(fs::HandleId id, std::uint64_t offset, std::uint64_t size,
                                              ReadSink& sink) {
-  return impl_->read(id, offset, [offset, size, &sink](FileData& data, std::uint64_t file_size) {
+  return impl_->read(id, offset, size, [offset, size, &sink](FileData& data, std::uint64_t file_size) {
     return data.read(offset, size, file_size, sink);
   });
 }
@@ -369,10 +387,14 @@ Task<Result<std::uint64_t>> FileSystem::write(fs::HandleId id, std::uint64_t off
   if (of_map && impl_->lost_pages(handle->inode())) {
     co_return Status{Code::io_error, EIO, "what was stored was lost with the session"};
   }
+  Impl::Writing writing(*handle->node, offset, size);
+  if (!of_map && impl_->kernel != nullptr) impl_->writing.push_back(writing);  // pages of a map can be read meanwhile
   Status status = co_await impl_->usable(handle);
-  if (!status.ok()) co_return status;
-  status = co_await impl_->enter(handle->node, true);
-  if (!status.ok()) co_return status;
+  if (status.ok()) status = co_await impl_->enter(handle->node, true);
+  if (!status.ok()) {
+    impl_->end_writing(writing);
+    co_return status;
+  }
   if (of_map) {
     status = co_await impl_->write_pages(handle, offset, data, parts, size, *details);
     impl_->leave(*handle->node);
@@ -390,6 +412,7 @@ Task<Result<std::uint64_t>> FileSystem::write(fs::HandleId id, std::uint64_t off
   auto result = co_await impl_->write(handle, offset, data, parts, size, details);
   if (appending != nullptr) appending->unlock();
   impl_->leave(*handle->node);
+  impl_->end_writing(writing);
   if (result.ok() && details != nullptr && details->offset != offset && impl_->kernel != nullptr) {
     // The kernel chose another place for the bytes: what it has of the file there is wrong. Before the answer, so that
     // nobody's next question meets it.

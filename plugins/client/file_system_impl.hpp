@@ -191,9 +191,18 @@ struct FileSystem::Impl final : rpc::SessionEvents, InlineHome {
   Task<Status> follow(Node& node, FileData& data);
   // `read` does it, with the data and the size of the file.
   template <class Read>
-  Task<Result<std::uint64_t>> read(fs::HandleId id, std::uint64_t offset, Read read);
+  Task<Result<std::uint64_t>> read(fs::HandleId id, std::uint64_t offset, std::uint64_t wanted, Read read);
   Task<Result<std::uint64_t>> write(HandleRef handle, std::uint64_t offset, const IoVec* data, std::uint32_t parts,
                                     std::uint64_t size, WriteDetails* details);
+  // A WRITE without an answer yet; in the frame of its call.
+  struct Writing : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+    Writing(const Node& of, std::uint64_t offset, std::uint64_t size) : node(&of), begin(offset), end(offset + size) {}
+    const Node* node;
+    std::uint64_t begin;
+    std::uint64_t end;
+  };
+  Task<> behind_writes(const Node& node, std::uint64_t offset, std::uint64_t size);
+  void end_writing(Writing& one);
   static std::uint32_t privileges_to_kill(const Node& node, bool set_id);
   Task<Status> kill_privileges(HandleRef handle, std::uint32_t kills, const fs::Caller& writer);
   // Of mapped pages (file_system_pages.cpp).
@@ -314,6 +323,8 @@ struct FileSystem::Impl final : rpc::SessionEvents, InlineHome {
   std::set<fs::InodeId> lost_names;  // directories whose fsync says so, once
   fs::HandleId next_handle = 1;
   boost::intrusive::list<Opening, boost::intrusive::constant_time_size<false>> opening;
+  boost::intrusive::list<Writing, boost::intrusive::constant_time_size<false>> writing;
+  WaitQueue write_ended;
   std::size_t kept_opens = 0;
 
   std::map<fs::InodeId, NodeRef> changed;  // inodes with news for the metadata server

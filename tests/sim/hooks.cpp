@@ -102,6 +102,7 @@ constexpr HookName kBugs[] = {
     {"sync_flushes_nothing", "an object target's sync does not reach its store"},
     {"sync_skips_a_target", "fsync leaves out one of the targets of a file"},
     {"truncate_keeps_cache", "bytes behind the new end stay cached"},
+    {"reads_past_writes", "a page is read again while a WRITE that filled it is on its way"},
     {"tells_out_of_turn", "a size is told while another call tells an older one"},
     {"size_is_not_told", "a writer is asked how large its file is, and the record is believed"},
     {"inode_numbers_come_again", "numbers that a crash lost are given to other files"},
