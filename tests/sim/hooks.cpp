@@ -90,6 +90,7 @@ constexpr HookName kBugs[] = {
     {"claims_no_locks", "a client believes in locks that it has not claimed"},
     {"claims_no_opens", "a client does not say what it has open"},
     {"lock_waits_for_nobody", "a lock is granted before others have given it back"},
+    {"extent_waits_for_nobody", "the same of a part of a file"},
     {"gives_lock_back_dirty", "a lock is given back before its bytes are written"},
     {"evicts_without_fence", "locks go to others while the old holder may still write"},
     {"ignores_fences", "an object target takes writes of a fenced client"},
