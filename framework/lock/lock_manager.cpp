@@ -64,9 +64,7 @@ LockManager::Lock& LockManager::grant(Resource& resource, ResourceId id, HolderI
   lock->number = ++last_number_;
   lock->mode = mode;
   lock->asked_for = 0;
-  if (mode == Mode::exclusive && !watched_.empty()) {
-    if (const auto watch = watched_.find(id); watch != watched_.end()) watch->second = true;
-  }
+  if (mode == Mode::exclusive) note_watched(id);
   return *lock;
 }
 
@@ -288,6 +286,11 @@ std::size_t LockManager::count(HolderId holder) const noexcept {
 Grant LockManager::held(HolderId holder, ResourceId id) const noexcept {
   const Lock* lock = find(holder, id);
   return lock == nullptr ? Grant{} : Grant{lock->mode, lock->number};
+}
+
+bool LockManager::is_asked_back(HolderId holder, ResourceId id) const noexcept {
+  const Lock* lock = find(holder, id);
+  return lock != nullptr && lock->asked_for != 0;
 }
 
 std::vector<LockManager::Held> LockManager::in_the_way(HolderId holder, ResourceId id, Mode mode) const {

@@ -84,6 +84,10 @@ class LockManager {
   void end_claim(HolderId holder, ResourceId resource, Mode mode);
   // From now on it is noted whether anybody is granted the resource exclusively. One watch of a resource at a time.
   void watch(ResourceId resource) { watched_.insert_or_assign(resource, false); }
+  // Notes it in other words: weaker locks are as good as that from now on.
+  void note_watched(ResourceId resource) noexcept {
+    if (const auto watch = watched_.find(resource); watch != watched_.end()) watch->second = true;
+  }
   // Ends the watch, and tells whether somebody was.
   bool end_watch(ResourceId resource);
   // Gives back what the holder has of the resource, unless that was granted after `number`.
@@ -102,6 +106,8 @@ class LockManager {
   std::size_t count(HolderId holder) const noexcept;                         // of its locks
   std::size_t count() const noexcept { return locks_; }                      // of all locks
   Grant held(HolderId holder, ResourceId resource) const noexcept;
+  // Whether the holder has the resource, and was asked to give it back.
+  bool is_asked_back(HolderId holder, ResourceId resource) const noexcept;
   // Other sessions' locks of the resource that conflict with the mode; empty: is_free_for().
   struct Held {
     HolderId holder = 0;

@@ -100,13 +100,15 @@ std::uint8_t* BlockMap::writable(Block& block, std::uint32_t begin, std::uint32_
 }
 
 void BlockMap::drop_clean() {
-  each_from(0, [this](std::uint64_t index, Block& block) {
-    block.valid = block.dirty;
-    for (const ByteRanges* kept : {&block.sending, &block.unstable}) {
-      for (const ByteRange& range : kept->list()) block.valid.add(range.begin, range.end);
-    }
-    settle(index);
-  });
+  each_from(0, [this](std::uint64_t index, Block& block) { drop_clean(index, block); });
+}
+
+void BlockMap::drop_clean(std::uint64_t index, Block& block) {
+  block.valid = block.dirty;
+  for (const ByteRanges* kept : {&block.sending, &block.unstable}) {
+    for (const ByteRange& range : kept->list()) block.valid.add(range.begin, range.end);
+  }
+  settle(index, block);
 }
 
 }  // namespace rideau::client

@@ -90,6 +90,7 @@ class BlockMap {
   std::uint8_t* writable(Block& block, std::uint32_t begin, std::uint32_t end);
   // Forgets what is neither dirty nor being sent nor unstable.
   void drop_clean();
+  void drop_clean(std::uint64_t index, Block& block);
   // Every block from an index on; the visit may let its own block go.
   template <class Visit>
   void each_from(std::uint64_t first, Visit visit) {

@@ -69,6 +69,15 @@ void FileData::Impl::drop() {
   blocks.drop_clean();
 }
 
+// Blocks that lie on both sides of a border stay: nobody else may have them.
+void FileData::Impl::drop(std::uint64_t begin, std::uint64_t end) {
+  ++generation;
+  ahead_end = 0;
+  blocks.each_from(begin / kBlockBytes, [&](std::uint64_t index, Block& block) {
+    if (index < end / kBlockBytes) blocks.drop_clean(index, block);
+  });
+}
+
 void FileData::Impl::discard() {
   left_inline = false;
   blocks.each_from(0, [this](std::uint64_t index, Block& block) { undirty(index, block, 0, kBlockBytes); });
@@ -171,13 +180,15 @@ Task<> FileData::cut_failed(std::uint64_t attempted_end, const std::uint64_t& fi
   impl_->reopen();
 }
 
-Task<Status> FileData::flush() {
+Task<Status> FileData::flush() { return flush(0, ~0ull); }
+
+Task<Status> FileData::flush(std::uint64_t begin, std::uint64_t end) {
   co_await impl_->gate.enter();
   Status done{};
   std::uint64_t before = 0;
   do {
     before = impl_->epochs();
-    done = co_await impl_->flush();
+    done = co_await impl_->flush(begin, end);
   } while (done.ok() && before != impl_->epochs());
   impl_->leave();
   co_return done;
@@ -199,16 +210,18 @@ Task<Status> FileData::sync() {
   co_return status;
 }
 
-Task<Status> FileData::settle() {
+Task<Status> FileData::settle() { return settle(0, ~0ull); }
+
+Task<Status> FileData::settle(std::uint64_t begin, std::uint64_t end) {
   if (!impl_->striping.valid()) co_return kNoTarget;
   co_await impl_->gate.enter();
   Status status{};
   std::uint64_t before = 0;
   do {
     before = impl_->epochs();
-    status = co_await impl_->flush();
+    status = co_await impl_->flush(begin, end);
     const Status synced = co_await impl_->sync(false);
-    if (!synced.ok() && before == impl_->epochs()) impl_->give_up_unstable(synced);
+    if (!synced.ok() && before == impl_->epochs()) impl_->give_up_unstable(synced, begin, end);
     if (status.ok()) status = synced;
   } while (before != impl_->epochs());
   impl_->leave();
@@ -258,10 +271,13 @@ void FileData::drop() {
   impl_->left_inline = false;
   impl_->drop();
 }
+void FileData::drop(std::uint64_t begin, std::uint64_t end) { impl_->drop(begin, end); }
 void FileData::discard() { impl_->discard(); }
 bool FileData::dirty() const noexcept { return impl_->inline_max == 0 && impl_->dirty(); }
+bool FileData::dirty(std::uint64_t begin, std::uint64_t end) const noexcept { return impl_->dirty(begin, end); }
 // What the metadata server has not got yet is told it, and made again with what else it lost.
 bool FileData::settled() const noexcept { return impl_->inline_max != 0 || impl_->settled(); }
+bool FileData::settled(std::uint64_t begin, std::uint64_t end) const noexcept { return impl_->settled(begin, end); }
 std::uint64_t FileData::dirty_bytes() const noexcept { return impl_->dirty_bytes + impl_->sending_bytes; }
 std::uint64_t FileData::errors_heard() const noexcept { return impl_->heard; }
 Status FileData::take_error(std::uint64_t* heard) noexcept {
@@ -269,6 +285,7 @@ Status FileData::take_error(std::uint64_t* heard) noexcept {
   impl_->heard = impl_->failures;
   return impl_->last_failure;
 }
+void FileData::fail(Status status) noexcept { impl_->keep_error(status); }
 Status FileData::take_error() noexcept {
   std::uint64_t heard = impl_->heard;
   return take_error(&heard);

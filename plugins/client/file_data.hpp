@@ -196,11 +196,17 @@ class FileData {
   // Dirty bytes are at their targets; sync: and durable there, as is what anybody's completed write brought before. A
   // failed write of this time is also kept for take_error(): report one of the two.
   Task<Status> flush();
+  // The same of the bytes from `begin` to `end`.
+  Task<Status> flush(std::uint64_t begin, std::uint64_t end);
   Task<Status> sync();
   // Before somebody else may change the file: nothing of it is left that a target may still lose. What cannot be made
   // durable is forgotten, and is an error of the file.
   Task<Status> settle();
+  // The same of these bytes, which are whole blocks; and of every cut, which nobody may make again over what others
+  // write.
+  Task<Status> settle(std::uint64_t begin, std::uint64_t end);
   bool settled() const noexcept;  // there is nothing to do for settle()
+  bool settled(std::uint64_t begin, std::uint64_t end) const noexcept;
   // What the targets have, dirty bytes apart. Size, as the objects show it (for a file whose record is not exact), and
   // 512-byte blocks used.
   struct ObjectsStat {
@@ -208,16 +214,20 @@ class FileData {
     std::uint64_t blocks = 0;
   };
   Task<Result<ObjectsStat>> stat_objects();
-  void drop();                                 // forgets clean bytes that are durable; the lock goes
-  void discard();                              // forgets dirty ones too, unsent: the file is gone
-  bool dirty() const noexcept;                 // there are bytes for objects
-  std::uint64_t dirty_bytes() const noexcept;  // those on their way included
+  void drop();                                        // forgets clean bytes that are durable; the lock goes
+  void drop(std::uint64_t begin, std::uint64_t end);  // of whole blocks
+  void discard();                                     // forgets dirty ones too, unsent: the file is gone
+  bool dirty() const noexcept;                        // there are bytes for objects
+  bool dirty(std::uint64_t begin, std::uint64_t end) const noexcept;  // of whole blocks
+  std::uint64_t dirty_bytes() const noexcept;                         // those on their way included
   // Errors of writes that were acknowledged early. Everybody who has the file open hears of the last one, once: `heard`
   // is his, and begins as errors_heard() when he opens it, so that what nobody heard of yet is told to who comes next.
   std::uint64_t errors_heard() const noexcept;
   Status take_error(std::uint64_t* heard) noexcept;
   // What nobody heard of yet.
   Status take_error() noexcept;
+  // A write that was acknowledged early failed before it came here.
+  void fail(Status status) noexcept;
   // 512-byte blocks the objects use, as far as replies told since the file was opened (0: unknown).
   std::uint64_t blocks_hint() const noexcept;
 

@@ -147,24 +147,27 @@ void FileData::Impl::sent(const Segment& segment, Status status, bool restarted)
   if (!status.ok()) keep_error(status);
 }
 
-bool FileData::Impl::has_older(std::uint64_t stamp_max) {
+bool FileData::Impl::has_older(std::uint64_t stamp_max, std::uint64_t begin, std::uint64_t end) {
   if (inline_max != 0) return false;  // nothing for objects
   const auto older = [&](std::uint64_t index) {
     const Block& block = *blocks.find(index);
     return (!block.dirty.empty() && block.dirty_stamp <= stamp_max) ||
            (!block.sending.empty() && block.sending_stamp <= stamp_max);
   };
-  return std::any_of(dirty_blocks.begin(), dirty_blocks.end(), older) ||
-         std::any_of(sending_blocks.begin(), sending_blocks.end(), older);
+  const auto any_older = [&](const std::set<std::uint64_t>& indexes) {
+    return std::any_of(indexes.lower_bound(begin / kBlockBytes), indexes.lower_bound((end - 1) / kBlockBytes + 1),
+                       older);
+  };
+  return any_older(dirty_blocks) || any_older(sending_blocks);
 }
 
-Task<Status> FileData::Impl::flush() {
+Task<Status> FileData::Impl::flush(std::uint64_t begin, std::uint64_t end) {
   const std::uint64_t now = stamp++;
   const std::uint64_t failures_before = failures;
   for (;;) {
     co_await until_remade();
-    start_sends(DataPlane::Impl::Send::all, now);
-    if (!has_older(now)) break;
+    start_sends(DataPlane::Impl::Send::all, now, begin, end);
+    if (!has_older(now, begin, end)) break;
     co_await plane.progress.wait();
   }
   co_return failures == failures_before ? kOk : last_failure;

@@ -80,8 +80,8 @@ struct FileData::Impl {
   Task<> send(Segment segment, std::uint64_t space, std::uint64_t epoch, std::vector<IoVec> parts,
               std::vector<std::shared_ptr<Buffer>> buffers);
   void sent(const Segment& segment, Status status, bool restarted);
-  bool has_older(std::uint64_t stamp);
-  Task<Status> flush();
+  bool has_older(std::uint64_t stamp, std::uint64_t begin = 0, std::uint64_t end = ~0ull);
+  Task<Status> flush(std::uint64_t begin = 0, std::uint64_t end = ~0ull);
 
   // Objects.
   Task<Status> truncate(std::uint64_t old_size, std::uint64_t size);
@@ -117,8 +117,10 @@ struct FileData::Impl {
   void covered(std::uint32_t stripe, std::uint64_t change);  // everything up to that one is durable
   void forget_durable();                                     // of the blocks, after covered()
   bool settled() const noexcept;
+  bool settled(std::uint64_t begin, std::uint64_t end) const noexcept;  // of whole blocks, and every cut
   // It could not be made durable: an error of the file, and not kept any more.
   void give_up_unstable(Status status);
+  void give_up_unstable(Status status, std::uint64_t begin, std::uint64_t end);  // of whole blocks, and every cut
   void forget_reshapes();
   void remake(std::uint32_t stripe);
   Task<> remake_all(std::uint32_t stripe, std::uint64_t losses, std::uint32_t layout_generation);
@@ -189,11 +191,13 @@ struct FileData::Impl {
   // Dirty bytes of a block are forgotten, and what they held of the grant is free again.
   void undirty(std::uint64_t index, Block& block, std::uint32_t begin, std::uint32_t end);
   void drop();
+  void drop(std::uint64_t begin, std::uint64_t end);
   void discard();
   void meet_again(fs::TargetId id, bool kept_all);
   void keep_error(Status status) noexcept;
   void leave();
   bool dirty() const noexcept { return dirty_bytes + sending_bytes > 0; }
+  bool dirty(std::uint64_t begin, std::uint64_t end) const noexcept;  // of whole blocks
   bool idle() const noexcept { return gate.idle() && blocks.empty() && settled(); }
 
   DataPlane::Impl& plane;

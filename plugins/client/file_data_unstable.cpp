@@ -10,6 +10,15 @@
 
 namespace rideau::client {
 
+namespace {
+
+bool any_in(const std::set<std::uint64_t>& indexes, std::uint64_t begin, std::uint64_t end) {
+  const auto first = indexes.lower_bound(begin / kBlockBytes);
+  return first != indexes.end() && *first <= (end - 1) / kBlockBytes;
+}
+
+}  // namespace
+
 std::uint64_t FileData::Impl::note_change(std::uint32_t stripe) {
   StripeState& state = stripes[stripe];
   DataTarget* target = target_of(stripe);
@@ -40,6 +49,17 @@ void FileData::Impl::forget_durable() {
   if (idle() || nameless) plane.candidates.insert(inode);
 }
 
+bool FileData::Impl::dirty(std::uint64_t begin, std::uint64_t end) const noexcept {
+  return any_in(dirty_blocks, begin, end) || any_in(sending_blocks, begin, end);
+}
+
+bool FileData::Impl::settled(std::uint64_t begin, std::uint64_t end) const noexcept {
+  return !dirty(begin, end) && !any_in(unstable_blocks, begin, end) &&
+         std::all_of(stripes.begin(), stripes.end(), [](const StripeState& state) {
+           return state.reshapes.empty() && state.blind <= state.durable && !state.remaking;
+         });
+}
+
 bool FileData::Impl::settled() const noexcept {
   return !dirty() && std::all_of(stripes.begin(), stripes.end(), [](const StripeState& state) {
     return state.durable >= state.changes && !state.remaking;
@@ -50,6 +70,21 @@ void FileData::Impl::give_up_unstable(Status status) {
   keep_error(status);
   forget_reshapes();
   forget_all_unstable();
+}
+
+void FileData::Impl::give_up_unstable(Status status, std::uint64_t begin, std::uint64_t end) {
+  if (begin == 0 && end == ~0ull) return give_up_unstable(status);
+  keep_error(status);
+  for (StripeState& state : stripes) {
+    if (!state.reshapes.empty()) state.blind = state.changes;
+  }
+  forget_reshapes();
+  for (auto at = unstable_blocks.lower_bound(begin / kBlockBytes); at != unstable_blocks.end();) {
+    const std::uint64_t index = *at++;
+    if (index > (end - 1) / kBlockBytes) break;
+    forget_unstable(index, *blocks.find(index), 0, kBlockBytes);
+    blocks.settle(index);
+  }
 }
 
 void FileData::Impl::acknowledged(std::uint64_t index, Block& block, std::uint32_t begin, std::uint32_t end) {

@@ -78,7 +78,6 @@ FileSystem::Impl::Impl(Runtime& host, Logger& logger, FileSystemOptions wanted)
             }),
       answered(host),
       gate_changed(host),
-      write_ended(host),
       sent(host),
       targets_learned(host),
       close_alarm(host, [this] {
@@ -104,6 +103,7 @@ Task<rpc::CallbackReply> FileSystem::Impl::on_callback(std::uint16_t method, Byt
       co_await yield_now(runtime);  // answers that came before are looked at before
       if (epoch != before) break;
       for (const fs::LockItem& item : request.items) on_revoke(item);
+      for (const fs::ExtentItem& item : request.extents) on_revoke_part(item);
       if (request.budget != 0) {
         lock_budget = request.budget;
         keep_within_bounds();
@@ -183,6 +183,7 @@ void FileSystem::Impl::on_new_epoch(std::uint64_t boot_epoch, bool) {
   for (const GiveBack& one : std::exchange(give_backs, {})) {
     if (one.node) --one.node->lock.giving_back;
   }
+  give_backs_parts.clear();
   names.clear();
   inodes.drop_all();
   locks_held = 0;

@@ -166,7 +166,8 @@ class FileSystem {
   Task<Status> sync_directory(fs::InodeId directory);
 
   // Attributes.
-  Task<Result<fs::Inode>> get_attributes(fs::InodeId inode);
+  // `to_read`: on behalf of a read or write, which wants to know where the file ends, and not its times.
+  Task<Result<fs::Inode>> get_attributes(fs::InodeId inode, bool to_read = false);
   // `request.inode` and mask say what; kSetSize cuts or grows the file.
   Task<Result<fs::Inode>> set_attributes(fs::SetAttributesRequest request);
   // The metadata server has the rules; names that it would refuse anyhow are not worth a call.
@@ -186,7 +187,9 @@ class FileSystem {
   Task<Result<std::uint64_t>> read(fs::HandleId handle, std::uint64_t offset, const IoVec* room, std::uint32_t parts);
   // The same without a copy. Up to kReadPieceBytes come in one piece and only when the read succeeds, with which it
   // then ends; at the end of the file nothing comes.
-  Task<Result<std::uint64_t>> read(fs::HandleId handle, std::uint64_t offset, std::uint64_t size, ReadSink& sink);
+  // `fills_pages`: the kernel holds the locks of its pages meanwhile, in which there is nothing yet.
+  Task<Result<std::uint64_t>> read(fs::HandleId handle, std::uint64_t offset, std::uint64_t size, ReadSink& sink,
+                                   bool fills_pages = false);
   // Bytes written. With kOpenAppend on the handle the offset is ignored. `details` may be null.
   Task<Result<std::uint64_t>> write(fs::HandleId handle, std::uint64_t offset, const IoVec* data, std::uint32_t parts,
                                     WriteDetails* details = nullptr);

@@ -20,7 +20,10 @@ Task<Status> FileSystem::Impl::know(NodeRef node, bool size) {
   bool learned = false;
   std::uint64_t asked_under = 0;  // which holding of the lock
   for (;;) {
-    if (!node->valid) {
+    // Of a file in parts the objects are asked only after others were asked under the same share: then nobody is in the
+    // middle of a cut.
+    const bool asks_first = size && node->lock.divided && !node->size_known && asked_under != node->lock.stamp;
+    if (!node->valid || asks_first) {
       asked_under = node->lock.mode != Mode::none ? node->lock.stamp : 0;
       const auto reply = co_await meta.get_attributes(id);
       if (!reply.ok()) co_return reply.status;
@@ -45,6 +48,7 @@ Task<Status> FileSystem::Impl::know(NodeRef node, bool size) {
       continue;
     }
     const std::uint64_t stamp = node->lock.stamp;
+    if (node->lock.divided && asked_under != stamp) continue;
     if (node->inode.is_inline()) {
       // The server has all there is, and its record was read under the lock.
       if (!node->valid && asked_under != stamp) continue;
@@ -81,7 +85,7 @@ fs::Inode FileSystem::Impl::tell(Node& node, std::uint64_t asked) {
   // other clients take the lock again and again, nothing is kept in the kernel, so that nothing has to expire there.
   const NodeLock& lock = node.lock;
   const bool contended = inode.is_regular() && runtime.now_ns() < lock.contended_until_ns;
-  if (!node.valid || lock.closing || lock.expired > asked || contended) {
+  if (!node.valid || lock.closing || lock.divided || lock.expired > asked || contended) {
     inode.flags |= kAttributesOnce;
   } else if (kernel != nullptr) {
     node.kernel_attributes = true;
@@ -99,9 +103,18 @@ fs::Inode FileSystem::Impl::tell_change(Node& node, fs::Inode left, const Status
   return left;
 }
 
-Task<Result<fs::Inode>> FileSystem::Impl::attributes(fs::InodeId inode, std::uint64_t asked) {
+Task<Result<fs::Inode>> FileSystem::Impl::attributes(fs::InodeId inode, std::uint64_t asked, bool to_read) {
   NodeRef node = inodes.get(inode);
-  const Status status = co_await know(node, true);
+  Status status = co_await know(node, true);
+  if (status.ok() && node->lock.divided) {
+    // Not in one expression: g++ 12 would wait for both.
+    if (to_read) {
+      status = co_await ask_size_to_read(node);
+    } else {
+      status = co_await ask_size(node);
+    }
+    if (status.ok()) status = co_await know(node, true);
+  }
   if (!status.ok()) co_return status;
   co_return tell(*node, asked);
 }
@@ -141,6 +154,16 @@ void FileSystem::Impl::end_resize(Node& node) {
   resizing.erase(node.inode.id);
   sent.wake_all();
   if (node.changed) kick_closes();
+}
+
+// Of a file in parts the cut is durable at once: whoever asks the objects how large it is must not meet one that is
+// made again.
+Task<Status> FileSystem::Impl::cut_objects(NodeRef node, std::uint64_t old_size, std::uint64_t size) {
+  const std::shared_ptr<FileData> data = data_of(*node);
+  const Status status = co_await data->truncate(old_size, size);
+  constexpr std::uint64_t kBehindAll = lock::kExtentEnd - kExtentBytes;
+  if (node->lock.divided) static_cast<void>(co_await data->settle(kBehindAll, lock::kExtentEnd));
+  co_return status;
 }
 
 // Grown objects come before the record that says so, cut ones after it: a crash in between leaves zeros or bytes beyond
@@ -203,6 +226,7 @@ Task<MetaReply<fs::InodeReply>> FileSystem::Impl::resize(fs::SetAttributesReques
   }
   learn(reply.body.inode);
   node->inode.size = request.size;
+  ++node->cuts;
   // The record does not know what the objects lose with the cut.
   const std::uint64_t whole = (request.size + 4095) / 4096 * 8;
   node->inode.blocks = std::min(reply.body.inode.blocks, whole);
@@ -213,7 +237,7 @@ Task<MetaReply<fs::InodeReply>> FileSystem::Impl::resize(fs::SetAttributesReques
     kick_closes();
   }
   if (!grows) {
-    const Status cut = co_await data->truncate(old_size, request.size);
+    const Status cut = co_await cut_objects(node, old_size, request.size);
     if (!cut.ok()) reply.status = cut;
   }
   co_return reply;
@@ -224,7 +248,7 @@ Task<Result<fs::Inode>> FileSystem::Impl::set_attributes(fs::SetAttributesReques
   bool resizes = (request.mask & fs::kSetSize) != 0;
   if (resizes) {
     if (request.size > limits::kFileBytesMax) co_return posix_error(EFBIG);
-    const Status known = co_await know(node, true);
+    const Status known = co_await know_end(node);
     if (!known.ok()) co_return known;
     resizes = node->inode.is_regular();  // of anything else the server refuses it
   }
@@ -260,12 +284,12 @@ std::uint64_t FileSystem::names_token(fs::InodeId directory, bool of_all) const 
   return of_all || open_to_all(node->inode) ? node->lock.stamp : 0;
 }
 
-Task<Result<fs::Inode>> FileSystem::get_attributes(fs::InodeId inode) {
+Task<Result<fs::Inode>> FileSystem::get_attributes(fs::InodeId inode, bool to_read) {
   const std::uint64_t asked = impl_->expiries;
   NodeRef node = impl_->inodes.get(inode);
   const Result<unsigned> turn = co_await impl_->enter_attributes(node);
   if (!turn.ok()) co_return turn.status();
-  auto result = co_await impl_->attributes(inode, asked);
+  auto result = co_await impl_->attributes(inode, asked, to_read);
   impl_->leave_attributes(*node, *turn);
   co_return result;
 }
@@ -276,14 +300,15 @@ Task<Result<fs::Inode>> FileSystem::set_attributes(fs::SetAttributesRequest requ
   // so this is a data call.
   const bool resizes = (request.mask & fs::kSetSize) != 0;
   NodeRef node = impl_->inodes.get(request.inode);
+  DataCall call({0, lock::kExtentEnd});
   if (resizes) {
-    const Status status = co_await impl_->enter(node, true);
+    const Status status = co_await impl_->enter(node, true, call);
     if (!status.ok()) co_return status;
     co_await impl_->begin_resize(node);
   }
   auto result = co_await impl_->set_attributes(request, asked);
   if (resizes) impl_->end_resize(*node);
-  if (resizes) impl_->leave(*node);
+  if (resizes) impl_->leave(*node, call);
   co_return result;
 }
 

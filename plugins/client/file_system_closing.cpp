@@ -22,10 +22,14 @@ void FileSystem::Impl::mark_changed(Node& node) {
 }
 
 void FileSystem::Impl::queue_close(HandleRef handle) {
+  Node& node = *handle->node;
   if (handle->writes()) {
-    RIDEAU_ASSERT(handle->node->writers > 0);
-    --handle->node->writers;
+    RIDEAU_ASSERT(node.writers > 0);
+    --node.writers;
   }
+  RIDEAU_ASSERT(node.handles > 0);
+  // A share that nobody uses keeps the others from having the file whole.
+  if (--node.handles == 0 && node.lock.divided) start_release(handle->node);
   if (handle->epoch != epoch || handle->broken) return;  // the server has forgotten it
   if (keep_open(*handle)) return;
   const bool dirty = handle->data != nullptr && handle->data->dirty();
@@ -39,7 +43,7 @@ void FileSystem::Impl::queue_close(HandleRef handle) {
 
 bool FileSystem::Impl::keep_open(const Handle& handle) {
   Node& node = *handle.node;
-  const bool covered = node.valid && node.lock.mode != Mode::none && !node.lock.closing;
+  const bool covered = node.valid && node.lock.mode != Mode::none && !node.lock.divided && !node.lock.closing;
   if (handle.writes() || !node.inode.is_regular() || !covered || stopped) return false;
   if (node.inode.link_count == 0 || node.kept_open != 0 || kept_opens >= kKeptOpensMax) return false;
   node.kept_open = handle.id;
@@ -48,7 +52,7 @@ bool FileSystem::Impl::keep_open(const Handle& handle) {
 }
 
 HandleRef FileSystem::Impl::open_kept(NodeRef node, std::uint32_t flags, const fs::Caller& caller) {
-  const bool covered = node->valid && node->lock.mode != Mode::none && !node->lock.closing;
+  const bool covered = node->valid && node->lock.mode != Mode::none && !node->lock.divided && !node->lock.closing;
   if (node->kept_open == 0 || !covered) return nullptr;
   --kept_opens;
   return add_handle(std::exchange(node->kept_open, 0), node, flags, caller);
@@ -111,6 +115,7 @@ fs::SizeUpdate FileSystem::Impl::size_update(Node& node) {
   update.blocks = node.inode.blocks;
   update.mtime_ns = node.inode.mtime_ns;
   update.time_generation = node.inode.time_generation;
+  update.at_least = node.at_least;
   return update;
 }
 

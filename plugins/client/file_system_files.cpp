@@ -34,7 +34,21 @@ HandleRef FileSystem::Impl::add_handle(fs::HandleId id, NodeRef node, std::uint3
   // What nobody was told of yet, the next one who opens the file is.
   if (handle->data != nullptr) handle->errors_heard = handle->data->errors_heard();
   handles.emplace(id, handle);
+  ++node->handles;
   return handle;
+}
+
+// Under a weaker lock the kernel must have no page of a file that is open for writing, see enter().
+Task<> FileSystem::Impl::drop_before_writing(NodeRef node) {
+  for (;;) {
+    if (node->lock.divided && node->writers == 0 && !node->parts->held.empty()) {
+      co_await release_part(node, {0, lock::kExtentEnd});
+    } else if (!node->lock.divided && node->lock.mode != Mode::exclusive && paged.contains(node->inode.id)) {
+      co_await drop_pages_of(node);
+    } else {
+      co_return;
+    }
+  }
 }
 
 // After an open that cut the file at the metadata server: the objects follow.
@@ -43,10 +57,12 @@ Task<Status> FileSystem::Impl::cut_opened(NodeRef node, std::uint64_t old_size) 
   node->inode.blocks = 0;
   node->size_known = true;
   ++node->change_count;
+  ++node->cuts;
   if (!plane.knows(node->inode.layout)) co_await learn_targets();
-  const std::shared_ptr<FileData> data = data_of(*node);
-  if (!try_follow(*node, *data)) co_await data->adopt(node->inode.layout, node->inode.is_inline());
-  const Status status = co_await data->truncate(old_size, 0);
+  if (const std::shared_ptr<FileData> data = data_of(*node); !try_follow(*node, *data)) {
+    co_await data->adopt(node->inode.layout, node->inode.is_inline());
+  }
+  const Status status = co_await cut_objects(node, old_size, 0);
   co_return status;
 }
 
@@ -73,7 +89,7 @@ Task<Result<OpenFile>> FileSystem::Impl::open(fs::Caller& caller, fs::InodeId in
   request.handle = next_handle++;
   request.knows_inline = true;
   request.wants_bytes = wants_bytes(*node, flags);
-  const std::uint64_t old_size = node->size_known ? node->inode.size : kUnknownSize;
+  const std::uint64_t old_size = node->size_known && !node->at_least ? node->inode.size : kUnknownSize;
   Opening unanswered({request.handle, fs::kNoInode, flags, false});
   opening.push_back(unanswered);
   const auto reply = co_await meta.open(request);
@@ -84,9 +100,8 @@ Task<Result<OpenFile>> FileSystem::Impl::open(fs::Caller& caller, fs::InodeId in
   node->transaction = std::max(node->transaction, reply.transaction);
   HandleRef handle = add_handle(request.handle, node, flags, caller);
   take_bytes(node, reply.body);
-  // Under a weaker lock the kernel must have no page of a file that is open for writing, see enter().
   const bool writes = (flags & fs::kOpenWrite) != 0 && node->inode.is_regular();
-  while (writes && node->lock.mode != Mode::exclusive && paged.contains(inode)) co_await drop_pages_of(node);
+  if (writes) co_await drop_before_writing(node);
   if (handle->writes()) ++node->writers;
   Status status = kOk;
   if ((flags & fs::kOpenTruncate) != 0 && node->inode.is_regular()) status = co_await cut_opened(node, old_size);
@@ -114,7 +129,7 @@ Task<Result<OpenFile>> FileSystem::Impl::create(fs::MakeRequest& request, std::u
   HandleRef handle = add_handle(request.handle, node, request.open_flags, request.caller);
   if (request.name.empty()) node->nameless = nameless;
   const bool writes = (request.open_flags & fs::kOpenWrite) != 0;
-  while (writes && node->lock.mode != Mode::exclusive && paged.contains(node->inode.id)) co_await drop_pages_of(node);
+  if (writes) co_await drop_before_writing(node);
   if (handle->writes()) ++node->writers;
   if (!reply.body.existed && !node->size_known) {
     node->inode.size = 0;
@@ -138,7 +153,8 @@ Task<Result<OpenFile>> FileSystem::Impl::create(fs::MakeRequest& request, std::u
 
 // After a create that found the file there: somebody made it just now. It is cut like any other, under its lock.
 Task<Status> FileSystem::Impl::cut_created(HandleRef handle) {
-  Status status = co_await enter(handle->node, true);
+  DataCall call({0, lock::kExtentEnd});
+  Status status = co_await enter(handle->node, true, call);
   if (!status.ok()) co_return status;
   fs::SetAttributesRequest cut;
   cut.caller = handle->caller;
@@ -148,7 +164,7 @@ Task<Status> FileSystem::Impl::cut_created(HandleRef handle) {
   co_await begin_resize(handle->node);
   const auto done = co_await set_attributes(cut, expiries);
   end_resize(*handle->node);
-  leave(*handle->node);
+  leave(*handle->node, call);
   co_return done.status();
 }
 
@@ -185,41 +201,51 @@ Task<Status> FileSystem::Impl::follow(Node& node, FileData& data) {
 }
 
 // The kernel takes new bytes into its pages before it sends them, and lets go of the pages. If they were dropped
-// meanwhile and are read again, they must not come back without what a WRITE of before brings. No circle comes of it:
-// a WRITE goes on while pages of its file are being dropped, and waits for a lock only when that is over.
-Task<> FileSystem::Impl::behind_writes(const Node& node, std::uint64_t offset, std::uint64_t size) {
-  const auto brings = [&](const Writing& one) {
-    return one.node == &node && one.begin < offset + size && offset < one.end;
-  };
-  while (std::any_of(writing.begin(), writing.end(), brings)) co_await write_ended.wait();
-}
-
-void FileSystem::Impl::end_writing(Writing& one) {
-  if (!one.is_linked()) return;
-  one.unlink();
-  write_ended.wake_all();
+// meanwhile and are read again, they must not come back without what a WRITE of before brings.
+Task<> FileSystem::Impl::behind_writes(Node& node, DataCall& call, std::uint64_t last, bool put_off) {
+  bool told = false;
+  while (any_writing(node, call.range, last, put_off)) {
+    if (node.parts != nullptr) {
+      node.parts->waiting.push_back(call);
+      if (!node.parts->going.empty() && !std::exchange(told, true)) gate_changed.wake_all();
+    }
+    co_await gate_changed.wait();
+    if (call.is_linked()) call.unlink();
+  }
 }
 
 template <class Read>
 Task<Result<std::uint64_t>> FileSystem::Impl::read(fs::HandleId id, std::uint64_t offset, std::uint64_t wanted,
-                                                   Read read) {
+                                                   bool fills_pages, Read read) {
   HandleRef handle = find_handle(id);
   if (handle == nullptr || (handle->flags & (fs::kOpenRead | fs::kOpenExecute)) == 0) co_return posix_error(EBADF);
   if (handle->data == nullptr) co_return posix_error(handle->node->inode.is_directory() ? EISDIR : EINVAL);
-  if (!writing.empty() && !RIDEAU_PLANTED_BUG(reads_past_writes)) co_await behind_writes(*handle->node, offset, wanted);
   Status status = co_await usable(handle);
   if (!status.ok()) co_return status;
-  status = co_await enter(handle->node, false);
+  if (wanted == 0 || offset >= limits::kFileBytesMax) co_return std::uint64_t{0};
+  Node& node = *handle->node;
+  DataCall call({offset, offset + std::min(wanted, limits::kFileBytesMax - offset)});
+  call.fills_pages = fills_pages && kernel != nullptr;
+  if (call.fills_pages && !writing.empty() && !RIDEAU_PLANTED_BUG(reads_past_writes)) {
+    co_await behind_writes(node, call, writes_begun, false);
+  }
+  status = co_await enter(handle->node, false, call);
   if (!status.ok()) co_return status;
   Result<std::uint64_t> result = std::uint64_t{0};
   status = co_await know(handle->node, true);
+  // Others may have made the file larger.
+  const bool ends_here = node.lock.divided && !node.parts->end_known && call.range.end > node.inode.size;
+  if (status.ok() && ends_here) status = co_await ask_size(handle->node);
+  if (status.ok() && ends_here) status = co_await know(handle->node, true);
   if (status.ok()) {
-    if (!try_follow(*handle->node, *handle->data)) status = co_await follow(*handle->node, *handle->data);
-    const std::uint64_t size = handle->node->inode.size;
+    if (!try_follow(node, *handle->data)) status = co_await follow(node, *handle->data);
+    std::uint64_t size = node.inode.size;
+    // Nothing is read ahead beyond what is held.
+    if (node.lock.divided) size = std::min(size, node.parts->held.reach(call.range.begin, Mode::shared));
     if (status.ok() && offset < size) result = co_await read(*handle->data, size);
   }
   if (!status.ok()) result = status;
-  leave(*handle->node);
+  leave(node, call);
   co_return result;
 }
 
@@ -232,22 +258,18 @@ Task<Result<std::uint64_t>> FileSystem::Impl::write(HandleRef handle, std::uint6
     const Status followed = co_await follow(node, *handle->data);
     if (!followed.ok()) co_return followed;
   }
-  if (handle->appends(details)) offset = node.inode.size;
   if (offset > limits::kFileBytesMax) co_return posix_error(EFBIG);
   if (details != nullptr) details->offset = offset;
-  const std::uint32_t kills = privileges_to_kill(node, details != nullptr && details->kill_privileges);
-  if (kills != 0) {
-    const fs::Caller& writer = details != nullptr ? details->caller : handle->caller;
-    const Status killed = co_await kill_privileges(handle, kills, writer);
-    if (!killed.ok()) co_return killed;
-  }
   const std::uint64_t before = epoch;
   handle->wrote = true;
   auto result = co_await write_bytes(handle, offset, data, parts, details != nullptr ? details->lent : nullptr);
   const std::uint64_t done = result.ok() ? *result : 0;
   if (epoch == before && done > 0) node.inode.size = std::max(node.inode.size, offset + done);
   const bool refused = errno_of(result.status()) == EFBIG;
-  if (epoch == before && !refused && !node.inode.is_inline() && done < size && offset + size > node.inode.size) {
+  // Behind the end others may have written by now.
+  const bool ends_here = !node.lock.divided || node.parts->end_known;
+  if (epoch == before && !refused && !node.inode.is_inline() && ends_here && done < size &&
+      offset + size > node.inode.size) {
     co_await handle->data->cut_failed(std::min(offset + size, limits::kFileBytesMax), node.inode.size);
   }
   if (epoch != before) {
@@ -297,6 +319,7 @@ Task<Status> FileSystem::Impl::kill_privileges(HandleRef handle, std::uint32_t k
 
 Task<Status> FileSystem::Impl::sync(HandleRef handle) {
   Node& node = *handle->node;
+  co_await behind_stored(node);
   co_await until_unsealed(handle->node);
   // Without the lock the file may have moved to other targets, and what was written here is durable there. Whoever
   // knows that it has not asks those that it is on.
@@ -341,20 +364,22 @@ Task<Result<OpenFile>> FileSystem::open(fs::Caller caller, fs::InodeId inode, st
   // The kernel treats an open that cuts like any cut, see set_attributes.
   const bool cuts = (flags & fs::kOpenTruncate) != 0;
   NodeRef node = impl_->inodes.get(inode);
+  DataCall call({0, lock::kExtentEnd});
   if (cuts) {
-    const Status status = co_await impl_->enter(node, true);
+    const Status status = co_await impl_->enter(node, true, call);
     if (!status.ok()) co_return status;
     co_await impl_->begin_resize(node);
   }
   auto result = co_await impl_->open(caller, inode, flags);
   if (cuts) impl_->end_resize(*node);
-  if (cuts) impl_->leave(*node);
+  if (cuts) impl_->leave(*node, call);
   co_return result;
 }
 
 Task<Status> FileSystem::release(fs::HandleId id) {
   HandleRef handle = impl_->find_handle(id);
   if (handle == nullptr) co_return posix_error(EBADF);
+  if (handle->writes()) co_await impl_->behind_stored(*handle->node);
   impl_->handles.erase(id);
   co_await impl_->advisory.on_release(handle->inode(), id);
   impl_->queue_close(std::move(handle));
@@ -363,16 +388,56 @@ Task<Status> FileSystem::release(fs::HandleId id) {
 
 Task<Result<std::uint64_t>> FileSystem::read(fs::HandleId id, std::uint64_t offset, const IoVec* room,
                                              std::uint32_t parts) {
-  return impl_->read(id, offset, size_of(room, parts), [offset, room, parts](FileData& data, std::uint64_t file_size) {
-    return data.read(offset, room, parts, file_size);
+  return impl_->read(id, offset, size_of(room, parts), true,
+                     [offset, room, parts](FileData& data, std::uint64_t file_size) {
+                       return data.read(offset, room, parts, file_size);
+                     });
+}
+
+Task<Result<std::uint64_t>> FileSystem::read(fs::HandleId id, std::uint64_t offset, std::uint64_t size, ReadSink& sink,
+                                             bool fills_pages) {
+  return impl_->read(id, offset, size, fills_pages, [offset, size, &sink](FileData& data, std::uint64_t file_size) {
+    return data.read(offset, size, file_size, sink);
   });
 }
 
-Task<Result<std::uint64_t>> FileSystem::read(fs::HandleId id, std::uint64_t offset, std::uint64_t size,
-                                             ReadSink& sink) {
-  return impl_->read(id, offset, size, [offset, size, &sink](FileData& data, std::uint64_t file_size) {
-    return data.read(offset, size, file_size, sink);
-  });
+// What is done at the metadata server before a write waits for others there, so no part of a file is held meanwhile:
+// its set-id bits go first. An append takes everything from the end on, as far as known.
+Task<Status> FileSystem::Impl::enter_write(HandleRef handle, std::uint64_t offset, std::uint64_t size,
+                                           WriteDetails* details, DataCall& call) {
+  Node& node = *handle->node;
+  const bool appends = handle->appends(details);
+  const auto kills = [&] { return privileges_to_kill(node, details != nullptr && details->kill_privileges); };
+  bool killed = false;
+  for (;;) {
+    if (appends) {
+      call.range = {node.valid || node.size_known ? node.inode.size : 0, lock::kExtentEnd};
+    } else if (offset < limits::kFileBytesMax) {
+      call.range = {offset, offset + std::min(size, limits::kFileBytesMax - offset)};
+    }
+    Status status = co_await enter(handle->node, true, call);
+    if (!status.ok()) co_return status;
+    // Not in one expression: g++ 12 would wait for both.
+    if (appends) {
+      status = co_await know_end(handle->node);
+    } else {
+      status = co_await know(handle->node, true);
+    }
+    const bool fits = !appends || call.range.begin <= node.inode.size;
+    const bool in_parts = node.lock.divided;
+    if (status.ok() && (fits || !in_parts) && (kills() == 0 || killed)) co_return kOk;
+    if (in_parts || !status.ok()) leave(node, call);
+    if (!status.ok()) co_return status;
+    if (!fits && in_parts) continue;
+    const fs::Caller& writer = details != nullptr ? details->caller : handle->caller;
+    status = co_await kill_privileges(handle, kills(), writer);
+    killed = true;
+    if (status.ok() && !in_parts) co_return kOk;
+    if (!status.ok()) {
+      if (!in_parts) leave(node, call);
+      co_return status;
+    }
+  }
 }
 
 std::shared_ptr<Buffer> FileSystem::lend_buffer() { return impl_->plane.lend_buffer(); }
@@ -387,31 +452,39 @@ Task<Result<std::uint64_t>> FileSystem::write(fs::HandleId id, std::uint64_t off
   if (of_map && impl_->lost_pages(handle->inode())) {
     co_return Status{Code::io_error, EIO, "what was stored was lost with the session"};
   }
-  Impl::Writing writing(*handle->node, offset, size);
-  if (!of_map && impl_->kernel != nullptr) impl_->writing.push_back(writing);  // pages of a map can be read meanwhile
+  Impl::Writing writing(*handle->node, {offset, offset + std::min(size, limits::kFileBytesMax)}, ++impl_->writes_begun);
+  impl_->writing.push_back(writing);
   Status status = co_await impl_->usable(handle);
-  if (status.ok()) status = co_await impl_->enter(handle->node, true);
   if (!status.ok()) {
     impl_->end_writing(writing);
     co_return status;
   }
+  DataCall call({0, lock::kExtentEnd});
+  call.behind = writing.number;
   if (of_map) {
     status = co_await impl_->write_pages(handle, offset, data, parts, size, *details);
-    impl_->leave(*handle->node);
+    impl_->end_writing(writing);
     if (!status.ok()) co_return status;
     co_return size;
   }
+  status = co_await impl_->enter_write(handle, offset, size, details, call);
+  if (!status.ok()) {
+    impl_->end_writing(writing);
+    co_return status;
+  }
   // Two appends must not choose the same end of the file.
   std::shared_ptr<AsyncMutex> appending;
+  std::uint64_t place = offset;
   if (handle->appends(details)) {
     if (handle->node->append_mutex == nullptr)
       handle->node->append_mutex = std::make_shared<AsyncMutex>(impl_->runtime);
     appending = handle->node->append_mutex;
     co_await appending->lock();
+    place = handle->node->inode.size;
   }
-  auto result = co_await impl_->write(handle, offset, data, parts, size, details);
+  auto result = co_await impl_->write(handle, place, data, parts, size, details);
   if (appending != nullptr) appending->unlock();
-  impl_->leave(*handle->node);
+  impl_->leave(*handle->node, call);
   impl_->end_writing(writing);
   if (result.ok() && details != nullptr && details->offset != offset && impl_->kernel != nullptr) {
     // The kernel chose another place for the bytes: what it has of the file there is wrong. Before the answer, so that
@@ -427,6 +500,7 @@ Task<Status> FileSystem::flush(fs::HandleId id, std::uint64_t lock_owner) {
   if (handle == nullptr) co_return posix_error(EBADF);
   // What closed the file is said; that locks were not given up is for the log, since no program can do more about it.
   static_cast<void>(co_await impl_->advisory.on_close(handle->inode(), id, lock_owner));
+  if (handle->writes()) co_await impl_->behind_stored(*handle->node);
   if (handle->broken) co_return Status{Code::io_error, EIO, "changes of this open file were lost"};
   // Who only reads must not take the error away from who wrote.
   const bool tells = handle->data != nullptr && handle->writes();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The inside of FileSystem, shared by its source files: file_system.cpp (life, sessions, whole-system calls), _locking
-// (locks and giving them back), _names, _attributes, _files, _space (fallocate, holes), _closing (closes and sizes on
-// their way to the metadata server).
+// (locks and giving them back), _extents (parts of files), _names, _attributes, _files, _space (fallocate, holes),
+// _closing (closes and sizes on their way to the metadata server).
 #pragma once
 
 #include "framework/lock/lock_manager.hpp"
@@ -37,6 +37,8 @@ constexpr std::uint64_t kContendedNs = 2 * kSecond;       // after a revocation
 constexpr std::uint64_t kWithheldNs = lock::kWithheldNs;  // after an answer about a directory without its lock
 constexpr std::size_t kKeptOpensMax = 32 * 1024;
 constexpr std::size_t kLocksGivenBack = 256;  // of inodes not used for long, at a time
+constexpr std::size_t kPartsMax = 256;        // of one file
+constexpr std::uint32_t kSameSizeMax = 3;
 constexpr std::uint64_t kUnknownSize = limits::kFileBytesMax;
 constexpr std::uint64_t kInlineBytesPerCall = 256 * 1024;  // from here on closes go in another call
 
@@ -122,9 +124,11 @@ struct FileSystem::Impl final : rpc::SessionEvents, InlineHome {
   void want_lock(NodeRef node, Mode mode);
   Task<> fetch_lock(NodeRef node, Mode mode);
   // A call for data (read, write, cut): may go on while the lock is being given back; ends with leave().
-  Task<Status> enter(NodeRef node, bool changes);
-  bool try_enter(Node& node, Mode mode);
+  Task<Status> enter(NodeRef node, bool changes, DataCall& call);
+  bool try_enter(Node& node, Mode mode, DataCall& call);
+  void leave(Node& node, DataCall& call);
   void leave(Node& node);
+  void note_pages(Node& node);
   // A call for attributes: goes on while the lock is being given back, up to the moment when they expire in the kernel;
   // ends with leave_attributes(). An answer to a question from before an expiry is thrown away by the kernel, so it
   // must come before.
@@ -138,6 +142,28 @@ struct FileSystem::Impl final : rpc::SessionEvents, InlineHome {
   Task<> hold_up(NodeRef node);
   Task<> drop_all_pages();
   Task<> trim_pages();
+
+  // Files that are locked in parts (file_system_extents.cpp).
+  bool try_enter_part(Node& node, Mode mode, DataCall& call);
+  // The part is held, and not on its way back.
+  static bool has_part(const Node& node, lock::Extent range, Mode mode);
+  void want_part(NodeRef node, lock::Extent range, Mode mode);
+  Task<> fetch_part(NodeRef node, std::list<NodeParts::Wanted>::iterator wanted);
+  void take_part(NodeRef node, std::uint64_t stamp, const fs::LockExtentReply& reply);
+  void on_revoke_part(const fs::ExtentItem& item);
+  void start_part_release(NodeRef node, lock::Extent range);
+  Task<> release_part(NodeRef node, lock::Extent range);
+  Task<> drop_pages_of_part(NodeRef node, NodeParts::Going& going);
+  Task<> drop_range(fs::InodeId inode, std::shared_ptr<std::list<lock::Extent>> running,
+                    std::list<lock::Extent>::iterator range);
+  void hold_up_part(NodeRef node, lock::Extent range);
+  Task<> end_hold_up(NodeRef node, lock::Extent range);
+  void give_back_part(NodeRef node, lock::Extent range, lock::GrantNumber number);
+  void queue_give_back_part(const fs::ExtentItem& item, NodeRef node);
+  void become_whole(Node& node);
+  Task<Status> ask_size(NodeRef node);
+  Task<Status> ask_size_to_read(NodeRef node);
+  Task<Status> know_end(NodeRef node);
 
   // Names (file_system_names.cpp).
   Task<Status> check_access(fs::Caller& caller, NodeRef node, std::uint32_t want);
@@ -165,7 +191,7 @@ struct FileSystem::Impl final : rpc::SessionEvents, InlineHome {
 
   // Attributes (file_system_attributes.cpp).
   Task<Status> know(NodeRef node, bool size);
-  Task<Result<fs::Inode>> attributes(fs::InodeId inode, std::uint64_t asked);
+  Task<Result<fs::Inode>> attributes(fs::InodeId inode, std::uint64_t asked, bool to_read = false);
   Task<Result<fs::Inode>> set_attributes(fs::SetAttributesRequest& request, std::uint64_t asked);
   // The attributes for the caller, who may cache them, unless they expired after he asked (`expiries` was `asked`
   // then).
@@ -176,6 +202,7 @@ struct FileSystem::Impl final : rpc::SessionEvents, InlineHome {
   // Around a cut: no size of before comes to the server behind it.
   Task<> begin_resize(NodeRef node);
   void end_resize(Node& node);
+  Task<Status> cut_objects(NodeRef node, std::uint64_t old_size, std::uint64_t size);
   void attributes_changed(fs::InodeId inode, std::uint64_t transaction);
   Task<> list_changed(NodeRef node, bool was_open);
   Task<Status> tell_before_layout(fs::InodeId inode);
@@ -184,6 +211,7 @@ struct FileSystem::Impl final : rpc::SessionEvents, InlineHome {
   HandleRef find_handle(fs::HandleId id);
   Task<Result<OpenFile>> open(fs::Caller& caller, fs::InodeId inode, std::uint32_t flags);
   Task<Result<OpenFile>> create(fs::MakeRequest& request, std::uint64_t asked);
+  Task<> drop_before_writing(NodeRef node);
   Task<Status> cut_opened(NodeRef node, std::uint64_t old_size);
   Task<Status> cut_created(HandleRef handle);
   HandleRef add_handle(fs::HandleId id, NodeRef node, std::uint32_t flags, const fs::Caller& caller);
@@ -191,24 +219,38 @@ struct FileSystem::Impl final : rpc::SessionEvents, InlineHome {
   Task<Status> follow(Node& node, FileData& data);
   // `read` does it, with the data and the size of the file.
   template <class Read>
-  Task<Result<std::uint64_t>> read(fs::HandleId id, std::uint64_t offset, std::uint64_t wanted, Read read);
+  Task<Result<std::uint64_t>> read(fs::HandleId id, std::uint64_t offset, std::uint64_t size, bool fills_pages,
+                                   Read read);
   Task<Result<std::uint64_t>> write(HandleRef handle, std::uint64_t offset, const IoVec* data, std::uint32_t parts,
                                     std::uint64_t size, WriteDetails* details);
-  // A WRITE without an answer yet; in the frame of its call.
+  // A write that has not ended; in the frame of its call.
   struct Writing : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
-    Writing(const Node& of, std::uint64_t offset, std::uint64_t size) : node(&of), begin(offset), end(offset + size) {}
+    Writing(const Node& of, lock::Extent bytes, std::uint64_t order) : node(&of), range(bytes), number(order) {}
     const Node* node;
-    std::uint64_t begin;
-    std::uint64_t end;
+    lock::Extent range;
+    std::uint64_t number;
+    bool put_off = false;  // nobody waits for it but who syncs or closes the file (file_system_pages.cpp)
   };
-  Task<> behind_writes(const Node& node, std::uint64_t offset, std::uint64_t size);
-  void end_writing(Writing& one);
-  static std::uint32_t privileges_to_kill(const Node& node, bool set_id);
-  Task<Status> kill_privileges(HandleRef handle, std::uint32_t kills, const fs::Caller& writer);
+  Task<> behind_writes(Node& node, DataCall& call, std::uint64_t last, bool put_off);
+  void end_writing(Writing& one) {
+    one.unlink();
+    gate_changed.wake_all();
+  }
+  // Enters for a write, knows how large the file is for an append, and has taken set-id bits away.
+  Task<Status> enter_write(HandleRef handle, std::uint64_t offset, std::uint64_t size, WriteDetails* details,
+                           DataCall& call);
   // Of mapped pages (file_system_pages.cpp).
   bool lost_pages(fs::InodeId inode) const;
   Task<Status> write_pages(HandleRef handle, std::uint64_t offset, const IoVec* data, std::uint32_t parts,
                            std::uint64_t size, WriteDetails& details);
+  Task<Status> write_stored(HandleRef handle, std::uint64_t offset, const std::vector<IoVec>& data,
+                            WriteDetails& details, DataCall& call);
+  Task<> write_later(HandleRef handle, std::uint64_t offset, std::vector<std::uint8_t> bytes, WriteDetails details);
+  Task<> behind_stored(Node& node);
+  // Writes of the range up to that number have not ended; `put_off`: such alone.
+  bool any_writing(const Node& node, lock::Extent range, std::uint64_t last, bool put_off) const;
+  static std::uint32_t privileges_to_kill(const Node& node, bool set_id);
+  Task<Status> kill_privileges(HandleRef handle, std::uint32_t kills, const fs::Caller& writer);
   void changed_bytes(Node& node);
   // file_system_inline.cpp
   Task<Result<std::string>> read_inline(fs::InodeId inode) override;
@@ -309,7 +351,12 @@ struct FileSystem::Impl final : rpc::SessionEvents, InlineHome {
   };
   std::uint64_t stamps = 0;    // holdings so far
   std::uint64_t expiries = 0;  // how often something expired in the kernel
+  struct GiveBackPart {
+    fs::ExtentItem item;
+    NodeRef node;  // may be none
+  };
   std::vector<GiveBack> give_backs;
+  std::vector<GiveBackPart> give_backs_parts;
   bool sending_give_backs = false;
   bool bounding = false;
   std::uint64_t locks_held = 0;
@@ -323,9 +370,9 @@ struct FileSystem::Impl final : rpc::SessionEvents, InlineHome {
   std::set<fs::InodeId> lost_names;  // directories whose fsync says so, once
   fs::HandleId next_handle = 1;
   boost::intrusive::list<Opening, boost::intrusive::constant_time_size<false>> opening;
-  boost::intrusive::list<Writing, boost::intrusive::constant_time_size<false>> writing;
-  WaitQueue write_ended;
   std::size_t kept_opens = 0;
+  boost::intrusive::list<Writing, boost::intrusive::constant_time_size<false>> writing;
+  std::uint64_t writes_begun = 0;
 
   std::map<fs::InodeId, NodeRef> changed;  // inodes with news for the metadata server
   std::set<fs::InodeId> resizing;          // whose sizes are not told meanwhile

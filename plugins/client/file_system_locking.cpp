@@ -34,12 +34,14 @@ NodeRef FileSystem::Impl::learn(const fs::Inode& fresh) {
 bool FileSystem::Impl::take_grant(Node& node, fs::LockWord word) {
   if (word == 0) return false;
   const lock::GrantNumber number = word >> 2;
-  const Mode mode = (word & 3) >= static_cast<fs::LockWord>(Mode::exclusive) ? Mode::exclusive : Mode::shared;
+  const bool divided = fs::is_divided(word);
+  const Mode mode = (word & 3) == static_cast<fs::LockWord>(Mode::exclusive) ? Mode::exclusive : Mode::shared;
   NodeLock& lock = node.lock;
   if (lock.mode != Mode::none) {
     if (number <= lock.number) return number >= lock.first;
     lock.number = number;
     lock.mode = std::max(lock.mode, mode);
+    if (lock.divided && !divided) become_whole(node);
     gate_changed.wake_all();
     return true;
   }
@@ -52,6 +54,8 @@ bool FileSystem::Impl::take_grant(Node& node, fs::LockWord word) {
   node.size_known = false;
   node.names_complete = false;
   lock.mode = mode;
+  lock.divided = node.at_least = divided;
+  if (divided && node.parts == nullptr) node.parts = std::make_unique<NodeParts>();
   ++locks_held;
   lock.first = lock.number = number;
   lock.stamp = ++stamps;
@@ -80,8 +84,16 @@ void FileSystem::Impl::on_revoke(const fs::LockItem& item) {
 // Nothing is given back and nothing written for it. A lock that is on its way back comes with everything.
 fs::SizeUpdate FileSystem::Impl::glimpse(const fs::LockItem& item) {
   Node* node = inodes.find(item.resource);
-  if (node == nullptr || node->lock.mode != Mode::exclusive || node->lock.closing) return {};
+  if (node == nullptr || node->lock.mode == Mode::none) return {};
   if (item.number < node->lock.first || item.number > node->lock.number) return {};
+  if (node->lock.divided) {
+    // What is known is so also while a part, or all of it, is given back. Who knows nothing yet has changed nothing.
+    const fs::Inode& inode = node->inode;
+    const bool cutting = resizing.contains(inode.id);
+    if (!node->size_known) return {0, 0, 0, inode.time_generation, true, true, cutting};
+    return {inode.size, inode.blocks, inode.mtime_ns, inode.time_generation, true, true, cutting};
+  }
+  if (node->lock.mode != Mode::exclusive || node->lock.closing) return {};
   return size_update(*node);
 }
 
@@ -125,6 +137,7 @@ Task<> FileSystem::Impl::release_lock(NodeRef node) {
   const std::shared_ptr<FileData> data = plane.find(node->inode.id);
   if (data != nullptr) data->drop();
   lock.mode = Mode::none;
+  if (std::exchange(lock.divided, false)) node->parts->held.clear();
   --locks_held;
   lock.closing = lock.releasing = lock.sealed = lock.expiring = false;
   queue_give_back({node->inode.id, lock.number}, node);
@@ -134,6 +147,15 @@ Task<> FileSystem::Impl::release_lock(NodeRef node) {
 // Bytes are written, pages dropped; from then on no data call starts under this lock.
 Task<> FileSystem::Impl::forget_bytes(NodeRef node) {
   const std::uint64_t before = epoch;
+  if (node->lock.divided) {
+    co_await release_part(node, {0, lock::kExtentEnd});
+    while (epoch == before && (!node->parts->going.empty() || node->lock.data_uses != 0)) co_await gate_changed.wait();
+    if (epoch != before) co_return;
+  }
+  if (node->lock.divided) {  // still: it may have become whole meanwhile, and its pages with it
+    const auto pages = paged.find(node->inode.id);
+    if (pages != paged.end() && pages->second.running == 0) paged.erase(pages);
+  }
   const std::shared_ptr<FileData> data = plane.find(node->inode.id);
   if (data != nullptr && data->dirty()) RIDEAU_MARK(dirty_bytes_asked_back);
   if (RIDEAU_PLANTED_BUG(gives_lock_back_dirty) && data != nullptr) data->discard();
@@ -187,7 +209,7 @@ void FileSystem::Impl::queue_give_back(const fs::LockItem& item, NodeRef node) {
 
 Task<> FileSystem::Impl::send_give_backs() {
   co_await yield_now(runtime);  // what goes together goes in one message
-  while (!give_backs.empty()) {
+  while (!give_backs.empty() || !give_backs_parts.empty()) {
     std::vector<GiveBack> taken;
     if (give_backs.size() <= limits::kLockItemsMax) {
       taken.swap(give_backs);
@@ -199,8 +221,19 @@ Task<> FileSystem::Impl::send_give_backs() {
     std::vector<fs::LockItem> items;
     items.reserve(taken.size());
     for (const GiveBack& one : taken) items.push_back(one.item);
+    std::vector<fs::ExtentItem> parts;
+    std::vector<GiveBackPart> taken_parts;
+    if (give_backs_parts.size() <= limits::kLockItemsMax) {
+      taken_parts.swap(give_backs_parts);
+    } else {
+      const auto end = give_backs_parts.begin() + static_cast<std::ptrdiff_t>(limits::kLockItemsMax);
+      taken_parts.assign(give_backs_parts.begin(), end);
+      give_backs_parts.erase(give_backs_parts.begin(), end);
+    }
+    parts.reserve(taken_parts.size());
+    for (const GiveBackPart& one : taken_parts) parts.push_back(one.item);
     // A failure means that the session is ending: the server drops the locks with it.
-    static_cast<void>(co_await meta.give_back_locks(items));
+    static_cast<void>(co_await meta.give_back_locks(items, parts));
     for (const GiveBack& one : taken) {
       if (one.node) --one.node->lock.giving_back;
     }
@@ -244,39 +277,68 @@ Task<> FileSystem::Impl::give_back_oldest() {
   bounding = false;
 }
 
-bool FileSystem::Impl::try_enter(Node& node, Mode mode) {
+void FileSystem::Impl::note_pages(Node& node) {
+  Paged& pages = paged[node.inode.id];
+  if (!pages.node) pages.node = NodeRef(node);
+  ++pages.running;
+  pages.entered = true;
+  if (paged.size() > kPagedMax && !trimming) {
+    trimming = true;
+    tasks->spawn(trim_pages());
+  }
+}
+
+bool FileSystem::Impl::try_enter(Node& node, Mode mode, DataCall& call) {
   NodeLock& lock = node.lock;
-  if (lock.mode < mode || lock.sealed || lock.held_up) return false;
-  if (lock.releasing) {
+  if (lock.mode == Mode::none || lock.sealed || lock.held_up) return false;
+  if (lock.divided) {
+    if (!try_enter_part(node, mode, call)) return false;
+  } else if (lock.mode < mode) {
+    return false;
+  } else if (lock.releasing) {
     const auto pages = paged.find(node.inode.id);
     if (pages == paged.end()) return false;
     ++pages->second.running;
     pages->second.entered = true;
   } else if (kernel != nullptr) {
-    Paged& pages = paged[node.inode.id];
-    if (!pages.node) pages.node = NodeRef(node);
-    ++pages.running;
-    pages.entered = true;
-    if (paged.size() > kPagedMax && !trimming) {
-      trimming = true;
-      tasks->spawn(trim_pages());
-    }
+    note_pages(node);
   }
   ++lock.data_uses;
   return true;
 }
 
-Task<Status> FileSystem::Impl::enter(NodeRef node, bool changes) {
+Task<Status> FileSystem::Impl::enter(NodeRef node, bool changes, DataCall& call) {
   const std::uint64_t failures = node->lock.failures;
+  bool told = false;
+  if (call.behind == 0) call.behind = writes_begun;
+  if (!writing.empty() && !call.of_map) co_await behind_writes(*node, call, call.behind, true);
   for (;;) {
     if (stopped) co_return Status{Code::closed, 0, "the file system is stopped"};
     const Mode mode = changes || node->writers != 0 ? Mode::exclusive : Mode::shared;
-    if (try_enter(*node, mode)) co_return kOk;
+    if (try_enter(*node, mode, call)) co_return kOk;
     if (node->lock.failures != failures) co_return node->lock.failure;
+    call.not_held = call.of_map && node->lock.divided && !has_part(*node, call.range, mode);
+    if (call.not_held) co_return Status{Code::busy, EAGAIN, "the part of the file is not held"};
     // Somebody else waits for the lock on this call's behalf, so that this call can go on as soon as it may.
-    if (node->lock.mode < mode) want_lock(node, mode);
+    if (node->lock.divided) {
+      if (!node->lock.closing && !node->parts->held.covers(call.range, mode)) want_part(node, call.range, mode);
+      node->parts->waiting.push_back(call);
+      // What is dropped in the kernel may wait for this call.
+      if (!node->parts->going.empty() && !std::exchange(told, true)) gate_changed.wake_all();
+    } else if (node->lock.mode < mode) {
+      want_lock(node, mode);
+    }
     co_await gate_changed.wait();
+    if (call.is_linked()) call.unlink();
   }
+}
+
+void FileSystem::Impl::leave(Node& node, DataCall& call) {
+  if (call.is_linked()) {
+    call.unlink();
+    gate_changed.wake_all();
+  }
+  leave(node);
 }
 
 void FileSystem::Impl::leave(Node& node) {
@@ -297,7 +359,7 @@ void FileSystem::Impl::want_lock(NodeRef node, Mode mode) {
 Task<> FileSystem::Impl::fetch_lock(NodeRef node, Mode mode) {
   NodeLock& lock = node->lock;
   co_await yield_now(runtime);
-  while (!stopped && lock.mode < mode) {
+  while (!stopped && !lock.divided && lock.mode < mode) {
     start_release(node);
     if (lock.closing || lock.giving_back != 0) {
       co_await gate_changed.wait();
@@ -342,10 +404,16 @@ Task<> FileSystem::Impl::attributes_told(NodeRef node) {
   if (!kernel_knows && lock.asking[0] == 0 && lock.asking[1] == 0) co_return;
   std::uint64_t last = ~0ull;
   for (int round = 0; round < kRoundsMax && last != lock.attribute_calls; ++round) {
+    // One after the other, or the second would look at the turn of those who ask from now on.
+    while (epoch == before && lock.turning) co_await answered.wait();
+    if (epoch != before) co_return;
     last = lock.attribute_calls;
     const unsigned turn = lock.turn;
     lock.turn = 1 - turn;
+    lock.turning = true;
     while (epoch == before && lock.asking[turn] != 0) co_await answered.wait();
+    lock.turning = false;
+    answered.wake_all();
     co_await yield_now(runtime);  // the answer goes out behind leave_attributes()
     co_await kernel->answers_taken();
     if (epoch != before) co_return;
@@ -421,6 +489,7 @@ Task<> FileSystem::Impl::trim_pages() {
     next = inode + 1;
     NodeRef node = pages->second.node;
     if (pages->second.running != 0 || node->lock.closing || node->lock.dropping) continue;
+    if (node->parts != nullptr && !node->parts->waiting.empty()) continue;
     pages->second.entered = false;
     node->lock.dropping = true;
     if (kernel != nullptr) co_await kernel->drop_pages(inode);

@@ -61,10 +61,9 @@ Task<Result<fs::Inode>> FileSystem::Impl::lookup_once(fs::Caller& caller, fs::In
     Node* node = known ? inodes.find(*known) : nullptr;
     if (node != nullptr && node->valid) {
       NodeRef pinned(*node);
-      const Status status = co_await know(pinned, true);
-      gone = errno_of(status) == ESTALE;
-      if (!status.ok()) co_return status;
-      co_return tell(*pinned, asked);
+      auto result = co_await attributes(pinned->inode.id, asked);
+      gone = errno_of(result.status()) == ESTALE;
+      co_return result;
     }
   }
   auto result = co_await ask_lookup(caller, directory, name, asked, gone);

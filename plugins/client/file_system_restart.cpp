@@ -64,6 +64,20 @@ Task<Status> FileSystem::Impl::claim_opens() {
   co_return kOk;
 }
 
+namespace {
+
+fs::ReclaimedLock reclaimed_lock(const Node& node) {
+  fs::ReclaimedLock lock{node.inode.id, static_cast<std::uint32_t>(node.lock.mode), {}};
+  if (!node.lock.divided) return lock;
+  lock.mode = fs::kDividedMode;
+  for (const HeldExtents::Held& part : node.parts->held.all()) {
+    lock.extents.push_back({part.range.begin, part.range.end, static_cast<std::uint32_t>(part.mode)});
+  }
+  return lock;
+}
+
+}  // namespace
+
 Task<Status> FileSystem::Impl::claim_locks() {
   std::vector<NodeRef> held;
   inodes.for_each([&held](Node& node) {
@@ -73,8 +87,11 @@ Task<Status> FileSystem::Impl::claim_locks() {
     fs::ReclaimRequest request;
     fs::ReclaimReply reply;
     const std::size_t begin = at;
-    for (; at < held.size() && request.locks.size() < limits::kReclaimItemsMax; ++at) {
-      request.locks.push_back({held[at]->inode.id, static_cast<std::uint32_t>(held[at]->lock.mode)});
+    for (std::size_t items = 0; at < held.size(); ++at) {
+      fs::ReclaimedLock lock = reclaimed_lock(*held[at]);
+      items += 1 + lock.extents.size();
+      if (items > limits::kReclaimItemsMax && at > begin) break;
+      request.locks.push_back(std::move(lock));
     }
     const Status claimed = co_await claim(request, &reply);
     if (!claimed.ok()) co_return claimed;
@@ -84,6 +101,7 @@ Task<Status> FileSystem::Impl::claim_locks() {
       const auto mode = static_cast<std::uint32_t>(word & 3);
       if (mode >= request.locks[i - begin].mode) {
         take_grant(node, word);
+        if (node.parts != nullptr) node.parts->newest = std::max(node.parts->newest, reply.extents);
       } else if (node.lock.mode != Mode::none) {
         log.error("the lock of inode %llu was not there any more after the restart",
                   static_cast<unsigned long long>(node.inode.id));

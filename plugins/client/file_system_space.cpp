@@ -10,7 +10,7 @@ namespace rideau::client {
 Task<Status> FileSystem::Impl::allocate(HandleRef handle, Allocate mode, bool keep_size, std::uint64_t offset,
                                         std::uint64_t size) {
   Node& node = *handle->node;
-  const Status known = co_await know(handle->node, true);
+  const Status known = co_await know_end(handle->node);
   if (!known.ok()) co_return known;
   if (!try_follow(node, *handle->data)) {
     const Status followed = co_await follow(node, *handle->data);
@@ -51,7 +51,9 @@ Task<Status> FileSystem::Impl::allocate(HandleRef handle, Allocate mode, bool ke
 }
 
 Task<Result<std::uint64_t>> FileSystem::Impl::seek(HandleRef handle, std::uint64_t offset, bool hole) {
-  const Status known = co_await know(handle->node, true);
+  Status known = co_await know(handle->node, true);
+  if (known.ok()) known = co_await ask_size(handle->node);
+  if (known.ok()) known = co_await know(handle->node, true);
   if (!known.ok()) co_return known;
   if (!try_follow(*handle->node, *handle->data)) {
     const Status followed = co_await follow(*handle->node, *handle->data);
@@ -75,10 +77,11 @@ Task<Status> FileSystem::allocate(fs::HandleId id, Allocate mode, bool keep_size
   if (offset > limits::kFileBytesMax || size > limits::kFileBytesMax - offset) co_return posix_error(EFBIG);
   Status status = co_await impl_->usable(handle);
   if (!status.ok()) co_return status;
-  status = co_await impl_->enter(handle->node, true);
+  DataCall call({0, lock::kExtentEnd});
+  status = co_await impl_->enter(handle->node, true, call);
   if (!status.ok()) co_return status;
   status = co_await impl_->allocate(handle, mode, keep_size, offset, size);
-  impl_->leave(*handle->node);
+  impl_->leave(*handle->node, call);
   co_return status;
 }
 
@@ -89,10 +92,11 @@ Task<Result<std::uint64_t>> FileSystem::seek(fs::HandleId id, std::uint64_t offs
   if (!status.ok()) co_return status;
   // Pages that were changed through a mapping are known to the kernel alone.
   if (handle->node->writers != 0 && impl_->kernel != nullptr) co_await impl_->kernel->drop_pages(handle->inode());
-  status = co_await impl_->enter(handle->node, false);
+  DataCall call({0, lock::kExtentEnd});
+  status = co_await impl_->enter(handle->node, false, call);
   if (!status.ok()) co_return status;
   auto found = co_await impl_->seek(handle, offset, hole);
-  impl_->leave(*handle->node);
+  impl_->leave(*handle->node, call);
   co_return found;
 }
 

@@ -88,11 +88,14 @@ Task<> FuseKernelCache::answers_taken() {
   if (session_ != nullptr) read_requests_();
 }
 
-Task<> FuseKernelCache::drop_pages(fs::InodeId inode) {
+Task<> FuseKernelCache::drop_pages(fs::InodeId inode) { return drop_pages(inode, 0, UINT64_MAX); }
+
+Task<> FuseKernelCache::drop_pages(fs::InodeId inode, std::uint64_t begin, std::uint64_t end) {
   fuse_session* session = session_;
   if (session == nullptr) co_return;
-  const auto drop = [session, inode] {
-    fuse_lowlevel_notify_inval_inode(session, inode, 0, 0);
+  const std::uint64_t size = end - begin <= INT64_MAX ? end - begin : 0;  // 0: to the end
+  const auto drop = [session, inode, begin, size] {
+    fuse_lowlevel_notify_inval_inode(session, inode, static_cast<off_t>(begin), static_cast<off_t>(size));
     return kOk;
   };
   co_await run_blocking(runtime_, drop);

@@ -32,6 +32,7 @@ class FuseKernelCache final : public KernelCache {
   Task<> settle() override;
   Task<> answers_taken() override;
   Task<> drop_pages(fs::InodeId inode) override;
+  Task<> drop_pages(fs::InodeId inode, std::uint64_t begin, std::uint64_t end) override;
 
   // A process gets attributes with an answer; 0 when it lives where we cannot see it.
   void answers(pid_t process) { waking_.add(process); }

@@ -11,8 +11,8 @@ namespace {
 
 using Server = FuseMount::Impl;
 
-Task<> get_attributes(Server& server, fuse_req_t req, fs::InodeId inode) {
-  const auto begin = [&] { return server.files.get_attributes(inode); };
+Task<> get_attributes(Server& server, fuse_req_t req, fs::InodeId inode, bool to_read) {
+  const auto begin = [&] { return server.files.get_attributes(inode, to_read); };
   const Result<fs::Inode> found = co_await repeated(server.files, Repeat::always, begin);
   server.reply_attributes(req, found);
 }
@@ -130,9 +130,10 @@ std::uint32_t set_mask(int to_set) {
   return mask;
 }
 
-void on_getattr(fuse_req_t req, fuse_ino_t inode, fuse_file_info*) {
+// The kernel names an open file where it asks on behalf of a read, or of lseek(2); for fstat(2) it does not.
+void on_getattr(fuse_req_t req, fuse_ino_t inode, fuse_file_info* file) {
   Server& server = server_of(req);
-  server.tasks.spawn(get_attributes(server, req, inode));
+  server.tasks.spawn(get_attributes(server, req, inode, file != nullptr));
 }
 void on_setattr(fuse_req_t req, fuse_ino_t inode, struct stat* wanted, int to_set, fuse_file_info* file) {
   Server& server = server_of(req);

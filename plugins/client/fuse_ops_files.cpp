@@ -24,12 +24,14 @@ using Server = FuseMount::Impl;
 //
 // Each close of a descriptor is told (FLUSH), a reader's too: it gives up the locks of fcntl(2) that its process has of
 // the file, whichever descriptor they were taken through, now or before.
-void fill_open(const Server& server, fuse_file_info& file, fs::HandleId handle) {
+void fill_open(Server& server, fuse_file_info& file, fs::HandleId handle) {
   file.fh = handle;
   file.keep_cache = 1;
   const int access = file.flags & O_ACCMODE;
   const bool only_writes = access == O_WRONLY && server.offers_direct_maps;
   file.direct_io = (file.flags & O_APPEND) != 0 || only_writes ? 1 : 0;
+  // Those that cannot read are of no interest.
+  if (file.direct_io != 0 && access != O_WRONLY) server.around_pages.insert(handle);
 }
 
 Task<> create(Server& server, fuse_req_t req, fs::Caller caller, fs::InodeId parent, std::string name,
@@ -92,11 +94,12 @@ class Answer final : public ReadSink {
   bool given_ = false;
 };
 
-Task<> read(Server& server, fuse_req_t req, fs::HandleId handle, std::uint64_t offset, std::size_t size) {
+Task<> read(Server& server, fuse_req_t req, fs::HandleId handle, std::uint64_t offset, std::size_t size,
+            bool fills_pages) {
   static_assert(kTransferBytesMax <= kReadPieceBytes);
   size = std::min(size, kTransferBytesMax);
   Answer answer(req);
-  const auto begin = [&] { return server.files.read(handle, offset, size, answer); };
+  const auto begin = [&] { return server.files.read(handle, offset, size, answer, fills_pages); };
   const Result<std::uint64_t> count = co_await repeated(server.files, Repeat::always, begin);
   if (answer.given()) co_return;
   if (count.ok()) {
@@ -158,6 +161,7 @@ Task<> sync(Server& server, fuse_req_t req, fs::HandleId handle, bool data_only)
 }
 
 Task<> release(Server& server, fuse_req_t req, fs::HandleId handle) {
+  server.around_pages.erase(handle);
   const Status status = co_await server.files.release(handle);
   fuse_reply_err(req, errno_of(status));
 }
@@ -174,7 +178,8 @@ void on_open(fuse_req_t req, fuse_ino_t inode, fuse_file_info* file) {
 }
 void on_read(fuse_req_t req, fuse_ino_t, std::size_t size, off_t offset, fuse_file_info* file) {
   Server& server = server_of(req);
-  server.tasks.spawn(read(server, req, file->fh, static_cast<std::uint64_t>(offset), size));
+  const bool fills_pages = !server.goes_around_pages(file->fh) && (file->flags & O_DIRECT) == 0;
+  server.tasks.spawn(read(server, req, file->fh, static_cast<std::uint64_t>(offset), size, fills_pages));
 }
 void on_write(fuse_req_t req, fuse_ino_t, const char*, std::size_t size, off_t offset, fuse_file_info* file) {
   Server& server = server_of(req);

@@ -74,6 +74,9 @@ struct FuseMount::Impl {
   void carries_attributes(fuse_req_t req) { cache.answers(fuse_req_ctx(req)->pid); }
   void fill_entry(double name_seconds, const fs::Inode& inode, fuse_entry_param* entry) const;
 
+  // Whether the kernel reads through this handle without pages.
+  bool goes_around_pages(fs::HandleId handle) const { return around_pages.contains(handle); }
+
   Runtime& runtime;
   Logger& log;
   FileSystem& files;
@@ -84,6 +87,8 @@ struct FuseMount::Impl {
   int fd = -1;
   bool ending = false;
   bool initialised = false;
+
+  std::set<fs::HandleId> around_pages;  // open for reading
 
   // Requests that were read and not answered; of two that share a place the older one cannot be given up.
   struct Asked {

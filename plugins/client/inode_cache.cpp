@@ -16,6 +16,14 @@ void keep_local_values(const fs::Inode& local, fs::Inode& fresh) {
   if (fresh.time_generation == local.time_generation) fresh.mtime_ns = std::max(fresh.mtime_ns, local.mtime_ns);
 }
 
+// Several wrote it: none of them knows less than what is so.
+void keep_greater_values(const fs::Inode& local, fs::Inode& fresh) {
+  fresh.size = std::max(fresh.size, local.size);
+  fresh.blocks = std::max(fresh.blocks, local.blocks);
+  fresh.ctime_ns = std::max(fresh.ctime_ns, local.ctime_ns);
+  if (fresh.time_generation == local.time_generation) fresh.mtime_ns = std::max(fresh.mtime_ns, local.mtime_ns);
+}
+
 }  // namespace
 
 Node* InodeCache::find(fs::InodeId id) noexcept {
@@ -51,6 +59,17 @@ NodeRef InodeCache::update(const fs::Inode& fresh, bool covered) {
   const bool size_was_known = covered && node->size_known;
   const fs::Inode before = node->inode;
   node->inode = fresh;
+  if (node->at_least) {
+    // A size of before a cut is none, however large.
+    const bool older = !covered || fresh.change < before.change;
+    if (node->size_known && older) keep_local_values(before, node->inode);
+    if (node->size_known && !older) keep_greater_values(before, node->inode);
+    // What a writer left who died, the objects alone know: they are asked once, as for a whole lock.
+    node->size_known = node->size_known || !fresh.is_regular();
+    node->at_least = node->lock.divided || !covered;
+    node->valid = covered && !stale;
+    return node;
+  }
   if (node->changed) {
     keep_local_values(before, node->inode);
     node->size_known = true;
@@ -84,6 +103,7 @@ void InodeCache::lose(Node& node) {
   node.size_known = false;
   node.changed = false;
   node.inline_kept = node.moved_out = false;
+  node.at_least = false;
   node.names_complete = false;
 }
 
@@ -95,7 +115,11 @@ void InodeCache::drop_all() {
     // What is counted goes on: calls that rest on the lock end as they may.
     NodeLock& lock = node->lock;
     lock.mode = lock::Mode::none;
-    lock.closing = lock.releasing = lock.sealed = lock.expiring = lock.held_up = false;
+    lock.divided = lock.closing = lock.releasing = lock.sealed = lock.expiring = lock.held_up = false;
+    if (node->parts != nullptr) {
+      node->parts->held.clear();
+      node->parts->end_known = false;
+    }
     lock.first = lock.number = 0;
     if (node->pins == 0) {
       unlink(*node);

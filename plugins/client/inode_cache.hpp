@@ -8,6 +8,7 @@
 #include "framework/base/result.hpp"
 #include "framework/lock/lock_manager.hpp"
 #include "framework/runtime/sync.hpp"
+#include "plugins/client/node_parts.hpp"
 #include "plugins/fs/inode.hpp"
 
 #include <algorithm>
@@ -24,6 +25,7 @@ namespace rideau::client {
 // What is held of an inode, and how far giving it back has come (file_system_locking.cpp).
 struct NodeLock {
   lock::Mode mode = lock::Mode::none;
+  bool divided = false;           // in parts: a shared lock, without size, times and bytes
   bool closing = false;           // it is being given back
   bool releasing = false;         // pages are going; only data calls that the kernel may hold pages for may start
   bool sealed = false;            // no data call may start under this lock any more
@@ -43,6 +45,7 @@ struct NodeLock {
   std::uint64_t attribute_calls = 0;
   std::uint32_t asking[2] = {};
   unsigned turn = 0;
+  bool turning = false;                  // somebody waits for those of one turn
   std::uint64_t expired = 0;             // when its attributes expired in the kernel: FileSystem's count
   std::uint64_t contended_until_ns = 0;  // another client wanted it not long ago
 };
@@ -55,17 +58,21 @@ struct Node {
   bool changed = false;            // written here: size and times that the metadata server was not told yet
   bool kernel_attributes = false;  // the kernel may have the attributes
   bool nameless = false;           // made here without a name, and may still get one
+  bool at_least = false;           // others may have made it larger, and changed it later, than is known here
   // Of files that are, or were under this lock, inline:
   bool inline_kept = false;        // the server has bytes of it
   bool moved_out = false;          // they are in objects, and the server was not told yet
   bool touched = false;            // there may be objects, whatever the server says
   bool refused = false;            // the server had no room: they are on their way to objects
   std::uint32_t moving_out = 0;    // tasks that take them there: where they are can be told when these have ended
-  std::uint32_t writers = 0;       // handles of this client that are open for writing
+  std::uint32_t handles = 0;       // of this client
+  std::uint32_t writers = 0;       // of them, those that are open for writing
+  std::uint32_t cuts = 0;          // how often it was cut or grown here, to a given size
   std::uint64_t change_count = 0;  // of local changes to size and times: has one come since a call was sent?
   fs::HandleId kept_open = 0;      // the server has it open for reading, nobody here: for the next who opens it. 0: not
   std::uint64_t transaction = 0;   // the highest that touched this inode, as far as known here
   std::shared_ptr<AsyncMutex> append_mutex;  // made with the first append: one at a time
+  std::unique_ptr<NodeParts> parts;          // made when it is locked in parts for the first time
 
   // Of directories: whether the answer of a lookup may be kept. It may not when a name changed while it was under way.
   std::uint64_t name_changes = 0;

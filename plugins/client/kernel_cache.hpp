@@ -10,6 +10,8 @@
 #include "framework/runtime/task.hpp"
 #include "plugins/fs/ids.hpp"
 
+#include <cstdint>
+
 namespace rideau::client {
 
 class KernelCache {
@@ -26,6 +28,8 @@ class KernelCache {
   // All cached pages of one inode are gone when this ended, mapped ones too. May wait for READ and WRITE requests of
   // this inode that the kernel has sent and not had answered; for no other requests.
   virtual Task<> drop_pages(fs::InodeId inode) = 0;
+  // The same of pages from `begin` to `end`, of a page's size both (`end` may be UINT64_MAX: all that follow).
+  virtual Task<> drop_pages(fs::InodeId inode, std::uint64_t begin, std::uint64_t end) = 0;
 
  protected:
   ~KernelCache() = default;

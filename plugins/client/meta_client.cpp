@@ -151,13 +151,21 @@ Task<MetaReply<fs::LockReply>> MetaClient::take_lock(fs::InodeId inode, lock::Mo
   fs::LockRequest request;
   request.resource = inode;
   request.mode = static_cast<std::uint32_t>(mode);
+  request.knows_parts = true;
   auto reply = co_await call<fs::LockReply>(MetaMethod::lock, request, false, rpc::kNoDeadline);
   co_return reply;
 }
 
-Task<Status> MetaClient::give_back_locks(const std::vector<fs::LockItem>& locks) {
+Task<MetaReply<fs::LockExtentReply>> MetaClient::take_extent(fs::LockExtentRequest request) {
+  auto reply = co_await call<fs::LockExtentReply>(MetaMethod::lock_extent, request, false, rpc::kNoDeadline);
+  co_return reply;
+}
+
+Task<Status> MetaClient::give_back_locks(const std::vector<fs::LockItem>& locks,
+                                         const std::vector<fs::ExtentItem>& extents) {
   fs::UnlockRequest request;
   request.items = locks;
+  request.extents = extents;
   const auto reply = co_await call<Nothing>(MetaMethod::unlock, request, false);
   co_return reply.status;
 }

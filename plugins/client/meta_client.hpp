@@ -62,7 +62,8 @@ class MetaClient {
   Task<Status> sync(std::uint64_t transaction);
   // Waits for as long as it takes.
   Task<MetaReply<fs::LockReply>> take_lock(fs::InodeId inode, lock::Mode mode);
-  Task<Status> give_back_locks(const std::vector<fs::LockItem>& locks);
+  Task<MetaReply<fs::LockExtentReply>> take_extent(fs::LockExtentRequest request);
+  Task<Status> give_back_locks(const std::vector<fs::LockItem>& locks, const std::vector<fs::ExtentItem>& extents);
   Task<MetaReply<fs::SetAdvisoryLockReply>> set_advisory_lock(const fs::SetAdvisoryLockRequest& request);
   Task<MetaReply<fs::TestAdvisoryLockReply>> test_advisory_lock(const fs::TestAdvisoryLockRequest& request);
   Task<MetaReply<fs::CancelAdvisoryLockReply>> cancel_advisory_lock(std::uint64_t ticket);

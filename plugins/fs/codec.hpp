@@ -46,6 +46,8 @@ RIDEAU_FS_BODY(StatFileSystemReply);
 RIDEAU_FS_BODY(SyncRequest);
 RIDEAU_FS_BODY(LockRequest);
 RIDEAU_FS_BODY(LockReply);
+RIDEAU_FS_BODY(LockExtentRequest);
+RIDEAU_FS_BODY(LockExtentReply);
 RIDEAU_FS_BODY(UnlockRequest);
 RIDEAU_FS_BODY(RevokeRequest);
 RIDEAU_FS_BODY(GlimpseRequest);

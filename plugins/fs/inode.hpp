@@ -59,6 +59,10 @@ constexpr std::uint32_t kSpentMask = kSpentMax << kSpentShift;
 // A lock in one number: its mode (of framework/lock) in the two lowest bits, above them the number of its grant; 0:
 // none.
 using LockWord = std::uint64_t;
+// In the place of the mode: a shared lock of a file that is locked in parts. Size, times and bytes are not covered by
+// it: size and times are asked for, bytes are locked by extents.
+constexpr std::uint32_t kDividedMode = 3;
+constexpr bool is_divided(LockWord word) noexcept { return (word & 3) == kDividedMode; }
 // The numbers of a boot epoch begin behind the epoch shifted so far: those of earlier epochs are smaller.
 constexpr unsigned kGrantsPerEpochBits = 32;
 

@@ -44,6 +44,7 @@ struct Inode {
   lock @18 :UInt64;                   # in answers: what the receiver holds of it
   accessList @19 :Data;               # absent: the mode says everything; else as setxattr takes it
   pool @20 :Data;                     # of targets that its bytes, or those of files in it, lie on; absent: all
+  dividedLock @21 :UInt64;            # in answers: the same of a file that is locked in parts
 }
 
 struct Caller {
@@ -124,6 +125,8 @@ struct SizeUpdate {
   blocks @1 :UInt64;
   mtimeNs @2 :Int64;
   timeGeneration @3 :UInt32;
+  atLeast @4 :Bool;             # others write the file as well
+  cutting @5 :Bool;             # of glimpses: it is being cut or grown just now, and this may be of before
 }
 struct CloseItem {
   inode @0 :UInt64;
@@ -265,10 +268,30 @@ struct GetRecordsReply {
 struct LockRequest {
   resource @0 :UInt64;
   mode @1 :UInt32;
+  knowsParts @2 :Bool;
 }
 struct LockReply {
   mode @0 :UInt32;
   lock @1 :UInt64;
+  dividedLock @2 :UInt64;
+}
+struct LockExtentRequest {
+  resource @0 :UInt64;
+  begin @1 :UInt64;
+  end @2 :UInt64;
+  mode @3 :UInt32;
+}
+struct LockExtentReply {
+  begin @0 :UInt64;
+  end @1 :UInt64;
+  mode @2 :UInt32;
+  number @3 :UInt64;
+}
+struct ExtentItem {
+  resource @0 :UInt64;
+  begin @1 :UInt64;
+  end @2 :UInt64;
+  number @3 :UInt64;
 }
 struct LockItem {
   resource @0 :UInt64;
@@ -277,12 +300,14 @@ struct LockItem {
 struct UnlockRequest {
   resource @0 :UInt64;          # of no meaning any more
   items @1 :List(LockItem);
+  extents @2 :List(ExtentItem);
 }
 struct RevokeRequest {
   resource @0 :UInt64;          # of no meaning any more
   mode @1 :UInt32;              # of no meaning any more
   items @2 :List(LockItem);
   budget @3 :UInt64;            # 0: not said
+  extents @4 :List(ExtentItem);
 }
 struct GlimpseRequest {
   items @0 :List(LockItem);
@@ -341,6 +366,12 @@ struct ReclaimedOpen {
 struct ReclaimedLock {
   inode @0 :UInt64;
   mode @1 :UInt32;
+  extents @2 :List(Extent);
+  struct Extent {
+    begin @0 :UInt64;
+    end @1 :UInt64;
+    mode @2 :UInt32;
+  }
 }
 struct ReclaimRequest {
   opens @0 :List(ReclaimedOpen);
@@ -350,4 +381,5 @@ struct ReclaimRequest {
 }
 struct ReclaimReply {
   locks @0 :List(UInt64);
+  extents @1 :UInt64;
 }

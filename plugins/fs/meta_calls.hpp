@@ -47,6 +47,7 @@ enum class MetaMethod : std::uint16_t {
   cancel_advisory_lock = 24,  // a wait
   reclaim = 25,               // after a restart of the target: what it had in memory alone
   read_inline = 26,           // the bytes of a small file
+  lock_extent = 27,           // of framework/lock: a part of a file that is locked in parts
 };
 
 enum class MetaCallback : std::uint16_t {
@@ -159,6 +160,8 @@ struct SizeUpdate {
   std::int64_t mtime_ns = 0;
   std::uint32_t time_generation = 0;
   bool present = false;
+  bool at_least = false;  // others write the file as well, and may have made it larger
+  bool cutting = false;   // in a glimpse: it is being cut or grown, and the rest may be of before or after
 };
 struct CloseItem {
   InodeId inode = kNoInode;
@@ -308,10 +311,31 @@ struct GetRecordsReply {
 // framework/lock: which inode in which mode. Most locks are not asked for: they ride in the inodes of answers.
 struct LockRequest {
   InodeId resource = kNoInode;
-  std::uint32_t mode = 0;  // lock::Mode
+  std::uint32_t mode = 0;    // lock::Mode
+  bool knows_parts = false;  // the client takes a lock in parts as well
 };
 struct LockReply {
-  LockWord lock = 0;  // what is held now
+  LockWord lock = 0;  // what is held now; divided: bytes are locked by lock_extent
+};
+// A part of a file whose lock this session has in parts.
+struct LockExtentRequest {
+  InodeId resource = kNoInode;
+  std::uint64_t begin = 0;
+  std::uint64_t end = 0;  // does not belong to it; UINT64_MAX: to the end
+  std::uint32_t mode = 0;
+};
+struct LockExtentReply {  // what is held now, and was granted: more than was asked for where nobody is in the way
+  std::uint64_t begin = 0;
+  std::uint64_t end = 0;
+  std::uint32_t mode = 0;
+  std::uint64_t number = 0;
+};
+struct ExtentItem {
+  InodeId resource = kNoInode;
+  std::uint64_t begin = 0;
+  std::uint64_t end = 0;
+  std::uint64_t number = 0;  // what was granted later stays
+  friend bool operator==(const ExtentItem&, const ExtentItem&) = default;
 };
 // A lock by its grant.
 struct LockItem {
@@ -319,11 +343,13 @@ struct LockItem {
   std::uint64_t number = 0;
 };
 struct UnlockRequest {          // its reply has no body
-  std::vector<LockItem> items;  // at most limits::kLockItemsMax
+  std::vector<LockItem> items;  // at most limits::kLockItemsMax, as of the other list
+  std::vector<ExtentItem> extents;
 };
-struct RevokeRequest {          // callback; its reply has no body and says only that it was heard
-  std::vector<LockItem> items;  // to be given back; at most limits::kLockItemsMax
-  std::uint64_t budget = 0;     // locks that the client may keep from now on; 0: as many as before
+struct RevokeRequest {              // callback; its reply has no body and says only that it was heard
+  std::vector<LockItem> items;      // to be given back; at most limits::kLockItemsMax
+  std::uint64_t budget = 0;         // locks that the client may keep from now on; 0: as many as before
+  std::vector<ExtentItem> extents;  // to be given back; at most limits::kLockItemsMax
 };
 
 // Callback: what a client knows of files that it has exclusively. It gives nothing back and writes nothing for it.
@@ -378,11 +404,18 @@ struct ReclaimedOpen {
   std::uint32_t flags = 0;   // OpenFlags
   bool nameless = false;     // made without a name, and may still get one
 };
+struct ReclaimedExtent {
+  std::uint64_t begin = 0;
+  std::uint64_t end = 0;
+  std::uint32_t mode = 0;
+  friend bool operator==(const ReclaimedExtent&, const ReclaimedExtent&) = default;
+};
 struct ReclaimedLock {
   InodeId inode = kNoInode;
-  std::uint32_t mode = 0;  // lock::Mode
+  std::uint32_t mode = 0;  // lock::Mode, or kDividedMode
+  std::vector<ReclaimedExtent> extents;
 };
-struct ReclaimRequest {  // of all lists together at most limits::kReclaimItemsMax
+struct ReclaimRequest {  // of all lists together, with the extents of locks, at most limits::kReclaimItemsMax
   std::vector<ReclaimedOpen> opens;
   std::vector<ReclaimedLock> locks;
   std::vector<SetAdvisoryLockRequest> advisory;  // of which none waits
@@ -390,6 +423,7 @@ struct ReclaimRequest {  // of all lists together at most limits::kReclaimItemsM
 };
 struct ReclaimReply {
   std::vector<LockWord> locks;  // what is held now, one for each that was claimed
+  std::uint64_t extents = 0;    // the newest number of a grant of an extent
 };
 
 struct AdvisoryLocksGrantedRequest {  // callback; its reply has no body. May come again, and before the reply "waits"

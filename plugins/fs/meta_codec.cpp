@@ -231,7 +231,7 @@ std::size_t encoded_bytes_max(const DirectoryEntry& entry) noexcept {
   // The struct with its two pointers, the name in whole words; an inode with its pointers, layout and layout default.
   std::size_t words = 5 + (entry.name.size() + 7) / 8;
   const Inode& inode = entry.attributes;
-  if (inode.id != kNoInode) words += 26 + (inode.layout.targets.size() + 1) / 2;
+  if (inode.id != kNoInode) words += 27 + (inode.layout.targets.size() + 1) / 2;
   if (inode.access_list != nullptr) words += 1 + inode.access_list->size();
   return 8 * words;
 }

@@ -124,9 +124,12 @@ void fill(schema::SizeUpdate::Builder to, const SizeUpdate& from) {
   to.setBlocks(from.blocks);
   to.setMtimeNs(from.mtime_ns);
   to.setTimeGeneration(from.time_generation);
+  to.setAtLeast(from.at_least);
+  to.setCutting(from.cutting);
 }
 void take(schema::SizeUpdate::Reader from, SizeUpdate* to) {
-  *to = {from.getSize(), from.getBlocks(), from.getMtimeNs(), from.getTimeGeneration(), true};
+  *to = {from.getSize(), from.getBlocks(),  from.getMtimeNs(), from.getTimeGeneration(),
+         true,           from.getAtLeast(), from.getCutting()};
 }
 
 }  // namespace
@@ -303,22 +306,54 @@ void encode(const LockRequest& from, wire::Encoded& to) {
   encode_root<schema::LockRequest>(to, [&](auto root) {
     root.setResource(from.resource);
     root.setMode(from.mode);
+    root.setKnowsParts(from.knows_parts);
   });
 }
 Status decode(Bytes body, LockRequest* to) {
   return decode_root<schema::LockRequest>(body, [to](auto root) {
     to->resource = root.getResource();
     to->mode = root.getMode();
+    to->knows_parts = root.getKnowsParts();
     return true;
   });
 }
 
 void encode(const LockReply& from, wire::Encoded& to) {
-  encode_root<schema::LockReply>(to, [&](auto root) { root.setLock(from.lock); });
+  encode_root<schema::LockReply>(to, [&](auto root) { fill_word(root, from.lock); });
 }
 Status decode(Bytes body, LockReply* to) {
   return decode_root<schema::LockReply>(body, [to](auto root) {
-    to->lock = root.getLock();
+    to->lock = word_of(root);
+    return true;
+  });
+}
+
+void encode(const LockExtentRequest& from, wire::Encoded& to) {
+  encode_root<schema::LockExtentRequest>(to, [&](auto root) {
+    root.setResource(from.resource);
+    root.setBegin(from.begin);
+    root.setEnd(from.end);
+    root.setMode(from.mode);
+  });
+}
+Status decode(Bytes body, LockExtentRequest* to) {
+  return decode_root<schema::LockExtentRequest>(body, [to](auto root) {
+    *to = {root.getResource(), root.getBegin(), root.getEnd(), root.getMode()};
+    return to->begin < to->end;
+  });
+}
+
+void encode(const LockExtentReply& from, wire::Encoded& to) {
+  encode_root<schema::LockExtentReply>(to, [&](auto root) {
+    root.setBegin(from.begin);
+    root.setEnd(from.end);
+    root.setMode(from.mode);
+    root.setNumber(from.number);
+  });
+}
+Status decode(Bytes body, LockExtentReply* to) {
+  return decode_root<schema::LockExtentReply>(body, [to](auto root) {
+    *to = {root.getBegin(), root.getEnd(), root.getMode(), root.getNumber()};
     return true;
   });
 }
@@ -343,25 +378,53 @@ bool take_items(const Root& root, std::vector<LockItem>* to) {
   return true;
 }
 
+template <class Root>
+void fill_extents(Root& root, const std::vector<ExtentItem>& from) {
+  if (from.empty()) return;
+  auto extents = root.initExtents(static_cast<std::uint32_t>(from.size()));
+  for (std::uint32_t i = 0; i < extents.size(); ++i) {
+    extents[i].setResource(from[i].resource);
+    extents[i].setBegin(from[i].begin);
+    extents[i].setEnd(from[i].end);
+    extents[i].setNumber(from[i].number);
+  }
+}
+
+template <class Root>
+bool take_extents(const Root& root, std::vector<ExtentItem>* to) {
+  const auto extents = root.getExtents();
+  if (extents.size() > limits::kLockItemsMax) return false;
+  to->resize(extents.size());
+  for (std::uint32_t i = 0; i < extents.size(); ++i) {
+    (*to)[i] = {extents[i].getResource(), extents[i].getBegin(), extents[i].getEnd(), extents[i].getNumber()};
+  }
+  return true;
+}
+
 }  // namespace
 
 void encode(const UnlockRequest& from, wire::Encoded& to) {
-  encode_root<schema::UnlockRequest>(to, [&](auto root) { fill_items(root, from.items); });
+  encode_root<schema::UnlockRequest>(to, [&](auto root) {
+    fill_items(root, from.items);
+    fill_extents(root, from.extents);
+  });
 }
 Status decode(Bytes body, UnlockRequest* to) {
-  return decode_root<schema::UnlockRequest>(body, [to](auto root) { return take_items(root, &to->items); });
+  return decode_root<schema::UnlockRequest>(
+      body, [to](auto root) { return take_items(root, &to->items) && take_extents(root, &to->extents); });
 }
 
 void encode(const RevokeRequest& from, wire::Encoded& to) {
   encode_root<schema::RevokeRequest>(to, [&](auto root) {
     fill_items(root, from.items);
     root.setBudget(from.budget);
+    fill_extents(root, from.extents);
   });
 }
 Status decode(Bytes body, RevokeRequest* to) {
   return decode_root<schema::RevokeRequest>(body, [to](auto root) {
     to->budget = root.getBudget();
-    return take_items(root, &to->items);
+    return take_items(root, &to->items) && take_extents(root, &to->extents);
   });
 }
 

@@ -17,6 +17,14 @@ void encode(const ReclaimRequest& from, wire::Encoded& to) {
     for (std::uint32_t i = 0; i < locks.size(); ++i) {
       locks[i].setInode(from.locks[i].inode);
       locks[i].setMode(from.locks[i].mode);
+      const std::vector<ReclaimedExtent>& held = from.locks[i].extents;
+      if (held.empty()) continue;
+      auto extents = locks[i].initExtents(static_cast<std::uint32_t>(held.size()));
+      for (std::uint32_t k = 0; k < extents.size(); ++k) {
+        extents[k].setBegin(held[k].begin);
+        extents[k].setEnd(held[k].end);
+        extents[k].setMode(held[k].mode);
+      }
     }
     auto advisory = root.initAdvisory(static_cast<std::uint32_t>(from.advisory.size()));
     for (std::uint32_t i = 0; i < advisory.size(); ++i) fill(advisory[i], from.advisory[i]);
@@ -28,14 +36,21 @@ Status decode(Bytes body, ReclaimRequest* to) {
     const auto opens = root.getOpens();
     const auto locks = root.getLocks();
     const auto advisory = root.getAdvisory();
-    const std::uint64_t items = std::uint64_t{opens.size()} + locks.size() + advisory.size();
+    std::uint64_t items = std::uint64_t{opens.size()} + locks.size() + advisory.size();
+    if (items > limits::kReclaimItemsMax) return false;
+    for (const auto& lock : locks) items += lock.getExtents().size();
     if (items > limits::kReclaimItemsMax) return false;
     to->opens.resize(opens.size());
     for (std::uint32_t i = 0; i < opens.size(); ++i) {
       to->opens[i] = {opens[i].getHandle(), opens[i].getInode(), opens[i].getFlags(), opens[i].getNameless()};
     }
     to->locks.resize(locks.size());
-    for (std::uint32_t i = 0; i < locks.size(); ++i) to->locks[i] = {locks[i].getInode(), locks[i].getMode()};
+    for (std::uint32_t i = 0; i < locks.size(); ++i) {
+      to->locks[i] = {locks[i].getInode(), locks[i].getMode(), {}};
+      for (const auto& extent : locks[i].getExtents()) {
+        to->locks[i].extents.push_back({extent.getBegin(), extent.getEnd(), extent.getMode()});
+      }
+    }
     to->advisory.resize(advisory.size());
     for (std::uint32_t i = 0; i < advisory.size(); ++i) take(advisory[i], &to->advisory[i]);
     to->done = root.getDone();
@@ -47,6 +62,7 @@ void encode(const ReclaimReply& from, wire::Encoded& to) {
   encode_root<schema::ReclaimReply>(to, [&](auto root) {
     auto locks = root.initLocks(static_cast<std::uint32_t>(from.locks.size()));
     for (std::uint32_t i = 0; i < locks.size(); ++i) locks.set(i, from.locks[i]);
+    root.setExtents(from.extents);
   });
 }
 Status decode(Bytes body, ReclaimReply* to) {
@@ -55,6 +71,7 @@ Status decode(Bytes body, ReclaimReply* to) {
     if (locks.size() > limits::kReclaimItemsMax) return false;
     to->locks.resize(locks.size());
     for (std::uint32_t i = 0; i < locks.size(); ++i) to->locks[i] = locks[i];
+    to->extents = root.getExtents();
     return true;
   });
 }

@@ -20,7 +20,7 @@ void fill(schema::Inode::Builder to, const Inode& from) {
   to.setTimeGeneration(from.time_generation);
   to.setChange(from.change);
   to.setParent(from.parent);
-  to.setLock(from.lock);
+  fill_word(to, from.lock);
   if (from.access_list != nullptr) to.setAccessList(data_of(format_access_list(*from.access_list)));
   if (!from.layout.targets.empty()) {
     auto layout = to.initLayout();
@@ -85,7 +85,7 @@ bool take(schema::Inode::Reader from, Inode* to) {
   to->time_generation = from.getTimeGeneration();
   to->change = from.getChange();
   to->parent = from.getParent();
-  to->lock = from.getLock();
+  to->lock = word_of(from);
   to->access_list = nullptr;
   if (from.hasAccessList() && !take(from.getAccessList(), &to->access_list)) return false;
   to->layout = Layout{};

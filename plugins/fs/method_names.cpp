@@ -60,6 +60,8 @@ const char* meta_method_name(std::uint16_t method) noexcept {
       return "reclaim";
     case MetaMethod::read_inline:
       return "read_inline";
+    case MetaMethod::lock_extent:
+      return "lock_extent";
   }
   return nullptr;
 }

@@ -24,6 +24,12 @@ void Mds::collect(MetricList& to) const {
   to.gauge("rideau_mds_locks", "Locks of inodes that clients hold.", labels, static_cast<double>(locks_.count()));
   to.counter("rideau_mds_revocations_total", "Locks of inodes that clients were asked to give back.", labels,
              lock_callbacks_.asked());
+  to.counter("rideau_mds_extent_revocations_total", "Parts of files among them.", labels,
+             lock_callbacks_.asked_extents());
+  to.gauge("rideau_mds_divided_files", "Files whose lock clients hold in parts.", labels,
+           static_cast<double>(divided_.size()));
+  to.gauge("rideau_mds_extents", "Parts of files that clients have locked.", labels,
+           static_cast<double>(divided_.extents().count()));
   to.counter("rideau_mds_glimpses_total", "Questions to clients about the size of a file that they write.", labels,
              glimpses_.asked());
   to.gauge("rideau_mds_advisory_locks", "Ranges that programs have locked with flock and fcntl.", labels,

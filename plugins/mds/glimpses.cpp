@@ -17,12 +17,28 @@ void Glimpse::tell(fs::Inode& to) const {
   // Every byte of the record's size was there before anybody got the lock under which it is written now.
   for (std::size_t i = 0; i < told.size(); ++i) {
     const fs::SizeUpdate& one = told[i];
-    to.size = i == 0 ? one.size : std::max(to.size, one.size);
-    to.blocks = i == 0 ? one.blocks : std::max(to.blocks, one.blocks);
+    if (!one.present) continue;  // gave its part back meanwhile: the record has it
+    const bool replaces = i == 0 && !in_parts;
+    to.size = replaces ? one.size : std::max(to.size, one.size);
+    to.blocks = replaces ? one.blocks : std::max(to.blocks, one.blocks);
     if (one.time_generation != to.time_generation) continue;
     to.mtime_ns = std::max(to.mtime_ns, one.mtime_ns);
     to.ctime_ns = std::max(to.ctime_ns, one.mtime_ns);
   }
+}
+
+bool Glimpse::covers(const fs::Inode& now, const std::vector<lock::LockManager::Held>& holders_now,
+                     std::uint64_t resizes_now, bool leaving) const {
+  if (!in_parts || inode != now.id || resizes != resizes_now) return false;
+  const bool cutting = std::any_of(told.begin(), told.end(), [](const fs::SizeUpdate& one) { return one.cutting; });
+  if (cutting && !leaving) {
+    RIDEAU_MARK(size_was_being_cut);
+    return false;
+  }
+  return std::all_of(holders_now.begin(), holders_now.end(), [this](const lock::LockManager::Held& holder) {
+    const auto asked = std::find(holders.begin(), holders.end(), holder);
+    return asked != holders.end() && told[static_cast<std::size_t>(asked - holders.begin())].present;
+  });
 }
 
 Task<Glimpse> Glimpses::ask(const fs::Inode& inode, std::vector<lock::LockManager::Held> holders) {

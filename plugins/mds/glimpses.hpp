@@ -29,11 +29,20 @@ struct Glimpse {
   std::vector<lock::LockManager::Held> holders;
   std::vector<fs::SizeUpdate> told;  // by each of them
   bool known = false;                // all of them knew
+  // Of a file that is locked in parts:
+  bool in_parts = false;      // each of them knows only that it is so large at least
+  std::uint64_t resizes = 0;  // of the file, when they were asked
 
   // Whether it was told of this state of the inode.
   bool fits(const fs::Inode& now, const std::vector<lock::LockManager::Held>& holders_now) const {
     return known && inode == now.id && change == now.change && holders == holders_now;
   }
+  // The same of a file that is locked in parts. Who has given his parts back since has told the record; and since no
+  // size is lost with that, or with another change of the record, the greatest that was told is what was so; but for a
+  // cut. Who makes one does not know when it happens, so what he tells meanwhile is good only for `leaving`: for who
+  // gives his share back, without which the cut cannot happen, and with which he forgets what he is told.
+  bool covers(const fs::Inode& now, const std::vector<lock::LockManager::Held>& holders_now, std::uint64_t resizes_now,
+              bool leaving) const;
   // The answer to the question: what a record would say if its writers told now, good for this once.
   void tell(fs::Inode& to) const;
 };

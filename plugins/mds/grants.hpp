@@ -5,6 +5,7 @@
 
 #include "framework/lock/lock_manager.hpp"
 #include "plugins/fs/meta_calls.hpp"
+#include "plugins/mds/divided_files.hpp"
 
 namespace rideau::mds {
 
@@ -18,6 +19,25 @@ fs::Inode* held_by_others(const lock::LockManager& locks, std::uint64_t session,
 template <class Reply>
 fs::Inode* held_by_others(const lock::LockManager&, std::uint64_t, Reply&) {
   return nullptr;
+}
+
+// The divided file of which the answer tells; null: of none.
+fs::Inode* told_in_parts(const DividedFiles& files, fs::InodeReply& reply);
+template <class Reply>
+fs::Inode* told_in_parts(const DividedFiles&, Reply&) {
+  return nullptr;
+}
+
+// The file that a change cuts or grows to a given size; none: it is another change.
+inline fs::InodeId resized_by(const fs::SetAttributesRequest& request) {
+  return (request.mask & fs::kSetSize) != 0 ? request.inode : fs::kNoInode;
+}
+inline fs::InodeId resized_by(const fs::OpenRequest& request) {
+  return (request.flags & fs::kOpenTruncate) != 0 ? request.inode : fs::kNoInode;
+}
+template <class Request>
+fs::InodeId resized_by(const Request&) {
+  return fs::kNoInode;
 }
 
 // Who opens a file to write wants it for himself, if nobody else has it.
@@ -37,13 +57,13 @@ bool commutes(const Result&) {
   return false;
 }
 
-void grant_beside(lock::LockManager& locks, std::uint64_t session, fs::InodeReply& reply, bool exclusive = false);
-void grant_beside(lock::LockManager& locks, std::uint64_t session, fs::MakeReply& reply, bool exclusive);
-void grant_beside(lock::LockManager& locks, std::uint64_t session, fs::OpenReply& reply, bool exclusive);
-void grant_beside(lock::LockManager& locks, std::uint64_t session, fs::RemoveReply& reply, bool exclusive);
-void grant_beside(lock::LockManager& locks, std::uint64_t session, fs::RenameReply& reply, bool exclusive);
-void grant_beside(lock::LockManager& locks, std::uint64_t session, fs::ReadDirectoryReply& reply);
+void grant_beside(DividedFiles& locks, std::uint64_t session, fs::InodeReply& reply, bool exclusive = false);
+void grant_beside(DividedFiles& locks, std::uint64_t session, fs::MakeReply& reply, bool exclusive);
+void grant_beside(DividedFiles& locks, std::uint64_t session, fs::OpenReply& reply, bool exclusive);
+void grant_beside(DividedFiles& locks, std::uint64_t session, fs::RemoveReply& reply, bool exclusive);
+void grant_beside(DividedFiles& locks, std::uint64_t session, fs::RenameReply& reply, bool exclusive);
+void grant_beside(DividedFiles& locks, std::uint64_t session, fs::ReadDirectoryReply& reply);
 template <class Reply>
-void grant_beside(lock::LockManager&, std::uint64_t, Reply&) {}
+void grant_beside(DividedFiles&, std::uint64_t, Reply&) {}
 
 }  // namespace rideau::mds

@@ -9,7 +9,7 @@ namespace rideau::mds {
 // So many that, with nobody above it, three quarters of the room are taken: who has few keeps them all.
 std::uint64_t LockBudget::share() const {
   std::vector<std::uint64_t> counts;
-  for (const auto& [id, session] : sessions_.all()) counts.push_back(locks_.count(id));
+  for (const auto& [id, session] : sessions_.all()) counts.push_back(count(id));
   std::sort(counts.begin(), counts.end());
   std::uint64_t left = locks_max_ / 4 * 3;
   for (std::size_t i = 0; i < counts.size(); ++i) {
@@ -31,7 +31,7 @@ void LockBudget::adjust() {
   for (const auto& [id, session] : sessions_.all()) {
     if (session->link == nullptr) continue;
     // Who has no link now is asked for what he must give back, and not told that he may have more.
-    if (limited_ ? locks_.count(id) > each : session->link->connected()) callbacks_.set_budget(id, each);
+    if (limited_ ? count(id) > each : session->link->connected()) callbacks_.set_budget(id, each);
   }
 }
 

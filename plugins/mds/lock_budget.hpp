@@ -3,7 +3,7 @@
 // told to keep fewer, until there is room again; when the bound is reached, answers bring no more.
 #pragma once
 
-#include "framework/lock/lock_manager.hpp"
+#include "plugins/mds/divided_files.hpp"
 #include "framework/runtime/runtime.hpp"
 #include "plugins/mds/lock_callbacks.hpp"
 #include "plugins/mds/sessions.hpp"
@@ -15,22 +15,25 @@ namespace rideau::mds {
 class LockBudget {
  public:
   // Everything is lent.
-  LockBudget(Runtime& runtime, const lock::LockManager& locks, const SessionTable& sessions, LockCallbacks& callbacks,
+  LockBudget(Runtime& runtime, const DividedFiles& locks, const SessionTable& sessions, LockCallbacks& callbacks,
              std::uint64_t locks_max)
       : runtime_(runtime), locks_(locks), sessions_(sessions), callbacks_(callbacks), locks_max_(locks_max) {}
 
   // Locks were granted, or some went.
   void changed() {
-    const std::size_t count = locks_.count();
+    const std::size_t count = locks_.locks().count() + locks_.extents().count();
     if (count >= locks_max_ / 8 * 7 || (limited_ && count < locks_max_ / 2)) adjust();
   }
 
  private:
   void adjust();
   std::uint64_t share() const;
+  std::size_t count(std::uint64_t session) const {
+    return locks_.locks().count(session) + locks_.extents().count(session);
+  }
 
   Runtime& runtime_;
-  const lock::LockManager& locks_;
+  const DividedFiles& locks_;  // of inodes, and of parts of files
   const SessionTable& sessions_;
   LockCallbacks& callbacks_;
   const std::uint64_t locks_max_;

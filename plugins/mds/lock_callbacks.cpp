@@ -12,11 +12,20 @@ namespace rideau::mds {
 // The lock manager is in the middle of its work when it asks, so this goes on later.
 void LockCallbacks::revoke(lock::HolderId holder, lock::ResourceId resource, lock::GrantNumber number,
                            lock::Mode wanted) {
-  const Session* waiting = sessions_.find(locks_->first_waiting(resource));
-  const bool named = waiting != nullptr && waiting->link != nullptr;
+  ask(holder, locks_->first_waiting(resource), {{resource, wanted, {}, runtime_.now_ns()}, number});
+}
+
+void LockCallbacks::revoke_extent(lock::HolderId holder, lock::ResourceId resource, lock::Extent range,
+                                  lock::GrantNumber number, lock::Mode wanted) {
+  ++asked_extents_;
+  ask(holder, extents_->first_waiting(resource), {{resource, wanted, {}, runtime_.now_ns()}, number, true, range});
+}
+
+void LockCallbacks::ask(lock::HolderId holder, lock::HolderId for_whom, Ask ask) {
+  const Session* waiting = sessions_.find(for_whom);
+  if (waiting != nullptr && waiting->link != nullptr) ask.about.waiter = waiting->link->client_name();
   ++asked_;
-  kick(holder).unsent.push_back(
-      {{resource, wanted, named ? waiting->link->client_name() : "", runtime_.now_ns()}, number});
+  kick(holder).unsent.push_back(std::move(ask));
 }
 
 void LockCallbacks::set_budget(lock::HolderId holder, std::uint64_t locks) { kick(holder).budget = locks; }
@@ -36,6 +45,7 @@ LockCallbacks::Asks* LockCallbacks::find(lock::HolderId holder) {
 }
 
 bool LockCallbacks::is_owed(lock::HolderId holder, const Ask& ask) const {
+  if (ask.is_part) return extents_->owes(holder, ask.about.resource, ask.range, ask.number);
   return locks_->held(holder, ask.about.resource).number == ask.number;
 }
 
@@ -50,15 +60,19 @@ Task<> LockCallbacks::send(lock::HolderId holder) {
       co_return;
     }
     fs::RevokeRequest request;
-    while (!asks->unsent.empty() && request.items.size() < limits::kLockItemsMax) {
+    while (!asks->unsent.empty() && request.items.size() + request.extents.size() < limits::kLockItemsMax) {
       Ask ask = std::move(asks->unsent.front());
       asks->unsent.pop_front();
       if (!is_owed(holder, ask)) continue;
-      request.items.push_back({ask.about.resource, ask.number});
+      if (ask.is_part) {
+        request.extents.push_back({ask.about.resource, ask.range.begin, ask.range.end, ask.number});
+      } else {
+        request.items.push_back({ask.about.resource, ask.number});
+      }
       asks->sent.push_back(std::move(ask));
     }
     request.budget = std::exchange(asks->budget, 0);
-    if (request.items.empty() && request.budget == 0) {
+    if (request.items.empty() && request.extents.empty() && request.budget == 0) {
       asks->sending = false;
       if (asks->sent.empty() && !asks->watching) sessions_asked_.erase(holder);
       co_return;

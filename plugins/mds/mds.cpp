@@ -71,10 +71,11 @@ Mds::Mds(Runtime& runtime, Logger& log, IndexStore& index, Options options, Obje
       glimpses_(runtime, target_.sessions, tasks_,
                 [this](std::uint64_t session, const std::string& reason) { evict(session, reason); }),
       locks_(runtime, lock_callbacks_),
-      lock_budget_(runtime, locks_, target_.sessions, lock_callbacks_, target_.options.locks_max),
-      mover_(target_, object_targets, locks_),
+      divided_(runtime, locks_, lock_callbacks_),
+      lock_budget_(runtime, divided_, target_.sessions, lock_callbacks_, target_.options.locks_max),
+      mover_(target_, object_targets, divided_),
       tasks_(runtime) {
-  lock_callbacks_.set_locks(locks_);
+  lock_callbacks_.set_locks(locks_, divided_.extents());
   locks_.set_limit(target_.options.locks_max);
 }
 
@@ -191,6 +192,8 @@ Task<> Mds::dispatch(rpc::ServerCall& call) {
       co_return co_await sync(call);
     case MetaMethod::lock:
       co_return co_await lock(call);
+    case MetaMethod::lock_extent:
+      co_return co_await lock_extent(call);
     case MetaMethod::unlock:
       co_return co_await unlock(call);
     case MetaMethod::scan_records:
@@ -240,6 +243,14 @@ Task<Glimpse> Mds::ask_writers(std::uint64_t session, const Inode& inode) {
   co_return glimpse;
 }
 
+Task<Glimpse> Mds::ask_parts(std::uint64_t session, const Inode& inode) {
+  const std::uint64_t resizes = divided_.resizes(inode.id);
+  auto glimpse = co_await glimpses_.ask(inode, divided_.writers(inode.id, session));
+  glimpse.in_parts = true;
+  glimpse.resizes = resizes;
+  co_return glimpse;
+}
+
 template <class Request>
 Task<> Mds::look(rpc::ServerCall& call) {
   Request request;
@@ -247,6 +258,7 @@ Task<> Mds::look(rpc::ServerCall& call) {
   const std::uint64_t session = call.session().id();
   constexpr int kTries = 3;     // to see something that cannot be lost
   constexpr int kAsksMax = 16;  // of writers, for one answer: the file changes in other ways all the time
+  constexpr std::uint64_t kAskAgainNs = 10 * kMillisecond;
   wire::Encoded body;
   Status status;
   Claims claims(locks_, session);
@@ -265,11 +277,25 @@ Task<> Mds::look(rpc::ServerCall& call) {
         if (!status.ok()) break;
         continue;
       }
+    } else if (inode = result.ok() ? told_in_parts(divided_, *result) : nullptr; inode != nullptr) {
+      const auto writers = divided_.writers(inode->id, session);
+      const bool leaving = locks_.is_asked_back(session, inode->id);
+      if (glimpse.covers(*inode, writers, divided_.resizes(inode->id), leaving)) {
+        glimpse.tell(*inode);
+      } else if (!writers.empty()) {
+        // Who does not know gives his part back just now, or has no link. Whoever asks may have a share himself, so
+        // nobody is asked for his on his behalf.
+        if (++asks % kAsksMax == 0) co_await rest_.sleep(kAskAgainNs);
+        if (rest_.stopped()) status = kStopped;
+        if (!status.ok()) break;
+        glimpse = co_await ask_parts(session, *inode);
+        continue;
+      }
     }
     // Who learns of something that others did rests on it: it must not be lost any more. Where others go on and on,
     // this is what was at one moment, without locks.
     const std::uint64_t seen = rests_on(session);
-    if (seen == 0 && result.ok()) grant_beside(locks_, session, *result);
+    if (seen == 0 && result.ok()) grant_beside(divided_, session, *result);
     lock_budget_.changed();
     if (seen != 0) RIDEAU_MARK(look_waited_for_commit);
     if (seen != 0) status = co_await target_.committer.wait_durable(seen);
@@ -327,11 +353,12 @@ Task<> Mds::change(rpc::ServerCall& call, Need need) {
     number = transaction.number();
     seen = commutes(result) ? 0 : rests_on(id);
     if constexpr (!std::is_same_v<decltype(result), Status>) {
-      if (result.ok()) grant_beside(locks_, id, *result, exclusive_wanted(request));
+      if (result.ok()) grant_beside(divided_, id, *result, exclusive_wanted(request));
       lock_budget_.changed();
     }
     status = to_body(result, body);
     if (number != 0) {
+      divided_.note_resize(resized_by(request));
       target_.sessions.made(number, id, target_.committer.durable());
       if (target_.options.commit_first || must_be_durable(request)) seen = number;
       if (seen != 0) target_.sessions.hold_back(number);
@@ -399,7 +426,10 @@ std::uint64_t Mds::rests_on(std::uint64_t session) const {
 }
 
 void Mds::forget_purged() {
-  for (const InodeId inode : std::exchange(target_.purged, {})) locks_.forget(inode);
+  for (const InodeId inode : std::exchange(target_.purged, {})) {
+    locks_.forget(inode);
+    divided_.forget(inode);
+  }
 }
 
 // The reply stands in the same batch as the change that it reports: after a crash both are there or neither.
@@ -452,23 +482,108 @@ Task<> Mds::lock(rpc::ServerCall& call) {
   InodeRecord record;
   if (status.ok()) status = target_.names.get(request.resource, &record);
   const std::uint64_t holder = call.session().id();
-  if (status.ok()) status = co_await locks_.acquire(holder, request.resource, mode);
+  if (status.ok()) status = co_await acquire(holder, request);
   if (status.ok()) {
     // Who gets the lock may rest on what others did: it must not be lost any more.
     status = co_await target_.committer.wait_durable(target_.sessions.last_transaction_of_others(holder));
-    if (!status.ok()) locks_.release(holder, request.resource, locks_.held(holder, request.resource).number);
+    if (!status.ok()) divided_.release(holder, request.resource, locks_.held(holder, request.resource).number);
   }
   wire::Encoded body;
-  const LockReply granted{lock_word(locks_.held(holder, request.resource))};
+  const LockReply granted{divided_.word(request.resource, locks_.held(holder, request.resource))};
   encode(granted, body);
   co_await call.reply(status, body.bytes());
   locks_.told(holder, request.resource);
 }
 
+Task<Status> Mds::acquire(std::uint64_t holder, const LockRequest& request) {
+  const InodeId inode = request.resource;
+  const auto mode = static_cast<lock::Mode>(request.mode);
+  Status status;
+  for (;;) {
+    if (divided_.contains(inode)) {
+      if (divided_.rejoin(holder, inode)) co_return kOk;
+      if (!request.knows_parts) {
+        // Everybody gives everything back, with which it is whole.
+        divided_.release(holder, inode, locks_.held(holder, inode).number);
+        status = co_await locks_.claim(holder, inode, lock::Mode::exclusive);
+        if (!status.ok()) co_return status;
+        locks_.end_claim(holder, inode, lock::Mode::exclusive);
+        continue;
+      }
+      status = co_await locks_.acquire(holder, inode, lock::Mode::shared);
+      if (!status.ok() || divided_.contains(inode)) co_return status;
+      // It became whole meanwhile. The share is a lock like others now, which may be asked back while this call waits.
+      locks_.told(holder, inode);
+      continue;
+    }
+    const bool conflicts = !locks_.in_the_way(holder, inode, mode).empty();
+    const bool written = mode == lock::Mode::exclusive || target_.opens.is_open_for_writing(inode);
+    // Who writes an inline file moves it out first, under the whole lock.
+    const auto in_objects = [&] {
+      InodeRecord now;
+      return target_.names.get(inode, &now).ok() && now.inode.is_regular() && !now.inode.is_inline();
+    };
+    if (request.knows_parts && conflicts && written && in_objects() && divided_.note_conflict(inode)) {
+      status = co_await locks_.claim(holder, inode, lock::Mode::exclusive);
+      if (!status.ok()) co_return status;
+      // What this client cached meanwhile, under a lock that came beside an answer, is not covered by parts.
+      const bool free = locks_.held(holder, inode).mode == lock::Mode::none && in_objects();
+      if (free) divided_.divide(inode);
+      locks_.end_claim(holder, inode, lock::Mode::exclusive);
+      if (free) continue;
+    }
+    status = co_await locks_.acquire(holder, inode, mode);
+    co_return status;
+  }
+}
+
+Task<> Mds::lock_extent(rpc::ServerCall& call) {
+  LockExtentRequest request;
+  if (!decode(call.body(), &request).ok()) co_return co_await refuse_malformed(call);
+  constexpr Status ask_again{Code::busy, EAGAIN, "the file is not locked in parts, or not by this client"};
+  const auto mode = static_cast<lock::Mode>(request.mode);
+  const lock::Extent wanted{request.begin, request.end};
+  const std::uint64_t holder = call.session().id();
+  lock::ExtentLocks& extents = divided_.extents();
+  const auto has_share = [&] {
+    return divided_.contains(request.resource) && locks_.held(holder, request.resource).mode == lock::Mode::shared;
+  };
+  Status status = mode == lock::Mode::shared || mode == lock::Mode::exclusive ? kOk : posix_error(EINVAL);
+  if (status.ok() && !has_share()) status = ask_again;
+  LockExtentReply reply;
+  if (status.ok()) {
+    const Result<lock::ExtentGrant> granted = co_await extents.acquire(holder, request.resource, wanted, mode);
+    status = granted.status();
+    if (granted.ok()) {
+      reply = {granted->range.begin, granted->range.end, static_cast<std::uint32_t>(granted->mode), granted->number};
+    } else if (status.code == Code::busy) {
+      status = ask_again;
+    }
+  }
+  // Who gets it may rest on what others did, as with a whole lock.
+  if (status.ok())
+    status = co_await target_.committer.wait_durable(target_.sessions.last_transaction_of_others(holder));
+  const bool granted = reply.number != 0;
+  // What its client has given back meanwhile he knows better.
+  if (granted && status.ok() && !has_share()) status = ask_again;
+  if (granted && !status.ok()) {
+    extents.release(holder, request.resource, {reply.begin, reply.end}, reply.number);
+  }
+  lock_budget_.changed();
+  wire::Encoded body;
+  encode(reply, body);
+  co_await call.reply(status, status.ok() ? body.bytes() : Bytes());
+  if (granted) extents.told(holder, request.resource, reply.number);
+}
+
 Task<> Mds::unlock(rpc::ServerCall& call) {
   UnlockRequest request;
   if (!decode(call.body(), &request).ok()) co_return co_await refuse_malformed(call);
-  for (const LockItem& item : request.items) locks_.release(call.session().id(), item.resource, item.number);
+  const std::uint64_t holder = call.session().id();
+  for (const ExtentItem& item : request.extents) {
+    divided_.extents().release(holder, item.resource, {item.begin, item.end}, item.number);
+  }
+  for (const LockItem& item : request.items) divided_.release(holder, item.resource, item.number);
   lock_budget_.changed();
   co_await call.reply(kOk, Bytes());
 }
@@ -528,6 +643,7 @@ void Mds::on_session_closing(rpc::ServerSession& session, const std::string& rea
     return;
   }
   locks_.drop_waiting(session.id());
+  divided_.extents().drop_waiting(session.id());
   tasks_.spawn(release_fenced(session.client(), session.id()));
 }
 
@@ -546,7 +662,7 @@ Task<> Mds::release_fenced(Uuid client, std::uint64_t session) {
 }
 
 void Mds::drop_locks(std::uint64_t session) {
-  locks_.drop(session);
+  divided_.drop(session);
   advisory_locks_.drop(session);
 }
 

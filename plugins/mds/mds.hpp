@@ -8,6 +8,7 @@
 #include "framework/runtime/task_group.hpp"
 #include "plugins/mds/advisory_locks.hpp"
 #include "plugins/mds/destroyer.hpp"
+#include "plugins/mds/divided_files.hpp"
 #include "plugins/mds/evictions.hpp"
 #include "plugins/mds/fencing.hpp"
 #include "plugins/mds/glimpses.hpp"
@@ -85,15 +86,20 @@ class Mds final : public rpc::Service {
   template <class Request>
   Task<> change_again(rpc::ServerCall& call, const Request& request);
   Task<Glimpse> ask_writers(std::uint64_t session, const fs::Inode& inode);
+  Task<Glimpse> ask_parts(std::uint64_t session, const fs::Inode& inode);
   Task<Status> load_sessions();
   void begin_recovery();
   Task<> recover();
   Task<> reclaim(rpc::ServerCall& call);
+  fs::LockWord claim_parts(std::uint64_t session, const fs::ReclaimedLock& wanted, lock::Grant granted);
   Task<Status> record_session(rpc::ServerCall& call, Session& session);
   Task<> dispatch(rpc::ServerCall& call);
   Task<> stat_file_system(rpc::ServerCall& call);
   Task<> sync(rpc::ServerCall& call);
   Task<> lock(rpc::ServerCall& call);
+  // The inode's lock for a data call: as wanted, or a share of a file that is locked in parts.
+  Task<Status> acquire(std::uint64_t holder, const fs::LockRequest& request);
+  Task<> lock_extent(rpc::ServerCall& call);
   Task<> unlock(rpc::ServerCall& call);
   template <class Request, class Reply>
   Task<> advisory(rpc::ServerCall& call, Result<Reply> (AdvisoryLocks::*answer)(std::uint64_t, const Request&));
@@ -132,6 +138,7 @@ class Mds final : public rpc::Service {
   LockCallbacks lock_callbacks_;
   Glimpses glimpses_;
   lock::LockManager locks_;
+  DividedFiles divided_;
   LockBudget lock_budget_;
   Mover mover_;
   TaskGroup tasks_;

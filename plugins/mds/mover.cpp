@@ -35,10 +35,11 @@ bool is_written(const Target& target, const Inode& inode) { return target.opens.
 
 }  // namespace
 
-Mover::Mover(Target& target, ObjectTargets& calls, lock::LockManager& locks)
+Mover::Mover(Target& target, ObjectTargets& calls, DividedFiles& files)
     : target_(target),
       calls_(calls),
-      locks_(locks),
+      files_(files),
+      locks_(files.locks()),
       rest_(target.runtime),
       pace_(target.runtime, rest_),
       moved_(target.runtime),
@@ -74,6 +75,19 @@ Task<Status> Mover::claim(InodeId id, lock::Mode mode) {
   if (rest_.stopped()) co_return kStopped;
   const Status status = co_await locks_.claim(holder_, id, mode);
   co_return status;
+}
+
+// Who shares a file that is locked in parts may write it.
+Task<Status> Mover::begin_watch(InodeId id) {
+  for (;;) {
+    const auto mode = files_.contains(id) ? lock::Mode::exclusive : lock::Mode::shared;
+    const Status status = co_await claim(id, mode);
+    if (!status.ok()) co_return status;
+    const bool quiet = mode == lock::Mode::exclusive || !files_.contains(id);
+    if (quiet) locks_.watch(id);
+    locks_.end_claim(holder_, id, mode);
+    if (quiet) co_return kOk;
+  }
 }
 
 Task<> Mover::run() {
@@ -357,11 +371,8 @@ Task<Status> Mover::move_with_copy(const Inode& inode, Attempt& attempt) {
   bool claimed = false;
   Status status = kOk;
   for (int tries = 0; takes_long && !claimed && tries < kTriesBesideClients; ++tries) {
-    // Nobody has the file exclusively at this moment. Whoever gets it so from now on may write.
-    status = co_await claim(id, lock::Mode::shared);
+    status = co_await begin_watch(id);
     if (!status.ok()) co_return status;
-    locks_.watch(id);
-    locks_.end_claim(holder_, id, lock::Mode::shared);
     bytes = 0;
     status = co_await copy(id, attempt, true, &bytes);
     if (status.ok()) status = co_await claim(id, lock::Mode::exclusive);

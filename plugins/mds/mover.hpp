@@ -14,6 +14,7 @@
 
 #include "framework/lock/lock_manager.hpp"
 #include "framework/runtime/task_group.hpp"
+#include "plugins/mds/divided_files.hpp"
 #include "plugins/mds/object_copy.hpp"
 #include "plugins/mds/options.hpp"
 #include "plugins/mds/rest.hpp"
@@ -27,7 +28,7 @@ namespace rideau::mds {
 
 class Mover {
  public:
-  Mover(Target& target, ObjectTargets& calls, lock::LockManager& locks);
+  Mover(Target& target, ObjectTargets& calls, DividedFiles& files);
 
   // What is drained, from the index. Before run(), and before anything is placed.
   Status load();
@@ -81,6 +82,8 @@ class Mover {
   enum class Objects { none, worthless, copied };
   // As lock::LockManager::claim, for the mover itself.
   Task<Status> claim(fs::InodeId id, lock::Mode mode);
+  // Nobody can write the file at this moment; whoever gets it so from now on is noted (lock::LockManager::watch).
+  Task<Status> begin_watch(fs::InodeId id);
   Task<Status> move_with_copy(const fs::Inode& inode, Attempt& attempt);
   Status choose(const fs::Inode& inode, const Leaving& leaving, fs::Layout* to);
   Task<Status> begin_attempt(fs::InodeId id, const Leaving& leaving, Attempt* attempt);
@@ -98,6 +101,7 @@ class Mover {
 
   Target& target_;
   ObjectTargets& calls_;
+  DividedFiles& files_;
   lock::LockManager& locks_;
   Rest rest_;
   Pace pace_;

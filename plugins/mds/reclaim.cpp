@@ -173,7 +173,7 @@ Task<> Mds::reclaim(rpc::ServerCall& call) {
     const lock::Grant granted =
         recovery_.is_open() ? locks_.try_grant(session.id, wanted.inode, mode) : locks_.held(session.id, wanted.inode);
     if (granted.mode != lock::Mode::none) RIDEAU_MARK(lock_claimed);
-    reply.locks.push_back(lock_word(granted));
+    reply.locks.push_back(claim_parts(session.id, wanted, granted));
   }
   for (SetAdvisoryLockRequest& lock : request.advisory) {
     lock.wait = false;
@@ -191,8 +191,27 @@ Task<> Mds::reclaim(rpc::ServerCall& call) {
       co_return co_await call.reply(ended, Bytes());
     }
   }
+  reply.extents = divided_.extents().last_number();
   encode(reply, body);
   co_await call.reply(kOk, body.bytes());
+}
+
+// Of a file that was locked in parts: which parts. What is held by then; nothing, unless all of it is.
+LockWord Mds::claim_parts(std::uint64_t session, const ReclaimedLock& wanted, lock::Grant granted) {
+  if (wanted.mode != kDividedMode || granted.mode == lock::Mode::none) return lock_word(granted);
+  if (!recovery_.is_open()) return divided_.word(wanted.inode, granted);
+  divided_.claim(wanted.inode);
+  for (const ReclaimedExtent& part : wanted.extents) {
+    const bool exclusive = part.mode == static_cast<std::uint32_t>(lock::Mode::exclusive);
+    const lock::Mode mode = exclusive ? lock::Mode::exclusive : lock::Mode::shared;
+    if (divided_.extents().put(session, wanted.inode, {part.begin, part.end}, mode)) {
+      RIDEAU_MARK(extent_claimed);
+      continue;
+    }
+    divided_.release(session, wanted.inode, granted.number);
+    return 0;
+  }
+  return divided_.word(wanted.inode, granted);
 }
 
 // A client is known from its first call on that anything can rest on.

@@ -171,6 +171,7 @@ Task<Status> Mds::start_formatted() {
   if (!status.ok()) co_return status;
   started_ = true;
   locks_.number_from(block.boot_epoch << kGrantsPerEpochBits);
+  divided_.extents().number_from(block.boot_epoch << kGrantsPerEpochBits);
   tasks_.spawn(destroyer_.run());
   tasks_.spawn(space_watch_.run());
   sweep_end_ = target_.next_counter;

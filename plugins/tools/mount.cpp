@@ -11,6 +11,7 @@
 #include "plugins/tools/setup.hpp"
 #include "plugins/tools/signals.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <set>
@@ -24,7 +25,7 @@ namespace rideau::tools {
 namespace {
 
 // Each drop of pages keeps a thread, in the kernel, until READ requests that have such pages locked are answered; and
-// these may wait for a lock that another drop is to make free. So drops must not wait for a thread.
+// these may wait for a part of the file that another drop is to make free. So drops must not wait for a thread.
 constexpr std::uint32_t kThreadsOfMount = 256;
 
 // Tells the process that was typed how the one in the background fared: nothing for "mounted", else the problem.

@@ -54,6 +54,8 @@ constexpr fuzz::ReadBody kBodies[] = {
     fuzz::read_body<fs::GlimpseReply>,
     fuzz::read_body<fs::ReadInlineRequest>,
     fuzz::read_body<fs::ReadInlineReply>,
+    fuzz::read_body<fs::LockExtentRequest>,
+    fuzz::read_body<fs::LockExtentReply>,
 };
 
 }  // namespace

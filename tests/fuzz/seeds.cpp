@@ -209,10 +209,12 @@ int main(int count, char** arguments) {
     body.tickets = {1, 2};
     write_body("meta_bodies", 40, body);
   }
-  write_body("meta_bodies", 41, fs::ReclaimRequest{{{1, 2, 3, true}}, {{2, 1}}, {{}}, true});
+  write_body("meta_bodies", 41, fs::ReclaimRequest{{{1, 2, 3, true}}, {{2, 3, {{0, 9, 2}}}}, {{}}, true});
   write_body("meta_bodies", 42, fs::ReclaimReply{{5, 0}});
   write_body("meta_bodies", 43, fs::GlimpseRequest{{{5, 1}}});
   write_body("meta_bodies", 44, fs::GlimpseReply{{{}, {5, 1, 2, 3, true}}});
+  write_body("meta_bodies", 47, fs::LockExtentRequest{5, 0, 1 << 20, 2});
+  write_body("meta_bodies", 48, fs::LockExtentReply{0, 1 << 20, 2, 9});
   write_body("object_bodies", 0, fs::ObjectReadRequest{});
   write_body("object_bodies", 1, fs::ObjectReadReply{});
   write_body("object_bodies", 2, fs::ObjectWriteRequest{});

@@ -178,12 +178,12 @@ Task<Result<fs::Inode>> SimKernel::lookup(fs::InodeId directory, std::string nam
   co_return inode;
 }
 
-Task<Result<fs::Inode>> SimKernel::get_attributes(fs::InodeId inode) {
+Task<Result<fs::Inode>> SimKernel::get_attributes(fs::InodeId inode, bool to_read) {
   Node& known = node(inode);
   if (known.attributes.has_value()) co_return *known.attributes;
   const std::uint64_t asked_at = changes_;
   busy("GETATTR", inode);
-  const auto begin = [&] { return below_.get_attributes(inode); };
+  const auto begin = [&] { return below_.get_attributes(inode, to_read); };
   const Result<fs::Inode> found = co_await client::repeated(below_, client::Repeat::always, begin);
   idle("GETATTR", inode, found.ok() ? "size " + std::to_string(found->size) : std::string("error"));
   co_await take_in();

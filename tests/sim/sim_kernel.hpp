@@ -80,10 +80,11 @@ class SimKernel final : public client::KernelCache {
   Task<> settle() override;
   Task<> answers_taken() override;
   Task<> drop_pages(fs::InodeId inode) override;
+  Task<> drop_pages(fs::InodeId inode, std::uint64_t begin, std::uint64_t end) override;
 
   // System calls. Errors are errno values in a Status.
   Task<Result<fs::Inode>> lookup(fs::InodeId directory, std::string name);
-  Task<Result<fs::Inode>> get_attributes(fs::InodeId inode);
+  Task<Result<fs::Inode>> get_attributes(fs::InodeId inode, bool to_read = false);
   Task<Result<fs::Inode>> make(fs::InodeId directory, std::string name, std::uint32_t mode, std::string symlink_target);
   struct Created {
     FileId file = 0;

@@ -28,13 +28,18 @@ void SimKernel::unlock_page(Node& node, std::uint64_t index) {
   node.page_unlocked.wake_all();
 }
 
-Task<> SimKernel::drop_pages(fs::InodeId inode) {
+Task<> SimKernel::drop_pages(fs::InodeId inode) { return drop_pages(inode, 0, UINT64_MAX); }
+
+Task<> SimKernel::drop_pages(fs::InodeId inode, std::uint64_t begin, std::uint64_t end) {
   if (options_.bug == KernelBug::keeps_pages) co_return;
   Node& known = node(inode);
   forget_attributes(inode);
   std::vector<std::uint64_t> indexes;
-  for (const auto& [index, page] : known.pages) indexes.push_back(index);
-  runtime_.world().trace(runtime_.id(), "kernel: pages of %llu are dropped", static_cast<unsigned long long>(inode));
+  for (const auto& [index, page] : known.pages) {
+    if (index >= begin / options_.page_bytes && index <= (end - 1) / options_.page_bytes) indexes.push_back(index);
+  }
+  runtime_.world().trace(runtime_.id(), "kernel: pages of %llu from %llu on are dropped",
+                         static_cast<unsigned long long>(inode), static_cast<unsigned long long>(begin));
   for (const std::uint64_t index : indexes) co_await drop_page(inode, index);
 }
 
@@ -132,7 +137,7 @@ Task<Result<std::string>> SimKernel::read(FileId id, std::uint64_t offset, std::
   const File file = files_.at(id);
   Node& known = node(file.inode);
   if ((options_.asks_before_reads || offset + size > known.size) && !known.attributes.has_value()) {
-    const Result<fs::Inode> asked = co_await get_attributes(file.inode);
+    const Result<fs::Inode> asked = co_await get_attributes(file.inode, true);
     if (!asked.ok()) co_return asked.status();
   }
   std::string out;

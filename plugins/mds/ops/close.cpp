@@ -26,7 +26,18 @@ void begin_once(Transaction& transaction) {
 void take_update(Target& target, const SizeUpdate& update, const InlineBytes& bytes, Inode* inode) {
   const bool was_inline = inode->is_inline();
   if (was_inline) take_inline(target, bytes, inode);
-  if (!inode->is_inline()) inode->size = std::min(update.size, limits::kFileBytesMax);
+  const std::uint64_t size = std::min(update.size, limits::kFileBytesMax);
+  if (update.at_least) {
+    // One of several writers: what others told stays. How large the file is for certain, its objects say.
+    inode->size = std::max(inode->size, size);
+    inode->blocks = std::max(inode->blocks, update.blocks);
+    if (update.time_generation == inode->time_generation) {
+      inode->mtime_ns = std::max(inode->mtime_ns, update.mtime_ns);
+      inode->ctime_ns = std::max(inode->ctime_ns, update.mtime_ns);
+    }
+    return;
+  }
+  if (!inode->is_inline()) inode->size = size;
   inode->blocks = update.blocks;
   // Times that were set explicitly since are newer than the data, whenever it comes.
   if (update.time_generation == inode->time_generation) {

@@ -11,8 +11,8 @@
 
 namespace rideau::fs {
 bool operator==(const SizeUpdate& a, const SizeUpdate& b) {
-  return std::tie(a.size, a.blocks, a.mtime_ns, a.time_generation, a.present) ==
-         std::tie(b.size, b.blocks, b.mtime_ns, b.time_generation, b.present);
+  return std::tie(a.size, a.blocks, a.mtime_ns, a.time_generation, a.present, a.at_least, a.cutting) ==
+         std::tie(b.size, b.blocks, b.mtime_ns, b.time_generation, b.present, b.at_least, b.cutting);
 }
 bool operator==(const LockItem& a, const LockItem& b) { return a.resource == b.resource && a.number == b.number; }
 bool operator==(const ReclaimedOpen& a, const ReclaimedOpen& b) {
@@ -87,10 +87,12 @@ auto fields(const ListAttributesReply& x) { return std::tie(x.names); }
 auto fields(const RemoveAttributeRequest& x) { return joined(fields(x.caller), std::tie(x.inode, x.name)); }
 auto fields(const StatFileSystemReply& x) { return std::tie(x.inodes_used, x.inodes_free, x.drains); }
 auto fields(const SyncRequest& x) { return std::tie(x.transaction); }
-auto fields(const LockRequest& x) { return std::tie(x.resource, x.mode); }
+auto fields(const LockRequest& x) { return std::tie(x.resource, x.mode, x.knows_parts); }
 auto fields(const LockReply& x) { return std::tie(x.lock); }
-auto fields(const UnlockRequest& x) { return std::tie(x.items); }
-auto fields(const RevokeRequest& x) { return std::tie(x.items, x.budget); }
+auto fields(const LockExtentRequest& x) { return std::tie(x.resource, x.begin, x.end, x.mode); }
+auto fields(const LockExtentReply& x) { return std::tie(x.begin, x.end, x.mode, x.number); }
+auto fields(const UnlockRequest& x) { return std::tie(x.items, x.extents); }
+auto fields(const RevokeRequest& x) { return std::tie(x.items, x.budget, x.extents); }
 auto fields(const GlimpseRequest& x) { return std::tie(x.items); }
 auto fields(const GlimpseReply& x) { return std::tie(x.items); }
 auto fields(const ScanRecordsRequest& x) { return std::tie(x.from, x.count); }
@@ -107,10 +109,10 @@ auto fields(const CancelAdvisoryLockRequest& x) { return std::tie(x.ticket); }
 auto fields(const CancelAdvisoryLockReply& x) { return std::tie(x.cancelled); }
 auto fields(const AdvisoryLocksGrantedRequest& x) { return std::tie(x.tickets); }
 auto fields(const ReclaimRequest& x) { return std::tie(x.opens, x.locks, x.advisory, x.done); }
-auto fields(const ReclaimReply& x) { return std::tie(x.locks); }
+auto fields(const ReclaimReply& x) { return std::tie(x.locks, x.extents); }
 auto fields(const CloseItem& x) {
   return joined(std::tie(x.inode, x.handle, x.update.present, x.update.size, x.update.blocks, x.update.mtime_ns,
-                         x.update.time_generation, x.untouched),
+                         x.update.time_generation, x.update.at_least, x.update.cutting, x.untouched),
                 fields(x.bytes));
 }
 auto fields(const DirectoryEntry& x) {
@@ -251,7 +253,7 @@ TEST_CASE("bodies about inodes and sessions survive the way there and any damage
   CloseRequest close;
   for (std::uint64_t i = 0; i < 20; ++i) {
     CloseItem item{i, i * 3, {}, i % 3 == 0, {}};
-    if (i % 2 == 1) item.update = {i << 30, i, -static_cast<std::int64_t>(i), 4, true};
+    if (i % 2 == 1) item.update = {i << 30, i, -static_cast<std::int64_t>(i), 4, true, i % 4 == 1, i % 8 == 5};
     if (i % 4 == 1) item.bytes = {true, std::string_view("some bytes").substr(i / 2), false};
     if (i % 4 == 3) item.bytes.moved_out = true;
     close.items.push_back(item);
@@ -266,12 +268,15 @@ TEST_CASE("bodies about inodes and sessions survive the way there and any damage
   check(StatFileSystemReply{5, 1ull << 50, {}});
   check(StatFileSystemReply{5, 1ull << 50, {{3, DrainState::draining, 7, 8, 9, "no room"}, {4, DrainState::removed}}});
   check(SyncRequest{1ull << 50});
-  check(LockRequest{4, 2});
+  check(LockRequest{4, 2, true});
   check(LockReply{2});
-  check(UnlockRequest{{{9, 1}, {10, 1ull << 60}}});
-  check(RevokeRequest{{{9, 1}, {10, 1ull << 60}}, 1'000});
+  check(LockReply{9 << 2 | kDividedMode});
+  check(LockExtentRequest{4, 1 << 20, ~0ull, 2});
+  check(LockExtentReply{1 << 20, ~0ull, 1, 1ull << 60});
+  check(UnlockRequest{{{9, 1}, {10, 1ull << 60}}, {{9, 0, ~0ull, 7}}});
+  check(RevokeRequest{{{9, 1}, {10, 1ull << 60}}, 1'000, {{9, 1 << 16, 1 << 20, 1ull << 60}, {10, 0, 1, 2}}});
   check(GlimpseRequest{{{9, 1}, {10, 1ull << 60}}});
-  check(GlimpseReply{{{}, {1ull << 60, 8, -5, 7, true}}});
+  check(GlimpseReply{{{}, {1ull << 60, 8, -5, 7, true}, {9, 1, 5, 7, true, true, true}}});
   check(ScanRecordsRequest{std::string_view("\x11\0key", 5), 77});
   check(ScanRecordsReply{{{"key", std::string("\0value", 6)}, {"other", ""}}, 1ull << 50});
   check(GetRecordsRequest{{"one", "another"}});
@@ -283,9 +288,11 @@ TEST_CASE("bodies about inodes and sessions survive the way there and any damage
   check(CancelAdvisoryLockRequest{1ull << 40});
   check(CancelAdvisoryLockReply{true});
   check(AdvisoryLocksGrantedRequest{{1, 1ull << 40, 3}});
-  check(
-      ReclaimRequest{{{1ull << 40, 5, 3, true}}, {{5, 2}, {1ull << 50, 1}}, {{5, 7, 1, 2, 0, 9, false, 0, 42}}, true});
-  check(ReclaimReply{{0, 1ull << 62}});
+  check(ReclaimRequest{{{1ull << 40, 5, 3, true}},
+                       {{5, 2, {}}, {1ull << 50, 3, {{0, 1 << 20, 2}, {1 << 20, ~0ull, 1}}}},
+                       {{5, 7, 1, 2, 0, 9, false, 0, 42}},
+                       true});
+  check(ReclaimReply{{0, 1ull << 62}, 1ull << 61});
 }
 
 TEST_CASE("lists and strings over their bounds are refused", "[fs][codec]") {

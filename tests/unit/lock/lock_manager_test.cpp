@@ -221,6 +221,10 @@ TEST_CASE("a watch tells whether anybody was granted the resource exclusively me
     co_await bench.settle();
     CHECK(bench.locks.end_watch(kOne));
     bench.release(3);
+    bench.locks.note_watched(kOne);  // nobody watches
+    bench.locks.watch(kOne);
+    bench.locks.note_watched(kOne);
+    CHECK(bench.locks.end_watch(kOne));
   });
 }
 

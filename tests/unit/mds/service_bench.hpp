@@ -75,7 +75,8 @@ struct Client final : rpc::SessionEvents {
     CHECK(decode(body, &request).ok());
     revokes += request.items.empty() ? 0 : 1;
     if (request.budget != 0) budgets.push_back(request.budget);
-    if (on_revoke == OnRevoke::give_back) tasks->spawn(unlock(request.items));
+    extents_asked += static_cast<int>(request.extents.size());
+    if (on_revoke == OnRevoke::give_back) tasks->spawn(unlock(request.items, request.extents));
     co_return rpc::CallbackReply{};
   }
   Task<> answer_glimpse(Bytes body, rpc::CallbackReply& reply) {
@@ -94,9 +95,10 @@ struct Client final : rpc::SessionEvents {
     co_await session->close();
     co_return true;
   }
-  Task<> unlock(std::vector<LockItem> items) {
+  Task<> unlock(std::vector<LockItem> items, std::vector<ExtentItem> extents = {}) {
     UnlockRequest request;
     request.items = std::move(items);
+    request.extents = std::move(extents);
     rpc::Reply reply = co_await call(MetaMethod::unlock, request, false);
     CHECK(reply.ok());
   }
@@ -108,7 +110,7 @@ struct Client final : rpc::SessionEvents {
     raw.method = static_cast<std::uint16_t>(method);
     raw.modifies = modifies;
     raw.body = body.bytes();
-    if (method == MetaMethod::lock) raw.deadline_ms = rpc::kNoDeadline;
+    if (method == MetaMethod::lock || method == MetaMethod::lock_extent) raw.deadline_ms = rpc::kNoDeadline;
     rpc::Reply reply = co_await session->call(raw);
     co_return std::move(reply);
   }
@@ -153,6 +155,7 @@ struct Client final : rpc::SessionEvents {
   std::unique_ptr<rpc::ClientSession> session;
   OnRevoke on_revoke = OnRevoke::give_back;
   int revokes = 0;
+  int extents_asked = 0;
   int glimpses = 0;
   std::map<InodeId, SizeUpdate> sizes;     // of files that it writes, as it tells others
   std::function<Task<>()> before_glimpse;  // it has looked, and its answer is not on its way yet
