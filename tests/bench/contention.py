@@ -45,6 +45,43 @@ def ping_pong(made, mounts, turns):
     return found
 
 
+def halves(made, mounts, blocks):
+    """Two processes write the halves of one file, durable: both on one mount, then each on its own. Seconds and messages a block."""
+    block, found = 1 << 20, []
+    data = bytes(range(256)) * (block // 256)
+
+    def write(file, place):
+        for number in range(blocks):
+            os.pwrite(file, data, place + number * block)
+        os.fsync(file)
+
+    for name, hosts in (("alone", [mounts[0], mounts[0]]), ("halves", mounts)):
+        with open(f"{mounts[0]}/{name}", "wb") as file:
+            file.truncate(2 * blocks * block)
+        files = [os.open(f"{mount}/{name}", os.O_RDWR) for mount in hosts]
+
+        def run():
+            children = []
+            for number, file in enumerate(files):
+                child = os.fork()
+                if child == 0:
+                    status = 1
+                    try:
+                        write(file, number * blocks * block)
+                        status = 0
+                    finally:
+                        os._exit(status)
+                children.append(child)
+            for child in children:
+                expect(os.waitpid(child, 0)[1] == 0, "a process could not write its blocks")
+
+        run()   # so that everybody has what he needs of the file
+        found.append(measured(made, 2 * blocks, run))
+        for file in files:
+            os.close(file)
+    return found
+
+
 def creates(made, folders, files):
     """Each folder is filled by a process of its own, all at once; the same folder twice: through two mounts."""
     def fill(number, folder):
@@ -75,6 +112,9 @@ def figures(made, turns, files):
     seconds, each = ping_pong(made, mounts, turns)
     text = (f"Two mounts of one cluster. One page of {PAGE} bytes back and forth, {turns} turns: **{seconds * 1e6:,.0f} µs** "
             f"and {each:.1f} messages a turn (a write on one mount, a read of it on the other).\n")
+    (alone, of_alone), (both, of_both) = halves(made, mounts, turns // 4)
+    text += (f"The halves of one file of {turns // 2} MiB, written in blocks of 1 MiB by a process each, durable: on two mounts at **{alone / both:.2f}** "
+             f"of the rate of both on one ({1 / both:,.0f} MiB/s, {of_both:.1f} messages a block; one mount {of_alone:.1f}).\n")
     for folder in ("one", "own0", "own1"):
         os.mkdir(f"{mounts[0]}/{folder}")
     for what, folders in (("in one directory", [f"{mount}/one" for mount in mounts]),
